@@ -1,0 +1,131 @@
+//! Addresses: hardware addresses, subnets, links, and where a reply goes.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+/// A 48-bit Ethernet hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Reads six bytes in hex, in the spellings people type: `dc:a6:32:01:36:c2`, `dc-a6-…`, `dca6.3201.36c2`, `dca6320136c2`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b':' | b'-' | b'.')).collect();
+        if digits.len() != 12 || text.len() > 17 {
+            return None;
+        }
+        let mut mac = [0; 6];
+        for (byte, pair) in mac.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(Mac(mac))
+    }
+
+    /// The form of a Raspberry Pi's `TFTP_PREFIX=2` and of pxelinux: lower case with hyphens.
+    pub fn hyphenated(self) -> String {
+        self.to_string().replace(':', "-")
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+/// An IPv4 subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subnet {
+    network: Ipv4Addr,
+    prefix: u8,
+}
+
+impl Subnet {
+    /// The subnet of `prefix` bits (0–32) that contains `address`.
+    pub fn containing(address: Ipv4Addr, prefix: u8) -> Option<Self> {
+        let mask = mask_bits(prefix)?;
+        Some(Subnet { network: Ipv4Addr::from(u32::from(address) & mask), prefix })
+    }
+
+    /// Reads `192.168.151.0/24`; host bits must be zero.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        let address = address.parse().ok()?;
+        let subnet = Subnet::containing(address, prefix.parse().ok()?)?;
+        (subnet.network == address).then_some(subnet)
+    }
+
+    /// The first address of the subnet.
+    pub fn network(self) -> Ipv4Addr {
+        self.network
+    }
+
+    /// The number of leading one bits of the mask.
+    pub fn prefix(self) -> u8 {
+        self.prefix
+    }
+
+    /// The mask that option 1 carries.
+    pub fn mask(self) -> Ipv4Addr {
+        Ipv4Addr::from(mask_bits(self.prefix).unwrap_or(u32::MAX))
+    }
+
+    /// The directed broadcast address that option 28 carries.
+    pub fn broadcast(self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.network) | !u32::from(self.mask()))
+    }
+
+    /// Whether `address` lies in the subnet.
+    pub fn contains(self, address: Ipv4Addr) -> bool {
+        u32::from(address) & u32::from(self.mask()) == u32::from(self.network)
+    }
+}
+
+impl fmt::Display for Subnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.network, self.prefix)
+    }
+}
+
+fn mask_bits(prefix: u8) -> Option<u32> {
+    match prefix {
+        0 => Some(0),
+        1..=32 => Some(u32::MAX << (32 - prefix)),
+        _ => None,
+    }
+}
+
+/// Which of our links (interface and subnet) a packet came by: an index into [`crate::site::Site::links`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u16);
+
+/// Where a DHCP reply goes (RFC 2131 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination {
+    /// To a relay agent, UDP port 67.
+    Relay(Ipv4Addr),
+    /// To an address the client already uses.
+    Unicast(SocketAddrV4),
+    /// To 255.255.255.255:68 on the link.
+    Broadcast,
+    /// To an address the client does not have yet: an Ethernet frame built for its MAC, because nobody answers ARP.
+    Layer2 {
+        /// The frame's destination.
+        mac: Mac,
+        /// The IP destination, port 68.
+        address: Ipv4Addr,
+    },
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Destination::Relay(address) => write!(f, "relay {address}:67"),
+            Destination::Unicast(address) => write!(f, "{address}"),
+            Destination::Broadcast => write!(f, "broadcast"),
+            Destination::Layer2 { mac, address } => write!(f, "{address} at {mac}"),
+        }
+    }
+}

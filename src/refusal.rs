@@ -1,0 +1,107 @@
+//! The closed list of reasons for which we do not act on an input.
+//!
+//! A refusal is not an error: it is counted, logged once, and service goes on.
+
+use std::fmt;
+
+use crate::ids::{ProductName, VenueCode};
+
+/// Why an input was not acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A valid message that is meant for another server, or that we must not answer.
+    NotOurs(&'static str),
+    /// Bytes that do not form a valid message; the text names the field.
+    Unparsable(String),
+    /// A request the rules of the protocol forbid; the text says which.
+    Forbidden(&'static str),
+    /// Every address of the link's pool is taken.
+    NoFreeAddress,
+    /// No machine holds the asking address.
+    UnknownMachine,
+    /// The machine is known, and there is nothing to boot it with; the text says what is missing.
+    NothingToBoot(String),
+    /// No file or answer of that name is served to this machine.
+    NoSuchFile(String),
+    /// A name that would leave the served directory.
+    OutsideTree(String),
+    /// No image is active for the product.
+    NoImage(ProductName),
+    /// The product's image is there and its digest is not known yet.
+    ImageNotReady(ProductName),
+    /// No such product is configured.
+    UnknownProduct(String),
+    /// No such venue is known.
+    UnknownVenue(String),
+    /// Too few names are left for what was asked.
+    TooFewNames {
+        /// The product.
+        product: ProductName,
+        /// The venue.
+        venue: VenueCode,
+        /// Names asked for.
+        requested: u64,
+        /// Names left.
+        available: u64,
+    },
+    /// Input of an operator or a client that cannot be carried out; the sentence is meant for them.
+    Invalid(String),
+    /// The thing an operator named does not exist; the sentence is meant for them.
+    NotFound(String),
+    /// A limit on simultaneous work is reached; the text says which.
+    Busy(&'static str),
+    /// The journal could not be written, so nothing was promised.
+    NotStored,
+}
+
+impl Refusal {
+    /// A stable short word for counters and log fields.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Refusal::NotOurs(_) => "not-ours",
+            Refusal::Unparsable(_) => "unparsable",
+            Refusal::Forbidden(_) => "forbidden",
+            Refusal::NoFreeAddress => "no-free-address",
+            Refusal::UnknownMachine => "unknown-machine",
+            Refusal::NothingToBoot(_) => "nothing-to-boot",
+            Refusal::NoSuchFile(_) => "no-such-file",
+            Refusal::OutsideTree(_) => "outside-tree",
+            Refusal::NoImage(_) => "no-image",
+            Refusal::ImageNotReady(_) => "image-not-ready",
+            Refusal::UnknownProduct(_) => "unknown-product",
+            Refusal::UnknownVenue(_) => "unknown-venue",
+            Refusal::TooFewNames { .. } => "too-few-names",
+            Refusal::Invalid(_) => "invalid",
+            Refusal::NotFound(_) => "not-found",
+            Refusal::Busy(_) => "busy",
+            Refusal::NotStored => "not-stored",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::NotOurs(why) => write!(f, "not for this server: {why}"),
+            Refusal::Unparsable(what) => write!(f, "not a valid message: {what}"),
+            Refusal::Forbidden(what) => write!(f, "not allowed: {what}"),
+            Refusal::NoFreeAddress => write!(f, "no free address: the pool is used up"),
+            Refusal::UnknownMachine => write!(f, "no machine holds the asking address"),
+            Refusal::NothingToBoot(what) => write!(f, "nothing to boot: {what}"),
+            Refusal::NoSuchFile(name) => write!(f, "file not found: {name}"),
+            Refusal::OutsideTree(name) => write!(f, "name leaves the served directory: {name}"),
+            Refusal::NoImage(product) => write!(f, "No active image for {product}"),
+            Refusal::ImageNotReady(product) => {
+                write!(f, "The image for {product} is still being checked; ask again in a moment")
+            }
+            Refusal::UnknownProduct(text) => write!(f, "Unknown product_type: {text}"),
+            Refusal::UnknownVenue(code) => write!(f, "Venue not found: {code}"),
+            Refusal::TooFewNames { requested, available, .. } => {
+                write!(f, "Insufficient available hostnames. Requested: {requested}, Available: {available}")
+            }
+            Refusal::Invalid(sentence) | Refusal::NotFound(sentence) => f.write_str(sentence),
+            Refusal::Busy(what) => write!(f, "limit reached: {what}"),
+            Refusal::NotStored => write!(f, "the journal could not be written; nothing was promised, ask again"),
+        }
+    }
+}

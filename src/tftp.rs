@@ -1,0 +1,1 @@
+//! One read transfer as a sans-IO machine.

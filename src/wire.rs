@@ -1,0 +1,4 @@
+//! Bytes to values and back, for every protocol we speak. No time, no state, no decisions.
+
+pub mod http;
+pub mod tftp;
