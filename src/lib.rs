@@ -4,6 +4,7 @@
 pub mod ids;
 pub mod net;
 pub mod refusal;
+pub mod site;
 pub mod time;
 pub mod transfer;
 
@@ -11,7 +12,20 @@ pub mod transfer;
 pub mod wire;
 
 // Row 2: rules.
+pub mod machine;
+pub mod catalog;
+pub mod lease;
+pub mod naming;
+pub mod boot;
+pub mod answer;
+pub mod dhcp;
 pub mod tftp;
+
+// Row 3: core.
+pub mod fleet;
+
+// Row 4: world.
+pub mod sim;
 
 // Row 5: shell.
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]

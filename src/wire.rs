@@ -1,4 +1,5 @@
 //! Bytes to values and back, for every protocol we speak. No time, no state, no decisions.
 
+pub mod dhcp;
 pub mod http;
 pub mod tftp;

@@ -1,0 +1,93 @@
+//! What there is to boot: profiles, and the images of products.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{Digest, ProductName, VenueCode};
+use crate::machine::firmware::Firmware;
+
+/// What a kind of machine should become.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// The name the operator gave it.
+    pub name: String,
+    /// The firmware kinds it is for.
+    pub firmware: Vec<Firmware>,
+    /// What its machines become, if that is fixed.
+    pub product: Option<ProductName>,
+    /// Where they go, if that is fixed.
+    pub venue: Option<VenueCode>,
+    /// The subdirectory of the boot directory that is searched before the boot directory itself.
+    pub tree: Option<String>,
+    /// The boot file of every firmware that takes one.
+    pub boot_file: Option<String>,
+    /// The boot file where one firmware differs.
+    pub boot_files: BTreeMap<Firmware, String>,
+    /// What templates see as `kernel_args`.
+    pub kernel_args: String,
+    /// Rendered files: the name a machine asks for, and the template.
+    pub answers: BTreeMap<String, String>,
+}
+
+impl Profile {
+    /// The boot file for that firmware.
+    pub fn boot_file_for(&self, firmware: Firmware) -> Option<&str> {
+        self.boot_files.get(&firmware).or(self.boot_file.as_ref()).map(String::as_str)
+    }
+}
+
+/// An OS image, measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// File name inside the image directory.
+    pub file: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Digest of the file's bytes.
+    pub digest: Digest,
+}
+
+/// What is known of a product's image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    /// There is no such file.
+    Missing,
+    /// The file is there; its digest is being computed.
+    Measuring,
+    /// It can be served.
+    Ready(Image),
+}
+
+/// Profiles and images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalog {
+    /// In the order of the configuration; the first that fits a firmware is taken.
+    pub profiles: Vec<Profile>,
+    images: BTreeMap<ProductName, ImageState>,
+}
+
+impl Catalog {
+    /// A catalog of these profiles, with no image known yet.
+    pub fn new(profiles: Vec<Profile>) -> Catalog {
+        Catalog { profiles, images: BTreeMap::new() }
+    }
+
+    /// The profile of that name.
+    pub fn profile(&self, name: &str) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.name == name)
+    }
+
+    /// The first profile for that firmware.
+    pub fn profile_for(&self, firmware: Firmware) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.firmware.contains(&firmware))
+    }
+
+    /// What is known of the product's image.
+    pub fn image(&self, product: &ProductName) -> &ImageState {
+        self.images.get(product).unwrap_or(&ImageState::Missing)
+    }
+
+    /// Records what is known of a product's image.
+    pub fn set_image(&mut self, product: ProductName, state: ImageState) {
+        self.images.insert(product, state);
+    }
+}

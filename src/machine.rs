@@ -1,0 +1,208 @@
+//! A machine as we remember it, and what a packet proves about which machine sent it.
+//!
+//! Owns identity: one board is one [`Machine`], whatever protocol it speaks. The invariant: no MAC and no board serial
+//! belongs to two machines.
+
+pub mod firmware;
+pub mod stage;
+
+use std::collections::BTreeMap;
+
+use crate::ids::{MachineId, Serial, Uuid};
+use crate::net::Mac;
+use crate::time::Timestamp;
+use crate::wire::dhcp::{Request, code};
+use firmware::Firmware;
+use stage::Stage;
+
+/// What is to happen when the machine asks the network for something to boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Boot what its profile says: the installer.
+    Install,
+    /// Boot its own disk: it is finished.
+    Disk,
+    /// Get an address and nothing else, until an operator decides.
+    Hold,
+}
+
+impl Order {
+    /// The word in journals and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Order::Install => "install",
+            Order::Disk => "disk",
+            Order::Hold => "hold",
+        }
+    }
+
+    /// The order of a word.
+    pub fn from_word(word: &str) -> Option<Order> {
+        [Order::Install, Order::Disk, Order::Hold].into_iter().find(|each| each.word() == word)
+    }
+}
+
+/// A thing that network-boots here, as we remember it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Ours, given once.
+    pub id: MachineId,
+    /// The hardware address it boots by.
+    pub mac: Option<Mac>,
+    /// The board's serial number, in the longest form any packet has shown.
+    pub serial: Option<Serial>,
+    /// The UUID of option 97. Recorded, never used to identify: whole product runs share one.
+    pub uuid: Option<Uuid>,
+    /// The last firmware that asked for something to boot.
+    pub firmware: Firmware,
+    /// Where it is.
+    pub stage: Stage,
+    /// Since when.
+    pub stage_since: Timestamp,
+    /// What is to happen at its next network boot.
+    pub order: Order,
+    /// When we first remembered it.
+    pub first_seen: Timestamp,
+}
+
+impl Machine {
+    /// A machine that just showed up with `evidence`.
+    pub fn new(id: MachineId, evidence: &Evidence, now: Timestamp) -> Machine {
+        let mut machine = Machine {
+            id,
+            mac: None,
+            serial: None,
+            uuid: None,
+            firmware: Firmware::Plain,
+            stage: Stage::Waiting,
+            stage_since: now,
+            order: Order::Install,
+            first_seen: now,
+        };
+        machine.learn(evidence);
+        machine
+    }
+
+    /// Adds what `evidence` proves and we did not know; says whether anything changed.
+    pub fn learn(&mut self, evidence: &Evidence) -> bool {
+        let before = self.clone();
+        self.mac = self.mac.or(evidence.mac);
+        self.uuid = evidence.uuid.or(self.uuid);
+        if evidence.firmware.is_some_and(Firmware::netboots) {
+            self.firmware = evidence.firmware.unwrap_or(self.firmware);
+        }
+        if let Some(serial) = &evidence.serial {
+            let longer = self.serial.as_ref().is_none_or(|known| serial.as_str().len() > known.as_str().len());
+            if longer && self.serial.as_ref().is_none_or(|known| known.same_board(serial)) {
+                self.serial = Some(serial.clone());
+            }
+        }
+        *self != before
+    }
+
+    /// Whether `serial` says that this is another board.
+    fn contradicts(&self, serial: Option<&Serial>) -> bool {
+        matches!((&self.serial, serial), (Some(ours), Some(theirs)) if !ours.same_board(theirs))
+    }
+}
+
+/// What one packet proves, or claims, about its sender.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// The hardware address of the frame's `chaddr`, or one claimed in a report.
+    pub mac: Option<Mac>,
+    /// A serial number, short or long form.
+    pub serial: Option<Serial>,
+    /// Option 97.
+    pub uuid: Option<Uuid>,
+    /// What kind of client wrote the packet.
+    pub firmware: Option<Firmware>,
+}
+
+impl Evidence {
+    /// What a DHCP message proves.
+    pub fn from_dhcp(request: &Request) -> Evidence {
+        let firmware = Firmware::recognise(request);
+        let guid: Option<[u8; 16]> = request
+            .option(code::CLIENT_UUID)
+            .and_then(|value| value.strip_prefix(&[0]))
+            .and_then(|guid| guid.try_into().ok())
+            // 16 zero bytes are legal in the field and identify nothing.
+            .filter(|guid| *guid != [0; 16]);
+        let serial = guid.filter(|_| firmware.is_raspberry_pi()).and_then(|guid| {
+            // The Pi puts the low 32 bits of its serial last, little-endian; a Pi 3B ROM fills in 0x44 instead.
+            let low = u32::from_le_bytes([guid[12], guid[13], guid[14], guid[15]]);
+            (low != 0x4444_4444).then(|| Serial::from_low32(low)).flatten()
+        });
+        Evidence { mac: request.mac(), serial, uuid: guid.map(Uuid), firmware: Some(firmware) }
+    }
+}
+
+/// Every machine, findable by what identifies it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Machines {
+    by_id: BTreeMap<MachineId, Machine>,
+    by_mac: BTreeMap<Mac, MachineId>,
+    by_board: BTreeMap<String, MachineId>,
+}
+
+impl Machines {
+    /// The machine of that id.
+    pub fn get(&self, id: MachineId) -> Option<&Machine> {
+        self.by_id.get(&id)
+    }
+
+    /// All machines by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Machine> {
+        self.by_id.values()
+    }
+
+    /// The machine with that hardware address.
+    pub fn by_mac(&self, mac: Mac) -> Option<&Machine> {
+        self.by_mac.get(&mac).and_then(|id| self.get(*id))
+    }
+
+    /// The machine with that serial, in short or long form.
+    pub fn by_serial(&self, serial: &Serial) -> Option<&Machine> {
+        self.by_board
+            .get(serial.board_key())
+            .and_then(|id| self.get(*id))
+            .filter(|machine| machine.serial.as_ref().is_some_and(|known| known.same_board(serial)))
+    }
+
+    /// The id for a machine not seen before.
+    pub fn next_id(&self) -> MachineId {
+        MachineId(self.by_id.last_key_value().map_or(1, |(id, _)| id.0 + 1))
+    }
+
+    /// Adds the machine or replaces the row of the same id.
+    pub fn put(&mut self, machine: Machine) {
+        if let Some(mac) = machine.mac {
+            self.by_mac.insert(mac, machine.id);
+        }
+        if let Some(serial) = &machine.serial {
+            self.by_board.insert(serial.board_key().to_owned(), machine.id);
+        }
+        self.by_id.insert(machine.id, machine);
+    }
+
+    /// Which machine the evidence is about. `holder` is the machine whose lease the packet's source address is.
+    ///
+    /// The hardware address decides where there is one. Without it the lease of the asking address does, unless the
+    /// serial says that another board is speaking (one address may front several boards on a bench). A serial
+    /// identifies a board that booted by another network port before.
+    pub fn resolve(&self, evidence: &Evidence, holder: Option<MachineId>) -> Option<MachineId> {
+        if let Some(machine) = evidence.mac.and_then(|mac| self.by_mac(mac)) {
+            return Some(machine.id);
+        }
+        let serial = evidence.serial.as_ref();
+        let holder = holder.and_then(|id| self.get(id)).filter(|_| evidence.mac.is_none());
+        if let Some(machine) = holder.filter(|machine| !machine.contradicts(serial)) {
+            return Some(machine.id);
+        }
+        serial.and_then(|serial| self.by_serial(serial)).map(|machine| machine.id)
+    }
+}
+
+#[cfg(test)]
+mod tests;
