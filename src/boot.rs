@@ -1,1 +1,241 @@
-//! stub
+//! What a machine should get now, and why: the one question that DHCP, TFTP and HTTP all ask.
+//!
+//! [`plan`] decides and leaves nothing to decide later; its reasons go with it, so that they can be shown. Owns no
+//! state, and never looks at anything but its arguments.
+
+pub mod file;
+pub mod pipeline;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::ids::ProductName;
+use crate::machine::firmware::Firmware;
+use crate::machine::{Machine, Order};
+use crate::naming::Name;
+use crate::site::{Link, Site};
+
+/// The decision for one machine, with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootPlan {
+    /// What it gets.
+    pub boot: Boot,
+    /// Why, in the order in which it was decided.
+    pub reasons: Vec<Reason>,
+}
+
+/// What a machine gets when it asks the network for something to boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// Files from us.
+    Net(NetBoot),
+    /// An address and no boot file, so that the firmware goes on to its own disk.
+    Disk,
+    /// An address and nothing else.
+    AddressOnly,
+}
+
+/// Where a network boot starts, and which files belong to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetBoot {
+    /// The profile.
+    pub profile: Arc<Profile>,
+    /// Our address on its link: TFTP server and host of the URLs.
+    pub next_server: Ipv4Addr,
+    /// The first file: a TFTP name or a URL; empty for a Raspberry Pi, which asks for its files by fixed names.
+    pub boot_file: String,
+}
+
+/// One step of a decision, as a sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(pub String);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a template may name, and what a report shows: every fact about one machine's boot.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// The hardware address with colons; empty if unknown.
+    pub mac: String,
+    /// The serial in its longest known form; empty if unknown.
+    pub serial: String,
+    /// The host name; empty before one is given.
+    pub hostname: String,
+    /// The machine's address; empty before it has one.
+    pub address: String,
+    /// The firmware's name, such as `raspberry-pi-5`.
+    pub firmware: String,
+    /// The profile's name.
+    pub profile: String,
+    /// What it becomes; empty if that is not fixed yet.
+    pub product: String,
+    /// Where it goes; empty if that is not fixed yet.
+    pub venue: String,
+    /// Our address on its link.
+    pub server: String,
+    /// `http://SERVER[:PORT]`.
+    pub base_url: String,
+    /// The profile's kernel arguments.
+    pub kernel_args: String,
+    /// Absolute URL of the image; empty while there is none.
+    pub image_url: String,
+    /// Size of the image in bytes; 0 while there is none.
+    pub image_size: u64,
+    /// SHA-256 of the image in hex; empty while there is none.
+    pub image_sha256: String,
+}
+
+/// Everything a decision is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who asks.
+    pub machine: &'a Machine,
+    /// What kind of client is asking right now.
+    pub firmware: Firmware,
+    /// The name it holds.
+    pub name: Option<&'a Name>,
+    /// The address it holds.
+    pub address: Option<Ipv4Addr>,
+    /// By which link.
+    pub link: &'a Link,
+    /// This place.
+    pub site: &'a Site,
+    /// What there is to boot.
+    pub catalog: &'a Catalog,
+}
+
+/// Decides what the machine gets now.
+pub fn plan(question: &Question<'_>) -> BootPlan {
+    let Question { machine, firmware, link, site, .. } = *question;
+    let mut reasons = vec![Reason(format!("it asks as {firmware}"))];
+    let mut because = |sentence: String| reasons.push(Reason(sentence));
+    let boot = 'decided: {
+        if !firmware.netboots() {
+            because("it wants an address, not a boot file".into());
+            break 'decided Boot::AddressOnly;
+        }
+        match machine.order {
+            Order::Install => because(format!("its order is to install (stage: {})", machine.stage)),
+            Order::Disk => {
+                because("its deployment succeeded, so it boots its own disk until a reinstall is asked for".into());
+                break 'decided Boot::Disk;
+            }
+            Order::Hold => {
+                because("an operator holds it".into());
+                break 'decided Boot::AddressOnly;
+            }
+        }
+        let Some(profile) = profile(question, &mut because) else { break 'decided Boot::AddressOnly };
+        let boot_file = if firmware.is_raspberry_pi() {
+            because("a Raspberry Pi asks for its files by name, below its serial number".into());
+            String::new()
+        } else if let Some(file) = profile.boot_file_for(firmware) {
+            because(format!("the boot file of that profile for {firmware} is {file}"));
+            if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
+        } else {
+            because(format!("that profile names no boot file for {firmware}"));
+            break 'decided Boot::AddressOnly;
+        };
+        Boot::Net(NetBoot { profile: Arc::new(profile.clone()), next_server: link.address, boot_file })
+    };
+    BootPlan { boot, reasons }
+}
+
+fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Profile> {
+    let Question { machine, firmware, link, catalog, .. } = *question;
+    let reserved = machine.mac.and_then(|mac| link.reservation(mac)).and_then(|each| each.profile.as_deref());
+    if let Some(name) = reserved {
+        because(format!("its reservation names the profile {name}"));
+        return catalog.profile(name);
+    }
+    let found = catalog.profile_for(firmware);
+    because(match found {
+        Some(profile) => format!("the first profile for {firmware} is {}", profile.name),
+        None => format!("no profile is for {firmware}"),
+    });
+    found
+}
+
+/// The product a machine becomes: that of its name, else that of its profile.
+pub fn product<'a>(name: Option<&'a Name>, plan: &'a BootPlan) -> Option<&'a ProductName> {
+    let of_profile = match &plan.boot {
+        Boot::Net(net) => net.profile.product.as_ref(),
+        Boot::Disk | Boot::AddressOnly => None,
+    };
+    name.and_then(|name| name.product.as_ref()).or(of_profile)
+}
+
+/// The absolute URL of an image for machines on `link`.
+pub fn image_url(site: &Site, link: &Link, image: &Image) -> String {
+    format!("{}/images/{}", site.base_url(link), image.file)
+}
+
+/// Gathers what templates may name.
+pub fn facts(question: &Question<'_>, plan: &BootPlan) -> Facts {
+    let Question { machine, name, address, link, site, catalog, .. } = *question;
+    let profile = match &plan.boot {
+        Boot::Net(net) => Some(&net.profile),
+        Boot::Disk | Boot::AddressOnly => None,
+    };
+    let product = product(name, plan);
+    let image = product.and_then(|product| match catalog.image(product) {
+        ImageState::Ready(image) => Some(image),
+        ImageState::Missing | ImageState::Measuring => None,
+    });
+    let venue = name.and_then(|name| name.venue.as_ref()).or(profile.and_then(|profile| profile.venue.as_ref()));
+    let text = |value: Option<String>| value.unwrap_or_default();
+    Facts {
+        mac: text(machine.mac.map(|mac| mac.to_string())),
+        serial: text(machine.serial.as_ref().map(|serial| serial.to_string())),
+        hostname: text(name.map(|name| name.hostname.to_string())),
+        address: text(address.map(|address| address.to_string())),
+        firmware: machine.firmware.name().to_owned(),
+        profile: text(profile.map(|profile| profile.name.clone())),
+        product: text(product.map(|product| product.to_string())),
+        venue: text(venue.map(|venue| venue.to_string())),
+        server: link.address.to_string(),
+        base_url: site.base_url(link),
+        kernel_args: text(profile.map(|profile| profile.kernel_args.clone())),
+        image_url: text(image.map(|image| image_url(site, link, image))),
+        image_size: image.map_or(0, |image| image.size),
+        image_sha256: text(image.map(|image| image.digest.to_string())),
+    }
+}
+
+/// One machine as everything outside the fleet sees it: what it is, holds, and gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The machine.
+    pub machine: Machine,
+    /// The name it holds.
+    pub name: Option<Name>,
+    /// The address it holds, and when that lease ends.
+    pub address: Option<Ipv4Addr>,
+    /// What it gets.
+    pub plan: BootPlan,
+    /// What its templates see.
+    pub facts: Facts,
+}
+
+impl View {
+    /// Asks the question and keeps the answer.
+    pub fn of(question: &Question<'_>) -> View {
+        let plan = plan(question);
+        let facts = facts(question, &plan);
+        View { machine: question.machine.clone(), name: question.name.cloned(), address: question.address, plan, facts }
+    }
+
+    /// Whether the machine is on its way, rather than finished, failed or not yet begun.
+    pub fn is_running(&self) -> bool {
+        self.machine.stage.is_running()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,277 @@
-//! stub
+//! Addresses held by machines: who holds which, and which one comes next.
+//!
+//! Owns every lease of every link. [`Leases::put`] is the only way a lease changes, so that loading rows and replaying
+//! changes end in the same table. The invariants: an address has one holder; a client holds one address per link;
+//! an address that is set aside, bound or declined is not in the free set.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use crate::ids::{ClientId, MachineId};
+use crate::net::{LinkId, Mac};
+use crate::refusal::Refusal;
+use crate::site::Site;
+use crate::time::Timestamp;
+use crate::wire::dhcp::{Request, code};
+
+/// Who holds a lease: the client identifier if one was sent, else the hardware address (RFC 2131 §4.2).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ClientKey {
+    /// By hardware address; also every client identifier that only repeats it.
+    Mac(Mac),
+    /// By option 61.
+    Id(ClientId),
+}
+
+impl ClientKey {
+    /// The key of a message's sender. A client identifier of hardware type 1 and the sender's own MAC is the MAC: the
+    /// same board sends none from its EEPROM and this one from iPXE or udhcpc, and must keep its address.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] if the message carries neither an Ethernet address nor a client identifier.
+    pub fn of(request: &Request) -> Result<ClientKey, Refusal> {
+        let id = request.option(code::CLIENT_ID).filter(|id| id.len() >= 2);
+        match (id, request.mac()) {
+            (Some(id), Some(mac)) if id[0] == 1 && id[1..] == mac.0 => Ok(ClientKey::Mac(mac)),
+            (Some(id), _) => Ok(ClientKey::Id(ClientId(id.to_vec()))),
+            (None, Some(mac)) => Ok(ClientKey::Mac(mac)),
+            (None, None) => Err(Refusal::Forbidden("neither an Ethernet chaddr nor option 61 identifies the client")),
+        }
+    }
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ClientKey::Mac(mac) => mac.fmt(f),
+            ClientKey::Id(id) => write!(f, "id {id}"),
+        }
+    }
+}
+
+/// The state of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeaseState {
+    /// Set aside for an OFFER; in memory only.
+    Offered,
+    /// Acknowledged, hence in the journal.
+    Bound,
+    /// Found in use by someone else; out of use until it expires.
+    Declined,
+    /// Given back or expired; remembered so that the client gets the same address again.
+    Released,
+}
+
+impl LeaseState {
+    /// The word in journals and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            LeaseState::Offered => "offered",
+            LeaseState::Bound => "bound",
+            LeaseState::Declined => "declined",
+            LeaseState::Released => "released",
+        }
+    }
+
+    /// The state of a word.
+    pub fn from_word(word: &str) -> Option<LeaseState> {
+        [LeaseState::Offered, LeaseState::Bound, LeaseState::Declined, LeaseState::Released]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+}
+
+/// An address held by a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The address.
+    pub address: Ipv4Addr,
+    /// Who holds it.
+    pub client: ClientKey,
+    /// The machine behind the client; `None` while it is only offered.
+    pub machine: Option<MachineId>,
+    /// Its state.
+    pub state: LeaseState,
+    /// When the state ends by itself.
+    pub expires: Timestamp,
+}
+
+/// Every lease, and the free addresses of every link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leases {
+    by_address: BTreeMap<Ipv4Addr, Lease>,
+    by_client: BTreeMap<(LinkId, ClientKey), Ipv4Addr>,
+    bound: BTreeSet<(MachineId, Ipv4Addr)>,
+    expiry: BTreeSet<(Timestamp, Ipv4Addr)>,
+    free: Vec<BTreeSet<Ipv4Addr>>,
+}
+
+impl Leases {
+    /// No lease; every pool address free, except our own and the reserved ones.
+    pub fn new(site: &Site) -> Leases {
+        let free = |link: &crate::site::Link| {
+            let reserved: BTreeSet<Ipv4Addr> = link.reservations.iter().filter_map(|each| each.address).collect();
+            link.pools
+                .iter()
+                .flat_map(|(first, last)| (u32::from(*first)..=u32::from(*last)).map(Ipv4Addr::from))
+                .filter(|address| *address != link.address && !reserved.contains(address))
+                .collect()
+        };
+        Leases {
+            by_address: BTreeMap::new(),
+            by_client: BTreeMap::new(),
+            bound: BTreeSet::new(),
+            expiry: BTreeSet::new(),
+            free: site.links.iter().map(free).collect(),
+        }
+    }
+
+    /// The lease of an address, in any state.
+    pub fn by_address(&self, address: Ipv4Addr) -> Option<&Lease> {
+        self.by_address.get(&address)
+    }
+
+    /// The lease of a client on a link, in any state.
+    pub fn by_client(&self, link: LinkId, client: &ClientKey) -> Option<&Lease> {
+        self.by_client.get(&(link, client.clone())).and_then(|address| self.by_address(*address))
+    }
+
+    /// The addresses bound to a machine.
+    pub fn of_machine(&self, machine: MachineId) -> impl Iterator<Item = Ipv4Addr> {
+        self.bound.range((machine, Ipv4Addr::UNSPECIFIED)..=(machine, Ipv4Addr::BROADCAST)).map(|(_, address)| *address)
+    }
+
+    /// The machine to which an address is bound.
+    pub fn holder(&self, address: Ipv4Addr) -> Option<MachineId> {
+        self.by_address(address).filter(|lease| lease.state == LeaseState::Bound).and_then(|lease| lease.machine)
+    }
+
+    /// Every lease by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Lease> {
+        self.by_address.values()
+    }
+
+    /// How many addresses of the link can still be given to anyone.
+    pub fn free_count(&self, link: LinkId) -> usize {
+        self.free.get(usize::from(link.0)).map_or(0, BTreeSet::len)
+    }
+
+    /// When the next offer, lease or probation ends.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        self.expiry.first().map(|(expires, _)| *expires)
+    }
+
+    /// The first lease that has expired by `now`.
+    pub fn expired(&self, now: Timestamp) -> Option<&Lease> {
+        let (expires, address) = self.expiry.first()?;
+        if *expires > now { None } else { self.by_address(*address) }
+    }
+
+    /// Whether nobody holds the address, or only `client` does.
+    pub fn is_free_for(&self, address: Ipv4Addr, client: &ClientKey) -> bool {
+        match self.by_address(address) {
+            None => true,
+            Some(lease) => match lease.state {
+                LeaseState::Released => true,
+                LeaseState::Offered | LeaseState::Bound => lease.client == *client,
+                LeaseState::Declined => false,
+            },
+        }
+    }
+
+    /// The address to offer (RFC 2131 §4.3.1): the reserved one, else the one the client holds or held, else the one
+    /// it wishes, else the lowest free one.
+    ///
+    /// # Errors
+    /// [`Refusal::NoFreeAddress`] if nothing is left.
+    pub fn choose(
+        &self,
+        site: &Site,
+        link_id: LinkId,
+        client: &ClientKey,
+        mac: Option<Mac>,
+        wish: Option<Ipv4Addr>,
+    ) -> Result<Ipv4Addr, Refusal> {
+        let link = site.link(link_id).ok_or(Refusal::NotOurs("no such link"))?;
+        let reserved = mac.and_then(|mac| link.reservation(mac)).and_then(|reservation| reservation.address);
+        // A reserved address that someone else still holds is not offered; its owner gets a pool address meanwhile.
+        if let Some(address) = reserved.filter(|address| self.is_free_for(*address, client)) {
+            return Ok(address);
+        }
+        let usable = |address: &Ipv4Addr| link.gives(*address) && self.is_free_for(*address, client);
+        let held = self.by_client(link_id, client).map(|lease| lease.address).filter(usable);
+        held.or(wish.filter(usable))
+            .or_else(|| self.free.get(usize::from(link_id.0))?.first().copied())
+            .ok_or(Refusal::NoFreeAddress)
+    }
+
+    /// Replaces the lease of the row's address, and takes the row's client off any other address of the same link.
+    /// A declined address keeps no client: whoever declined it must get another.
+    pub fn put(&mut self, site: &Site, lease: Lease) {
+        self.remove(site, lease.address);
+        let Some((link_id, link)) = site.link_of(lease.address) else {
+            // The subnet left the configuration; the row stays in the journal for the day it comes back.
+            return;
+        };
+        if lease.state != LeaseState::Declined {
+            let key = (link_id, lease.client.clone());
+            if let Some(other) = self.by_client.get(&key).copied() {
+                self.remove(site, other);
+            }
+            self.by_client.insert(key, lease.address);
+        }
+        if lease.state != LeaseState::Released {
+            self.free[usize::from(link_id.0)].remove(&lease.address);
+            self.expiry.insert((lease.expires, lease.address));
+        } else if link.gives(lease.address) {
+            self.free[usize::from(link_id.0)].insert(lease.address);
+        }
+        if let (LeaseState::Bound, Some(machine)) = (lease.state, lease.machine) {
+            self.bound.insert((machine, lease.address));
+        }
+        self.by_address.insert(lease.address, lease);
+    }
+
+    /// Drops every trace of an address and puts it back among the free ones.
+    pub fn remove(&mut self, site: &Site, address: Ipv4Addr) {
+        let Some(old) = self.by_address.remove(&address) else { return };
+        self.expiry.remove(&(old.expires, address));
+        if let Some(machine) = old.machine {
+            self.bound.remove(&(machine, address));
+        }
+        let Some((link_id, link)) = site.link_of(address) else { return };
+        let key = (link_id, old.client);
+        if self.by_client.get(&key) == Some(&address) {
+            self.by_client.remove(&key);
+        }
+        if link.gives(address) {
+            self.free[usize::from(link_id.0)].insert(address);
+        }
+    }
+
+    /// The broken invariant, if any: the whole table is checked, so this is for the simulator and tests.
+    pub fn check(&self) -> Result<(), String> {
+        for ((link, client), address) in &self.by_client {
+            match self.by_address(*address) {
+                Some(lease) if lease.client == *client => {}
+                _ => return Err(format!("{client} on link {} points at {address}, which it does not hold", link.0)),
+            }
+        }
+        for lease in self.by_address.values() {
+            let free = self.free.iter().any(|free| free.contains(&lease.address));
+            if free && lease.state != LeaseState::Released {
+                return Err(format!("{} is {} and free at once", lease.address, lease.state.word()));
+            }
+            if (lease.state == LeaseState::Bound)
+                != lease.machine.is_some_and(|id| self.bound.contains(&(id, lease.address)))
+            {
+                return Err(format!("{} is {} but indexed otherwise", lease.address, lease.state.word()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

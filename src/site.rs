@@ -73,6 +73,11 @@ impl Link {
         self.reservations.iter().find(|each| each.mac == mac)
     }
 
+    /// Whether `address` may be given to anyone who asks: in a pool, not ours, not reserved.
+    pub fn gives(&self, address: Ipv4Addr) -> bool {
+        self.in_pool(address) && address != self.address && !self.is_reserved(address)
+    }
+
     /// Whether `address` is reserved for anyone.
     pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
         self.reservations.iter().any(|each| each.address == Some(address))

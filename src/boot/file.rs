@@ -1,0 +1,102 @@
+//! Which bytes a name means to one machine: the same for TFTP and HTTP.
+//!
+//! The result names places below the served directories; that nothing outside them can be opened is decided here by
+//! [`RelativePath`] and held once more by the shell that opens the file.
+
+use std::fmt;
+
+use super::{Boot, View};
+use crate::net::Mac;
+use crate::refusal::Refusal;
+
+/// A path below a served directory: no empty part, no `.`, no `..`, no NUL, no backslash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RelativePath(String);
+
+impl RelativePath {
+    /// Cleans a name as firmware writes it: backslashes become slashes, leading and doubled slashes and `.` go away
+    /// (a Pi 5 asks for `P//config.txt`), bytes from the first NUL or 0xff on are garbage of unterminated options.
+    ///
+    /// # Errors
+    /// [`Refusal::OutsideTree`] for any `..`, [`Refusal::NoSuchFile`] for a name with no part left or over 1024 bytes.
+    pub fn clean(name: &str) -> Result<RelativePath, Refusal> {
+        let end = name.find(['\0', '\u{ff}', char::REPLACEMENT_CHARACTER]).unwrap_or(name.len());
+        let name = name[..end].replace('\\', "/");
+        if name.len() > 1024 || name.chars().any(char::is_control) {
+            return Err(Refusal::NoSuchFile(name.chars().filter(|c| !c.is_control()).take(80).collect()));
+        }
+        let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        if parts.contains(&"..") {
+            return Err(Refusal::OutsideTree(name));
+        }
+        if parts.is_empty() {
+            return Err(Refusal::NoSuchFile(name));
+        }
+        Ok(RelativePath(parts.join("/")))
+    }
+
+    /// The path, parts joined by `/`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn below(&self, directory: &str) -> RelativePath {
+        RelativePath(format!("{}/{}", directory.trim_matches('/'), self.0))
+    }
+}
+
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the bytes of a name come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Rendered for this machine from that template.
+    Answer(String),
+    /// The first of these that exists in the boot directory.
+    BootFiles(Vec<RelativePath>),
+    /// That file of the image directory.
+    Image(RelativePath),
+}
+
+/// Resolves `name` for the machine whose view is given, or for an unknown one.
+///
+/// Names are those of TFTP; an HTTP path `/boot/NAME` is the same NAME, and `/images/NAME` is an image. A machine's own
+/// prefix (its serial or MAC, as Raspberry Pi firmware puts before every name) may stand before a name or not.
+///
+/// # Errors
+/// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`].
+pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
+    let path = RelativePath::clean(name)?;
+    if let Some(image) = path.as_str().strip_prefix("images/") {
+        return Ok(Source::Image(RelativePath(image.to_owned())));
+    }
+    let path = path.as_str().strip_prefix("boot/").map_or(path.clone(), |rest| RelativePath(rest.to_owned()));
+    // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.
+    let names: Vec<RelativePath> = std::iter::successors(Some(path), without_prefix).collect();
+    let net = view.and_then(|view| match &view.plan.boot {
+        Boot::Net(net) => Some(net),
+        Boot::Disk | Boot::AddressOnly => None,
+    });
+    if let Some(template) = net.and_then(|net| names.iter().find_map(|name| net.profile.answers.get(name.as_str()))) {
+        return Ok(Source::Answer(template.clone()));
+    }
+    let tree = net.and_then(|net| net.profile.tree.as_deref());
+    let in_tree: Vec<RelativePath> =
+        tree.map_or_else(Vec::new, |tree| names.iter().map(|name| name.below(tree)).collect());
+    Ok(Source::BootFiles(in_tree.into_iter().chain(names).collect()))
+}
+
+/// The name behind a machine's prefix: eight hex digits of a serial, or a MAC with hyphens (`TFTP_PREFIX` 0 and 2).
+fn without_prefix(path: &RelativePath) -> Option<RelativePath> {
+    let (prefix, rest) = path.as_str().split_once('/')?;
+    let serial = matches!(prefix.len(), 8 | 16) && prefix.bytes().all(|b| b.is_ascii_hexdigit());
+    let mac = prefix.len() == 17 && Mac::parse(prefix).is_some();
+    (serial || mac).then(|| RelativePath(rest.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;
