@@ -15,6 +15,7 @@ use crate::ids::ProductName;
 use crate::machine::firmware::Firmware;
 use crate::machine::{Machine, Order};
 use crate::naming::Name;
+use crate::net::LinkId;
 use crate::site::{Link, Site};
 
 /// The decision for one machine, with its reasons.
@@ -98,10 +99,6 @@ pub struct Question<'a> {
     pub machine: &'a Machine,
     /// What kind of client is asking right now.
     pub firmware: Firmware,
-    /// The name it holds.
-    pub name: Option<&'a Name>,
-    /// The address it holds.
-    pub address: Option<Ipv4Addr>,
     /// By which link.
     pub link: &'a Link,
     /// This place.
@@ -176,38 +173,6 @@ pub fn image_url(site: &Site, link: &Link, image: &Image) -> String {
     format!("{}/images/{}", site.base_url(link), image.file)
 }
 
-/// Gathers what templates may name.
-pub fn facts(question: &Question<'_>, plan: &BootPlan) -> Facts {
-    let Question { machine, name, address, link, site, catalog, .. } = *question;
-    let profile = match &plan.boot {
-        Boot::Net(net) => Some(&net.profile),
-        Boot::Disk | Boot::AddressOnly => None,
-    };
-    let product = product(name, plan);
-    let image = product.and_then(|product| match catalog.image(product) {
-        ImageState::Ready(image) => Some(image),
-        ImageState::Missing | ImageState::Measuring => None,
-    });
-    let venue = name.and_then(|name| name.venue.as_ref()).or(profile.and_then(|profile| profile.venue.as_ref()));
-    let text = |value: Option<String>| value.unwrap_or_default();
-    Facts {
-        mac: text(machine.mac.map(|mac| mac.to_string())),
-        serial: text(machine.serial.as_ref().map(|serial| serial.to_string())),
-        hostname: text(name.map(|name| name.hostname.to_string())),
-        address: text(address.map(|address| address.to_string())),
-        firmware: machine.firmware.name().to_owned(),
-        profile: text(profile.map(|profile| profile.name.clone())),
-        product: text(product.map(|product| product.to_string())),
-        venue: text(venue.map(|venue| venue.to_string())),
-        server: link.address.to_string(),
-        base_url: site.base_url(link),
-        kernel_args: text(profile.map(|profile| profile.kernel_args.clone())),
-        image_url: text(image.map(|image| image_url(site, link, image))),
-        image_size: image.map_or(0, |image| image.size),
-        image_sha256: text(image.map(|image| image.digest.to_string())),
-    }
-}
-
 /// One machine as everything outside the fleet sees it: what it is, holds, and gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct View {
@@ -215,25 +180,54 @@ pub struct View {
     pub machine: Machine,
     /// The name it holds.
     pub name: Option<Name>,
-    /// The address it holds, and when that lease ends.
+    /// The address it holds.
     pub address: Option<Ipv4Addr>,
+    /// The link it was last heard on.
+    pub link: LinkId,
     /// What it gets.
     pub plan: BootPlan,
-    /// What its templates see.
-    pub facts: Facts,
 }
 
 impl View {
-    /// Asks the question and keeps the answer.
-    pub fn of(question: &Question<'_>) -> View {
-        let plan = plan(question);
-        let facts = facts(question, &plan);
-        View { machine: question.machine.clone(), name: question.name.cloned(), address: question.address, plan, facts }
+    /// What people call the machine: its name, else its serial, else its MAC.
+    pub fn label(&self) -> String {
+        let name = self.name.as_ref().map(|name| name.hostname.to_string());
+        name.or_else(|| self.machine.serial.as_ref().map(ToString::to_string))
+            .or_else(|| self.machine.mac.as_ref().map(ToString::to_string))
+            .unwrap_or_else(|| format!("machine {}", self.machine.id))
     }
 
-    /// Whether the machine is on its way, rather than finished, failed or not yet begun.
-    pub fn is_running(&self) -> bool {
-        self.machine.stage.is_running()
+    /// Gathers what templates may name.
+    pub fn facts(&self, site: &Site, catalog: &Catalog) -> Option<Facts> {
+        let link = site.link(self.link)?;
+        let profile = match &self.plan.boot {
+            Boot::Net(net) => Some(&net.profile),
+            Boot::Disk | Boot::AddressOnly => None,
+        };
+        let product = product(self.name.as_ref(), &self.plan);
+        let image = product.and_then(|product| match catalog.image(product) {
+            ImageState::Ready(image) => Some(image),
+            ImageState::Missing | ImageState::Measuring => None,
+        });
+        let venue_of_name = self.name.as_ref().and_then(|name| name.venue.as_ref());
+        let venue = venue_of_name.or(profile.and_then(|profile| profile.venue.as_ref()));
+        let text = |value: Option<String>| value.unwrap_or_default();
+        Some(Facts {
+            mac: text(self.machine.mac.map(|mac| mac.to_string())),
+            serial: text(self.machine.serial.as_ref().map(ToString::to_string)),
+            hostname: text(self.name.as_ref().map(|name| name.hostname.to_string())),
+            address: text(self.address.map(|address| address.to_string())),
+            firmware: self.machine.firmware.name().to_owned(),
+            profile: text(profile.map(|profile| profile.name.clone())),
+            product: text(product.map(ToString::to_string)),
+            venue: text(venue.map(ToString::to_string)),
+            server: link.address.to_string(),
+            base_url: site.base_url(link),
+            kernel_args: text(profile.map(|profile| profile.kernel_args.clone())),
+            image_url: text(image.map(|image| image_url(site, link, image))),
+            image_size: image.map_or(0, |image| image.size),
+            image_sha256: text(image.map(|image| image.digest.to_string())),
+        })
     }
 }
 

@@ -1,1 +1,344 @@
-//! stub
+//! The fleet: every machine, lease, name and batch, and the one function through which they change.
+//!
+//! [`Fleet::handle`] takes an event and returns actions; it reads no clock and does no I/O. The contract with the shell:
+//!
+//! - Actions are carried out in order, and no [`Action::Send`] or [`Action::Tell`] before the [`Action::Commit`]s in front
+//!   of it are on disk. If a commit fails, the actions behind it are dropped and the fleet is loaded anew from the journal.
+//! - `handle` is bounded: no event makes it look at every machine.
+//! - The same events give the same actions, and a repeated event a repeated answer.
+//! - Loading the tables gives the same fleet as replaying the changes.
+
+pub mod board;
+pub mod boot;
+pub mod check;
+pub mod command;
+pub mod contract;
+pub mod report;
+pub mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use crate::boot::pipeline::{self, Milestone};
+use crate::boot::{Question, View};
+use crate::catalog::Catalog;
+use crate::ids::{MachineId, TransferId};
+use crate::lease::{Lease, LeaseState};
+use crate::machine::stage::Stage;
+use crate::machine::{Evidence, Machine, Order};
+use crate::naming::Product;
+use crate::net::LinkId;
+use crate::refusal::Refusal;
+use crate::site::Site;
+use crate::time::{Now, Timestamp};
+use crate::transfer::{Outcome, Via};
+pub use contract::{Action, Change, Deployment, Event, Measured, Notice, Told};
+pub use tables::Tables;
+
+/// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
+const DEADLINE_MAX: usize = 64;
+
+/// Every machine and what belongs to it, with the rules applied.
+#[derive(Debug)]
+pub struct Fleet {
+    site: Arc<Site>,
+    products: Vec<Product>,
+    catalog: Catalog,
+    tables: Tables,
+    transfers: BTreeMap<TransferId, Transfer>,
+    heard_on: BTreeMap<MachineId, LinkId>,
+    silence: Silence,
+}
+
+#[derive(Clone, Debug)]
+struct Transfer {
+    machine: Option<MachineId>,
+    name: Arc<str>,
+    via: Via,
+    size: u64,
+}
+
+/// When each running machine will have been silent for too long.
+#[derive(Debug, Default)]
+struct Silence {
+    by_machine: BTreeMap<MachineId, Timestamp>,
+    by_time: BTreeSet<(Timestamp, MachineId)>,
+}
+
+impl Silence {
+    fn disarm(&mut self, machine: MachineId) {
+        if let Some(deadline) = self.by_machine.remove(&machine) {
+            self.by_time.remove(&(deadline, machine));
+        }
+    }
+
+    fn arm(&mut self, machine: MachineId, deadline: Timestamp) {
+        self.disarm(machine);
+        self.by_machine.insert(machine, deadline);
+        self.by_time.insert((deadline, machine));
+    }
+}
+
+/// The actions of one event, in order.
+#[derive(Debug, Default)]
+struct Outbox(Vec<Action>);
+
+impl Outbox {
+    fn push(&mut self, action: Action) {
+        self.0.push(action);
+    }
+
+    fn publish(&mut self, notice: Notice) {
+        self.push(Action::Publish(notice));
+    }
+
+    fn refused(&mut self, what: &'static str, who: impl ToString, refusal: Refusal) {
+        self.publish(Notice::Refused { what, who: who.to_string(), refusal });
+    }
+}
+
+impl Fleet {
+    /// The fleet of a journal: `rows` are what the store holds, each as the change that would make it.
+    pub fn load(
+        site: Arc<Site>,
+        catalog: Catalog,
+        products: Vec<Product>,
+        rows: impl IntoIterator<Item = Change>,
+        now: Now,
+    ) -> Fleet {
+        let mut fleet = Fleet {
+            tables: Tables::new(&site, &products),
+            site,
+            products,
+            catalog,
+            transfers: BTreeMap::new(),
+            heard_on: BTreeMap::new(),
+            silence: Silence::default(),
+        };
+        fleet.reload(rows, now);
+        fleet
+    }
+
+    /// Forgets everything that is not in the journal, after a commit failed. What is known of images stays: it was
+    /// read from disk, not promised to anyone.
+    pub fn reload(&mut self, rows: impl IntoIterator<Item = Change>, now: Now) {
+        self.tables = Tables::new(&self.site, &self.products);
+        for row in rows {
+            self.tables.apply(&self.site, &row);
+        }
+        self.silence = Silence::default();
+        let limit = self.site.silence_limit;
+        for machine in self.tables.machines.iter().filter(|machine| machine.stage.is_running()) {
+            self.silence.arm(machine.id, now.timestamp + limit);
+        }
+    }
+
+    /// What the fleet remembers.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// This place.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// What there is to boot.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Everything a reader must know to begin with: a notice for every machine and bound address.
+    pub fn notices(&self) -> Vec<Notice> {
+        let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
+        let bound = self.tables.leases.iter().filter(|lease| lease.state == LeaseState::Bound);
+        machines.chain(bound.cloned().map(Notice::Lease)).collect()
+    }
+
+    /// Does what `event` asks for.
+    pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
+        let mut out = Outbox::default();
+        match event {
+            Event::Dhcp { link, bytes } => self.on_dhcp(link, &bytes, now, &mut out),
+            Event::FetchStarted { transfer, address, name, size, via } => {
+                self.on_fetch_started(transfer, address, &name, size, via, now, &mut out)
+            }
+            Event::FetchProgress { transfer, sent } => self.on_fetch(transfer, sent, None, now, &mut out),
+            Event::Fetched { transfer, sent, outcome } => self.on_fetch(transfer, sent, Some(outcome), now, &mut out),
+            Event::Report { address, mac, serial, report, reply_to } => {
+                let evidence = Evidence { mac, serial, ..Evidence::default() };
+                self.on_report(address, &evidence, report, reply_to, now, &mut out)
+            }
+            Event::Command { command, reply_to } => {
+                let result = self.on_command(command, now, &mut out);
+                out.push(Action::Tell { reply_to, result });
+            }
+            Event::Image { product, state, measured } => {
+                if let Some(measured) = measured {
+                    self.commit(&mut out, Change::Measured(measured));
+                }
+                self.catalog.set_image(product.clone(), state.clone());
+                out.publish(Notice::Image { product, state });
+            }
+            Event::Deadline => self.on_deadline(now, &mut out),
+        }
+        out.0
+    }
+
+    /// When [`Event::Deadline`] is due, on the wall clock.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let silence = self.silence.by_time.first().map(|(deadline, _)| *deadline);
+        [self.tables.leases.next_expiry(), silence].into_iter().flatten().min()
+    }
+
+    fn commit(&mut self, out: &mut Outbox, change: Change) {
+        self.tables.apply(&self.site, &change);
+        out.push(Action::Commit(change));
+    }
+
+    /// Binds, declines or releases an address: journal and readers alike.
+    fn commit_lease(&mut self, out: &mut Outbox, lease: Lease) {
+        self.commit(out, Change::Lease(lease.clone()));
+        out.publish(Notice::Lease(lease));
+    }
+
+    /// The machine that `evidence` is about, made if there is none. `firmware` and other facts are learnt.
+    fn machine(&mut self, evidence: &Evidence, holder: Option<MachineId>, now: Now, out: &mut Outbox) -> MachineId {
+        let known = self.tables.machines.resolve(evidence, holder).and_then(|id| self.tables.machines.get(id)).cloned();
+        let (machine, changed) = match known {
+            Some(mut machine) => {
+                let changed = machine.learn(evidence);
+                (machine, changed)
+            }
+            None => (Machine::new(self.tables.machines.next_id(), evidence, now.timestamp), true),
+        };
+        let id = machine.id;
+        if changed {
+            self.commit(out, Change::Machine(machine));
+        }
+        id
+    }
+
+    fn view(&self, machine: &Machine) -> Arc<View> {
+        let address = self.tables.leases.of_machine(machine.id).next();
+        let known_link = self.heard_on.get(&machine.id).copied();
+        let link_id = known_link.or(address.and_then(|address| self.site.link_of(address)).map(|(id, _)| id));
+        let link_id = link_id.unwrap_or(LinkId(0));
+        let plan = crate::boot::plan(&Question {
+            machine,
+            firmware: machine.firmware,
+            link: &self.site.links[usize::from(link_id.0)],
+            site: &self.site,
+            catalog: &self.catalog,
+        });
+        let name = self.tables.naming.of_machine(machine.id).cloned();
+        Arc::new(View { machine: machine.clone(), name, address, link: link_id, plan })
+    }
+
+    fn publish_machine(&self, id: MachineId, out: &mut Outbox) {
+        if let Some(machine) = self.tables.machines.get(id) {
+            out.publish(Notice::Machine(self.view(machine)));
+        }
+    }
+
+    /// A sign of life: moves the machine on if the milestone does, and starts its silence anew.
+    fn reached(&mut self, id: MachineId, milestone: &Milestone, now: Now, out: &mut Outbox) {
+        let Some(machine) = self.tables.machines.get(id) else { return };
+        if let Some(to) = pipeline::next(&machine.stage, machine.order, milestone) {
+            let from = machine.stage.clone();
+            self.enter_stage(id, from, to, now, out);
+        }
+        self.heard(id, now);
+    }
+
+    fn enter_stage(&mut self, id: MachineId, from: Stage, to: Stage, now: Now, out: &mut Outbox) {
+        self.commit(out, Change::StageEntered { machine: id, stage: to.clone(), at: now.timestamp });
+        let order = if to == Stage::Done { Some(Order::Disk) } else { None };
+        if let (Some(order), Some(machine)) = (order, self.tables.machines.get(id)) {
+            let machine = Machine { order, ..machine.clone() };
+            self.commit(out, Change::Machine(machine));
+        }
+        let Some(machine) = self.tables.machines.get(id) else { return };
+        let label = self.view(machine).label();
+        out.publish(Notice::Stage { machine: id, label, from, to });
+        self.publish_machine(id, out);
+    }
+
+    fn heard(&mut self, id: MachineId, now: Now) {
+        match self.tables.machines.get(id) {
+            Some(machine) if machine.stage.is_running() => {
+                self.silence.arm(id, now.timestamp + self.site.silence_limit)
+            }
+            _ => self.silence.disarm(id),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
+    fn on_fetch_started(
+        &mut self,
+        transfer: TransferId,
+        address: Ipv4Addr,
+        name: &str,
+        size: u64,
+        via: Via,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let machine = self.tables.leases.holder(address);
+        let name: Arc<str> = name.into();
+        self.transfers.insert(transfer, Transfer { machine, name: name.clone(), via, size });
+        out.publish(Notice::Transfer { transfer, machine, name: name.clone(), via, sent: 0, size, outcome: None });
+        if let Some(id) = machine {
+            let image = name.trim_start_matches('/').starts_with("images/");
+            self.reached(id, if image { &Milestone::Image } else { &Milestone::BootFile }, now, out);
+        }
+    }
+
+    fn on_fetch(&mut self, transfer: TransferId, sent: u64, outcome: Option<Outcome>, now: Now, out: &mut Outbox) {
+        let Some(Transfer { machine, name, via, size }) = self.transfers.get(&transfer).cloned() else { return };
+        if outcome.is_some() {
+            self.transfers.remove(&transfer);
+        }
+        out.publish(Notice::Transfer { transfer, machine, name, via, sent, size, outcome });
+        if let Some(id) = machine {
+            self.heard(id, now);
+        }
+    }
+
+    fn on_deadline(&mut self, now: Now, out: &mut Outbox) {
+        for _ in 0..DEADLINE_MAX {
+            let Some(lease) = self.tables.leases.expired(now.timestamp).cloned() else { break };
+            self.expire(lease, now, out);
+        }
+        for _ in 0..DEADLINE_MAX {
+            let Some((deadline, id)) = self.silence.by_time.first().copied() else { break };
+            if deadline > now.timestamp {
+                break;
+            }
+            self.silence.disarm(id);
+            self.reached(id, &Milestone::Silent(self.site.silence_limit.as_secs()), now, out);
+        }
+    }
+
+    /// An offer nobody took vanishes; a lease that ran out is remembered for its client; a declined address returns.
+    fn expire(&mut self, lease: Lease, now: Now, out: &mut Outbox) {
+        match lease.state {
+            LeaseState::Offered => self.tables.leases.remove(&self.site, lease.address),
+            LeaseState::Bound => {
+                let machine = lease.machine;
+                self.commit_lease(out, Lease { state: LeaseState::Released, expires: now.timestamp, ..lease });
+                if let Some(id) = machine {
+                    self.publish_machine(id, out);
+                }
+            }
+            LeaseState::Declined | LeaseState::Released => {
+                self.commit(out, Change::LeaseFreed(lease.address));
+                out.publish(Notice::Freed(lease.address));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

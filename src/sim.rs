@@ -1,1 +1,3 @@
-//! stub
+//! A world in memory: simulated machines, links and a store, all from one seed.
+
+pub mod client;

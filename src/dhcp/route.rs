@@ -1,0 +1,25 @@
+//! Where a reply goes (RFC 2131 §4.1).
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use crate::net::Destination;
+use crate::wire::dhcp::{MessageType, Reply, Request};
+
+/// The destination of `reply` to `request`.
+pub fn destination(request: &Request, reply: &Reply) -> Destination {
+    let to_client = |address| SocketAddrV4::new(address, 68);
+    if request.giaddr != Ipv4Addr::UNSPECIFIED {
+        return Destination::Relay(request.giaddr);
+    }
+    if reply.kind == Some(MessageType::Nak) {
+        return Destination::Broadcast;
+    }
+    // A ciaddr counts only where the protocol gives it a meaning: in a DISCOVER some clients leave garbage there.
+    if request.ciaddr != Ipv4Addr::UNSPECIFIED && request.kind != Some(MessageType::Discover) {
+        return Destination::Unicast(to_client(request.ciaddr));
+    }
+    match request.mac() {
+        Some(mac) if !request.broadcast() && mac.0 != [0; 6] => Destination::Layer2 { mac, address: reply.yiaddr },
+        _ => Destination::Broadcast,
+    }
+}

@@ -1,0 +1,116 @@
+//! What readers see: the fleet as of the last notice, without asking the fleet.
+//!
+//! A fold over [`Notice`]s. The file-serving shells, the API and the CLI read it; nothing here decides anything.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::Notice;
+use crate::boot::{Facts, View};
+use crate::catalog::Catalog;
+use crate::ids::{MachineId, TransferId};
+use crate::lease::{Lease, LeaseState};
+use crate::site::Site;
+use crate::transfer::Via;
+
+/// Every machine, lease, and transfer under way.
+#[derive(Clone, Debug)]
+pub struct Board {
+    site: Arc<Site>,
+    catalog: Catalog,
+    machines: BTreeMap<MachineId, Arc<View>>,
+    leases: BTreeMap<Ipv4Addr, Lease>,
+    transfers: BTreeMap<TransferId, Running>,
+}
+
+/// A transfer under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// The machine it goes to, if its address is known.
+    pub machine: Option<MachineId>,
+    /// The name asked for.
+    pub name: Arc<str>,
+    /// The protocol.
+    pub via: Via,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes in all.
+    pub size: u64,
+}
+
+impl Board {
+    /// A board on which nothing has happened yet.
+    pub fn new(site: Arc<Site>, catalog: Catalog) -> Board {
+        Board { site, catalog, machines: BTreeMap::new(), leases: BTreeMap::new(), transfers: BTreeMap::new() }
+    }
+
+    /// Starts over, with what the fleet knows after a reload.
+    pub fn reset(&mut self, notices: impl IntoIterator<Item = Notice>) {
+        self.machines.clear();
+        self.leases.clear();
+        for notice in notices {
+            self.apply(&notice);
+        }
+    }
+
+    /// Takes note.
+    pub fn apply(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Machine(view) => {
+                self.machines.insert(view.machine.id, view.clone());
+            }
+            Notice::Lease(lease) => {
+                self.leases.insert(lease.address, lease.clone());
+            }
+            Notice::Freed(address) => {
+                self.leases.remove(address);
+            }
+            Notice::Transfer { transfer, outcome: Some(_), .. } => {
+                self.transfers.remove(transfer);
+            }
+            Notice::Transfer { transfer, machine, name, via, sent, size, outcome: None } => {
+                let running = Running { machine: *machine, name: name.clone(), via: *via, sent: *sent, size: *size };
+                self.transfers.insert(*transfer, running);
+            }
+            Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
+            Notice::DhcpAnswered { .. } | Notice::Refused { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
+        }
+    }
+
+    /// The machine to which an address is bound.
+    pub fn at(&self, address: Ipv4Addr) -> Option<&Arc<View>> {
+        let lease = self.leases.get(&address).filter(|lease| lease.state == LeaseState::Bound)?;
+        self.machines.get(&lease.machine?)
+    }
+
+    /// What templates see for that machine.
+    pub fn facts(&self, view: &View) -> Option<Facts> {
+        view.facts(&self.site, &self.catalog)
+    }
+
+    /// This place.
+    pub fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// What there is to boot.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Every machine by id.
+    pub fn machines(&self) -> impl Iterator<Item = &Arc<View>> {
+        self.machines.values()
+    }
+
+    /// Every lease by address.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.leases.values()
+    }
+
+    /// Every transfer under way.
+    pub fn transfers(&self) -> impl Iterator<Item = &Running> {
+        self.transfers.values()
+    }
+}

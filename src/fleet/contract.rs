@@ -1,0 +1,275 @@
+//! The vocabulary between the fleet and the shell: events in; actions, changes and notices out.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::command::Command;
+use super::report::{Config, Report};
+use crate::boot::View;
+use crate::catalog::{Image, ImageState};
+use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
+use crate::lease::Lease;
+use crate::machine::Machine;
+use crate::machine::stage::Stage;
+use crate::naming::{Batch, Name, Venue};
+use crate::net::{Destination, LinkId, Mac};
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+use crate::transfer::{Outcome, Via};
+
+/// Something that happened outside.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A UDP payload arrived on port 67 of a link.
+    Dhcp {
+        /// The link it came by.
+        link: LinkId,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// A file began to go out.
+    FetchStarted {
+        /// Given by the shell, unique while the process runs.
+        transfer: TransferId,
+        /// The asking address.
+        address: Ipv4Addr,
+        /// The name as it was asked for.
+        name: String,
+        /// Bytes to send.
+        size: u64,
+        /// The protocol.
+        via: Via,
+    },
+    /// So many bytes of it are out.
+    FetchProgress {
+        /// Which.
+        transfer: TransferId,
+        /// Bytes sent so far.
+        sent: u64,
+    },
+    /// It ended.
+    Fetched {
+        /// Which.
+        transfer: TransferId,
+        /// Bytes sent.
+        sent: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A machine's installer speaks.
+    Report {
+        /// The address it speaks from.
+        address: Ipv4Addr,
+        /// The hardware address it claims.
+        mac: Option<Mac>,
+        /// The serial it claims.
+        serial: Option<Serial>,
+        /// What it says.
+        report: Report,
+        /// Where the answer goes.
+        reply_to: ReplyTo,
+    },
+    /// An operator speaks.
+    Command {
+        /// What to do.
+        command: Command,
+        /// Where the result goes.
+        reply_to: ReplyTo,
+    },
+    /// The shell looked at a product's image.
+    Image {
+        /// The product.
+        product: ProductName,
+        /// What it found.
+        state: ImageState,
+        /// The file's identity, to be remembered with the digest.
+        measured: Option<Measured>,
+    },
+    /// [`Fleet::next_deadline`] has passed.
+    Deadline,
+}
+
+/// An image file that was hashed once, so that it need not be hashed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Name, size and digest.
+    pub image: Image,
+    /// Modification time in nanoseconds since the Unix epoch.
+    pub modified_nanos: i64,
+    /// Inode number.
+    pub inode: u64,
+}
+
+/// Something the shell is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write to the journal.
+    Commit(Change),
+    /// Send a DHCP message.
+    Send {
+        /// The link.
+        link: LinkId,
+        /// The UDP payload.
+        bytes: Bytes,
+        /// Where to.
+        destination: Destination,
+    },
+    /// Deliver a result.
+    Tell {
+        /// To whom.
+        reply_to: ReplyTo,
+        /// What.
+        result: Result<Told, Refusal>,
+    },
+    /// Make it known.
+    Publish(Notice),
+}
+
+/// The result of a report or a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Done; the sentence says what.
+    Done(String),
+    /// Who a machine is and what it gets (`/api/config`).
+    Config(Box<Config>),
+    /// The name of the machine that reported, if it has one (`/api/status`).
+    Received(Option<Hostname>),
+    /// A batch, as it is now.
+    Batch(Batch),
+    /// Several batches.
+    Batches(Vec<Batch>),
+}
+
+/// A fact that survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A machine is new, or something about it is.
+    Machine(Machine),
+    /// A machine went on to another stage.
+    StageEntered {
+        /// Which.
+        machine: MachineId,
+        /// The stage.
+        stage: Stage,
+        /// When.
+        at: Timestamp,
+    },
+    /// An address is bound, declined or released.
+    Lease(Lease),
+    /// An address has no holder any more.
+    LeaseFreed(Ipv4Addr),
+    /// A name is new or changed hands.
+    Name(Name),
+    /// A batch is new or went on.
+    Batch(Batch),
+    /// A venue is new or changed.
+    Venue(Venue),
+    /// A run of a deployment began or went on.
+    Deployment(Deployment),
+    /// An image was hashed.
+    Measured(Measured),
+}
+
+/// One run of the deployment of a machine, from the installer's first word to its last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    /// Given once.
+    pub id: DeploymentId,
+    /// Whose.
+    pub machine: MachineId,
+    /// Its name then.
+    pub hostname: Option<Hostname>,
+    /// The address it spoke from.
+    pub address: Ipv4Addr,
+    /// What it becomes.
+    pub product: Option<ProductName>,
+    /// Where it goes.
+    pub venue: Option<VenueCode>,
+    /// The file name of its image.
+    pub image: Option<String>,
+    /// The last word it reported.
+    pub status: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+    /// What went wrong.
+    pub error_message: Option<String>,
+}
+
+/// A fact worth seeing: log lines, counters and live views are folds over these.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A DHCP message was answered.
+    DhcpAnswered {
+        /// Asked with.
+        asked: &'static str,
+        /// Answered with.
+        answered: &'static str,
+        /// The client's hardware address.
+        mac: Option<Mac>,
+        /// The address given, if any.
+        address: Ipv4Addr,
+        /// What kind of client it is.
+        firmware: &'static str,
+    },
+    /// An input was not acted on.
+    Refused {
+        /// What it was.
+        what: &'static str,
+        /// Whose, as far as known.
+        who: String,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// A machine, as it is from now on.
+    Machine(Arc<View>),
+    /// An address was bound, declined or released.
+    Lease(Lease),
+    /// An address has no holder any more.
+    Freed(Ipv4Addr),
+    /// A machine went on to another stage.
+    Stage {
+        /// Which.
+        machine: MachineId,
+        /// What people call it: its name, else its serial, else its MAC.
+        label: String,
+        /// From.
+        from: Stage,
+        /// To.
+        to: Stage,
+    },
+    /// A name was given.
+    Named {
+        /// To whom.
+        machine: MachineId,
+        /// Which.
+        hostname: Hostname,
+    },
+    /// A file is going out.
+    Transfer {
+        /// Which transfer.
+        transfer: TransferId,
+        /// To which machine, if its address is known.
+        machine: Option<MachineId>,
+        /// The name asked for.
+        name: Arc<str>,
+        /// The protocol.
+        via: Via,
+        /// Bytes sent.
+        sent: u64,
+        /// Bytes in all.
+        size: u64,
+        /// Set once it has ended.
+        outcome: Option<Outcome>,
+    },
+    /// What is known of a product's image has changed.
+    Image {
+        /// The product.
+        product: ProductName,
+        /// What is known.
+        state: ImageState,
+    },
+}

@@ -1,0 +1,234 @@
+//! What a machine's installer says: who it is, and how it goes.
+
+use std::net::Ipv4Addr;
+
+use super::{Action, Change, Deployment, Fleet, Outbox, Told};
+use crate::boot::pipeline::Milestone;
+use crate::boot::{self, Boot};
+use crate::catalog::{Image, ImageState};
+use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
+use crate::machine::Evidence;
+use crate::naming::Wanted;
+use crate::refusal::Refusal;
+use crate::time::Now;
+
+/// A report of an installer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Report {
+    /// "Who am I, and what do I write?" (`POST /api/config`)
+    Config {
+        /// The product it was built for, as it says it.
+        product: Option<String>,
+        /// The venue it was told.
+        venue: Option<VenueCode>,
+    },
+    /// "This is how it goes." (`POST /api/status`)
+    Status {
+        /// Any word; starting, downloading, verifying, customizing, success and failed move the machine on.
+        status: String,
+        /// The name it believes to have.
+        hostname: Option<Hostname>,
+        /// A sentence, and what went wrong.
+        message: Option<String>,
+    },
+}
+
+/// The answer to [`Report::Config`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The machine's name; `None` if nothing tells it from others.
+    pub hostname: Option<Hostname>,
+    /// What it becomes.
+    pub product: ProductName,
+    /// Where it goes.
+    pub venue: Option<VenueCode>,
+    /// What it writes.
+    pub image: Image,
+    /// Absolute URL of the image.
+    pub image_url: String,
+    /// Our address on its link.
+    pub server: Ipv4Addr,
+}
+
+impl Fleet {
+    pub(super) fn on_report(
+        &mut self,
+        address: Ipv4Addr,
+        evidence: &Evidence,
+        report: Report,
+        reply_to: ReplyTo,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let result = match report {
+            Report::Config { product, venue } => self
+                .configure(address, evidence, product.as_deref(), venue, now, out)
+                .map(|config| Told::Config(Box::new(config))),
+            Report::Status { status, hostname, message } => {
+                self.note_status(address, evidence, &status, hostname.as_ref(), message, now, out);
+                Ok(Told::Received(hostname))
+            }
+        };
+        out.push(Action::Tell { reply_to, result });
+    }
+
+    /// One machine, one name, once: a machine that has a name gets it again, whatever it asks for. Everything that can
+    /// be refused is refused before a name is taken.
+    fn configure(
+        &mut self,
+        address: Ipv4Addr,
+        evidence: &Evidence,
+        product: Option<&str>,
+        venue: Option<VenueCode>,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<Config, Refusal> {
+        let holder = self.tables.leases.holder(address);
+        let asked = product.map(|text| self.known_product(text)).transpose()?;
+        if evidence.mac.is_none() && evidence.serial.is_none() && holder.is_none() {
+            return Err(Refusal::Invalid("serial_number is required".into()));
+        }
+        let id = self.machine(evidence, holder, now, out);
+        let machine = self.tables.machines.get(id).expect("it was just resolved").clone();
+        let (of_profile, venue_of_profile) = match &self.view(&machine).plan.boot {
+            Boot::Net(net) => (net.profile.product.clone(), net.profile.venue.clone()),
+            Boot::Disk | Boot::AddressOnly => (None, None),
+        };
+        let wanted = asked.or(of_profile);
+        let naming = &self.tables.naming;
+        let held = naming.of_machine(id).cloned();
+        let chosen = match (&held, &wanted) {
+            (Some(_), _) => None,
+            (None, Some(product)) => {
+                let venue = venue.as_ref().or(venue_of_profile.as_ref());
+                naming.choose(&Wanted { product, venue, serial: machine.serial.as_ref() })
+            }
+            (None, None) => None,
+        };
+        let name = held.as_ref().or(chosen.as_ref());
+        let product = name
+            .and_then(|name| name.product.clone())
+            .or(wanted)
+            .ok_or_else(|| Refusal::Invalid("product_type is required".into()))?;
+        let image = match self.catalog.image(&product) {
+            ImageState::Ready(image) => image.clone(),
+            ImageState::Measuring => return Err(Refusal::ImageNotReady(product)),
+            ImageState::Missing => return Err(Refusal::NoImage(product)),
+        };
+        let venue = name.and_then(|name| name.venue.clone()).or(venue).or(venue_of_profile);
+        let hostname = name.map(|name| name.hostname.clone());
+        if let Some(name) = chosen {
+            self.assign(id, name, now, out);
+        }
+        self.note_deployment(id, address, "config", None, now, out, |deployment| {
+            deployment.product = Some(product.clone());
+            deployment.venue = venue.clone();
+            deployment.image = Some(image.file.clone());
+        });
+        self.reached(id, &Milestone::ConfigAsked, now, out);
+        self.publish_machine(id, out);
+        let link = self.site.link_of(address).map_or(&self.site.links[0], |(_, link)| link);
+        let image_url = boot::image_url(&self.site, link, &image);
+        Ok(Config { hostname, product, venue, image, image_url, server: link.address })
+    }
+
+    pub(super) fn known_product(&self, text: &str) -> Result<ProductName, Refusal> {
+        let known = ProductName::parse(text).filter(|name| self.tables.naming.product(name).is_some());
+        known.ok_or_else(|| {
+            let all: Vec<String> = self.products.iter().map(|product| format!("'{}'", product.name)).collect();
+            Refusal::Invalid(format!("Invalid product_type: {text}. Must be {}", all.join(" or ")))
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one report")]
+    fn note_status(
+        &mut self,
+        address: Ipv4Addr,
+        evidence: &Evidence,
+        status: &str,
+        hostname: Option<&Hostname>,
+        message: Option<String>,
+        now: Now,
+        out: &mut Outbox,
+    ) {
+        let by_name = || match hostname.and_then(|name| self.tables.naming.name(name)).map(|name| name.state) {
+            Some(crate::naming::NameState::Assigned(machine)) => Some(machine),
+            _ => None,
+        };
+        let holder = self.tables.leases.holder(address).or_else(by_name);
+        // A report that names nobody we could remember is answered, and moves nothing.
+        if holder.is_none() && evidence.mac.is_none() && evidence.serial.is_none() {
+            return out.refused("status report", address, Refusal::UnknownMachine);
+        }
+        let id = self.machine(evidence, holder, now, out);
+        let failure = if status == "failed" { message.clone() } else { None };
+        self.note_deployment(id, address, status, failure, now, out, |_| {});
+        self.reached(id, &Milestone::Reported(status.to_owned(), message), now, out);
+        self.publish_machine(id, out);
+    }
+
+    /// Keeps the machine's deployment: opened by its first word, closed by success or failed.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one row")]
+    fn note_deployment(
+        &mut self,
+        id: MachineId,
+        address: Ipv4Addr,
+        status: &str,
+        failure: Option<String>,
+        now: Now,
+        out: &mut Outbox,
+        learn: impl FnOnce(&mut Deployment),
+    ) {
+        let ends = matches!(status, "success" | "failed");
+        let open = self.tables.open.get(&id).cloned();
+        let over = self.tables.machines.get(id).is_some_and(|machine| !machine.stage.is_running());
+        let deployment = match open {
+            // A repeated last word is no new run.
+            None if ends && over && self.last_word_was(id, status) => return,
+            Some(open) if status == "starting" && open.status != "starting" => {
+                let interrupted = Deployment {
+                    status: "failed".into(),
+                    completed_at: Some(now.timestamp),
+                    error_message: Some(format!("interrupted in '{}': the installer started again", open.status)),
+                    ..open
+                };
+                self.commit(out, Change::Deployment(interrupted));
+                None
+            }
+            open => open,
+        };
+        let name = self.tables.naming.of_machine(id);
+        let mut deployment = deployment.unwrap_or_else(|| Deployment {
+            id: self.tables.next_deployment_id(),
+            machine: id,
+            hostname: None,
+            address,
+            product: None,
+            venue: None,
+            image: None,
+            status: String::new(),
+            started_at: now.timestamp,
+            completed_at: None,
+            error_message: None,
+        });
+        let before = deployment.clone();
+        deployment.hostname = name.map(|name| name.hostname.clone());
+        deployment.address = address;
+        deployment.status = status.to_owned();
+        deployment.error_message = failure.or(deployment.error_message);
+        deployment.completed_at = ends.then_some(now.timestamp);
+        learn(&mut deployment);
+        if deployment != before {
+            self.commit(out, Change::Deployment(deployment));
+        }
+    }
+
+    fn last_word_was(&self, id: MachineId, status: &str) -> bool {
+        use crate::machine::stage::Stage;
+        match self.tables.machines.get(id).map(|machine| &machine.stage) {
+            Some(Stage::Done) => status == "success",
+            Some(Stage::Failed(_)) => status == "failed",
+            _ => false,
+        }
+    }
+}
