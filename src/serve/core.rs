@@ -1,0 +1,255 @@
+//! The inbox loop: one thread owns the fleet, SQLite is its journal.
+//!
+//! Waits for the first event or the deadline, takes what else is already there, handles each, commits all changes of
+//! the batch in one transaction, and only then lets the replies out. Under load batches grow; nothing contends. If the
+//! commit fails, the replies of that batch are dropped and the fleet is loaded anew: clients retry, and nothing false
+//! was promised.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::dhcp::Outlets;
+use super::log;
+use crate::clock;
+use crate::fleet::board::Board;
+use crate::fleet::{Action, Change, Event, Fleet, Told};
+use crate::ids::ReplyTo;
+use crate::refusal::Refusal;
+use crate::store::Store;
+
+/// The most events one transaction carries.
+const BATCH_MAX: usize = 128;
+
+/// Events waiting beyond which those that are repeated anyway (DHCP messages, progress) are shed.
+const SHED_ABOVE: usize = 4096;
+
+/// How long the loop sleeps at most: the wall clock may jump while it does.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What readers see, behind a lock that is held for a look-up or for taking one notice.
+pub type SharedBoard = Arc<RwLock<Board>>;
+
+/// The way in, for every shell.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    sender: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+    next_reply: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Event(Event),
+    Ask(Event, ReplyTo, oneshot::Sender<Result<Told, Refusal>>),
+    Stop,
+}
+
+impl Inbox {
+    /// The inbox and the end that [`Core::run`] reads.
+    pub fn new() -> (Inbox, Outlet) {
+        let (sender, receiver) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let inbox = Inbox { sender, waiting: waiting.clone(), next_reply: Arc::new(AtomicU64::new(1)) };
+        (inbox, Outlet { receiver, waiting })
+    }
+
+    /// Hands in an event that must arrive.
+    pub fn tell(&self, event: Event) {
+        self.send(Message::Event(event));
+    }
+
+    /// Hands in an event that its sender repeats; under overload it is shed, and the answer is `false`.
+    pub fn offer(&self, event: Event) -> bool {
+        let room = self.waiting.load(Ordering::Relaxed) < SHED_ABOVE;
+        if room {
+            self.tell(event);
+        }
+        room
+    }
+
+    /// Hands in an event and waits for its result.
+    ///
+    /// # Errors
+    /// What the fleet refuses; [`Refusal::NotStored`] if the journal could not be written; [`Refusal::Busy`] if too
+    /// much is waiting already.
+    pub async fn ask(&self, event: impl FnOnce(ReplyTo) -> Event) -> Result<Told, Refusal> {
+        if self.waiting.load(Ordering::Relaxed) >= SHED_ABOVE {
+            return Err(Refusal::Busy("too many requests are waiting"));
+        }
+        let reply_to = ReplyTo(self.next_reply.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.send(Message::Ask(event(reply_to), reply_to, sender));
+        receiver.await.unwrap_or(Err(Refusal::NotStored))
+    }
+
+    /// Ends the loop, after everything handed in before.
+    pub fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // The loop ends only at shutdown; what comes later has nobody to serve it.
+        let _ = self.sender.send(message);
+    }
+}
+
+/// The reading end of the inbox.
+#[derive(Debug)]
+pub struct Outlet {
+    receiver: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The owner of the fleet.
+pub struct Core {
+    /// The state machine.
+    pub fleet: Fleet,
+    /// Its journal.
+    pub store: Store,
+    /// What readers see.
+    pub board: SharedBoard,
+    /// Where DHCP replies leave.
+    pub outlets: Outlets,
+}
+
+impl Core {
+    /// Runs until [`Inbox::stop`], then brings the journal into one file.
+    pub fn run(mut self, outlet: Outlet) {
+        let mut asked = BTreeMap::new();
+        // Set while the journal cannot even be read: then nothing is answered at all.
+        let mut lost = false;
+        loop {
+            let mut events = Vec::new();
+            let running = take_batch(&outlet, self.wait(), &mut events, &mut asked);
+            if lost {
+                lost = !self.recover();
+            }
+            if lost {
+                refuse_all(&mut asked);
+            } else {
+                lost = !self.step(events, &mut asked);
+            }
+            if !running {
+                break;
+            }
+        }
+        if let Err(error) = self.store.checkpoint() {
+            tracing::warn!(%error, "the journal was left in two files");
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = clock::now().timestamp;
+        self.fleet.next_deadline().map_or(LONGEST_WAIT, |deadline| deadline.since(now)).min(LONGEST_WAIT)
+    }
+
+    /// Handles a batch; `false` if the journal failed and could not be read again.
+    fn step(&mut self, events: Vec<Event>, asked: &mut Asked) -> bool {
+        let mut actions = Vec::new();
+        for event in events {
+            actions.extend(self.fleet.handle(event, clock::now()));
+        }
+        let now = clock::now();
+        if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
+            actions.extend(self.fleet.handle(Event::Deadline, now));
+        }
+        let (changes, rest) = split(actions);
+        if !changes.is_empty()
+            && let Err(error) = self.store.commit(&changes)
+        {
+            tracing::error!(%error, changes = changes.len(), "the journal could not be written; nothing was promised");
+            refuse_all(asked);
+            return self.recover();
+        }
+        for action in rest {
+            self.carry_out(action, asked);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, action: Action, asked: &mut Asked) {
+        match action {
+            Action::Commit(_) => unreachable!("commits were split off"),
+            Action::Send { link, bytes, destination } => self.outlets.send(link, &bytes, destination),
+            Action::Tell { reply_to, result } => {
+                if let Some(sender) = asked.remove(&reply_to) {
+                    // The asker may have gone; the result stands all the same.
+                    let _ = sender.send(result);
+                }
+            }
+            Action::Publish(notice) => {
+                log::notice(&notice);
+                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).apply(&notice);
+            }
+        }
+    }
+
+    /// Forgets what was not committed.
+    fn recover(&mut self) -> bool {
+        match self.store.load() {
+            Ok(rows) => {
+                self.fleet.reload(rows, clock::now());
+                let notices = self.fleet.notices();
+                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).reset(notices);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be read; nothing is answered until it can");
+                false
+            }
+        }
+    }
+}
+
+type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
+
+/// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
+fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
+    let mut next = outlet.receiver.recv_timeout(wait);
+    while events.len() < BATCH_MAX {
+        match next {
+            Ok(message) => {
+                outlet.waiting.fetch_sub(1, Ordering::Relaxed);
+                match message {
+                    Message::Event(event) => events.push(event),
+                    Message::Ask(event, reply_to, sender) => {
+                        asked.insert(reply_to, sender);
+                        events.push(event);
+                    }
+                    Message::Stop => return false,
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => break,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        if events.len() == BATCH_MAX {
+            break;
+        }
+        next = outlet.receiver.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+    }
+    true
+}
+
+fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
+    let mut changes = Vec::new();
+    let mut rest = Vec::new();
+    for action in actions {
+        match action {
+            Action::Commit(change) => changes.push(change),
+            other => rest.push(other),
+        }
+    }
+    (changes, rest)
+}
+
+fn refuse_all(asked: &mut Asked) {
+    for (_, sender) in std::mem::take(asked) {
+        let _ = sender.send(Err(Refusal::NotStored));
+    }
+}
