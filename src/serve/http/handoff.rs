@@ -52,7 +52,8 @@ pub(super) async fn answer(
         End::After(bytes) => bytes,
         End::Unknown => u64::MAX,
     }));
-    let closes = Arc::new(AtomicBool::new(!may_stay || end == End::Unknown));
+    let may_stay = may_stay && end != End::Unknown;
+    let closes = Arc::new(AtomicBool::new(!may_stay));
     let api = TowerToHyperService::new(front.api.clone());
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -79,7 +80,7 @@ pub(super) async fn answer(
     // Half-close: the end of our window must not look like a client that has gone away.
     let served = http1::Builder::new()
         .half_close(true)
-        .keep_alive(end != End::Unknown)
+        .keep_alive(may_stay)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(window), service)
         .without_shutdown()
