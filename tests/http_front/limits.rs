@@ -54,6 +54,12 @@ fn a_body_past_its_limit_is_413() {
     assert!(response.text().starts_with("{\"error\":"));
     client.assert_ended();
 
+    // A client that sends everything before it reads gets its answer too, not a reset.
+    let mut client = world.client();
+    client.send("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n");
+    client.send(body.repeat(16));
+    assert_eq!(client.response().status, 413);
+
     let mut client = world.client();
     client.send("POST /api/config HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.send(format!("{:x}\r\n{body}\r\n1\r\nx\r\n0\r\n\r\n", body.len()));

@@ -78,6 +78,8 @@ fn no_byte_of_a_file_enters_the_server() {
     }
     assert_eq!(by_sendfile, LENGTH + 1000, "every byte of the file went by sendfile");
     assert!(by_others > 0 && by_others < 4096, "heads and the test's own words only: {by_others} bytes");
+    let joined = trace.lines().filter(|line| line.contains("sendto") && line.contains("MSG_MORE")).count();
+    assert_eq!(joined, 2, "the heads of both bodies wait for their first bytes, the answer to HEAD does not");
     let mark = std::str::from_utf8(MARK).expect("text");
     for line in trace.lines() {
         assert!(!line.contains(mark), "content in a buffer of this process: {line}");
