@@ -27,14 +27,15 @@ fn a_connection_comes_back_after_each_api_request_and_files_stay_sendfile() {
         assert_eq!((response.status, response.text()), (200, "got {\"a\":1}"));
         assert_eq!(response.field("connection"), None, "hyper announces no end");
         assert_eq!(client.get("/images/pi.img").body, image());
-        assert_eq!(sendfile_bytes() - before, round * IMAGE_LENGTH as u64);
         assert_eq!(client.get("/api/none").status, 404, "the API answers what it does not know");
         assert_eq!(client.ask("GET", "/images/pi.img", "Range: bytes=-0\r\n").status, 416);
         assert_eq!(client.ask("HEAD", "/images/pi.img", "").status, 200);
+        // The bytes can be here before the server has counted them; not so once it has answered the next request.
+        assert_eq!(sendfile_bytes() - before, round * IMAGE_LENGTH as u64);
     }
     assert_eq!(client.ask("GET", "/images/pi.img", "Range: bytes=100-199\r\n").body, &image()[100..200]);
-    assert_eq!(sendfile_bytes() - before, 3 * IMAGE_LENGTH as u64 + 100);
     assert_eq!(client.get("/api/peer").text(), client.local_addr().to_string());
+    assert_eq!(sendfile_bytes() - before, 3 * IMAGE_LENGTH as u64 + 100);
 }
 
 #[test]
