@@ -22,6 +22,7 @@ pub struct Board {
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
+    refusals: BTreeMap<&'static str, u64>,
 }
 
 /// A transfer under way.
@@ -74,7 +75,8 @@ impl Board {
                 self.transfers.insert(*transfer, running);
             }
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
-            Notice::DhcpAnswered { .. } | Notice::Refused { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
+            Notice::Refused { refusal, .. } => *self.refusals.entry(refusal.kind()).or_default() += 1,
+            Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
         }
     }
 
@@ -107,6 +109,11 @@ impl Board {
     /// Every lease by address.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values()
+    }
+
+    /// How often each kind of refusal was made.
+    pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refusals
     }
 
     /// Every transfer under way.
