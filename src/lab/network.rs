@@ -42,11 +42,13 @@ impl Network {
                 let hatch = hatch(link);
                 netlink.add_veth(&hatch, &bench(link), client_namespace.as_fd())?;
                 netlink.add_address(&hatch, address, prefix)?;
-                netlink.wait_running(&hatch)?;
             }
             Ok(())
         })?;
         let links = server_addresses.len();
+        client.run(move |netlink| (0..links).try_for_each(|link| netlink.set_up(&bench(link))))?;
+        // Both ends must be up before either carries anything.
+        server.run(move |netlink| (0..links).try_for_each(|link| netlink.wait_running(&hatch(link))))?;
         client.run(move |netlink| (0..links).try_for_each(|link| netlink.wait_running(&bench(link))))?;
         Ok(Network { server, client: Arc::new(client), links })
     }

@@ -96,9 +96,10 @@ impl Netlink {
         open().map_err(|source| Error::Netlink { side, source })
     }
 
-    /// Makes a veth pair, both ends up: `name` here, `peer` in the namespace `peer_namespace`.
+    /// Makes a veth pair: `name` here and up, `peer` in the namespace `peer_namespace`. The kernel refuses a peer that is
+    /// to be up before its other end is there (ENOTCONN), so [`Netlink::set_up`] is left to that namespace.
     pub(super) fn add_veth(&self, name: &str, peer: &str, peer_namespace: BorrowedFd<'_>) -> Result<(), Error> {
-        let peer = LinkUnspec::new_with_name(peer).setns_by_fd(peer_namespace.as_raw_fd()).up().build();
+        let peer = LinkUnspec::new_with_name(peer).setns_by_fd(peer_namespace.as_raw_fd()).build();
         let link = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
             .name(name)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
