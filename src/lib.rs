@@ -36,3 +36,7 @@ pub mod store;
 pub mod lab;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod serve;
+
+// Row 6: outside.
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod config;
