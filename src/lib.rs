@@ -40,3 +40,7 @@ pub mod serve;
 // Row 6: outside.
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod config;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod cli;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod command;
