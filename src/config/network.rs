@@ -23,7 +23,7 @@ const POOL_MAX: u32 = 65_536;
 /// Reads every `[[network]]`.
 pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Link> {
     let tables = root.tables("network");
-    if tables.is_empty() {
+    if !root.has("network") {
         root.problem(
             "network",
             "no network is configured",

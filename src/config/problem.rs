@@ -14,18 +14,6 @@ pub struct Place {
     pub column: usize,
 }
 
-impl Place {
-    /// The place of a byte offset into `text`; an offset past the end is the end.
-    pub fn of(text: &str, offset: usize) -> Place {
-        let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
-        let line_start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|b| **b == b'\n').count() + 1;
-        // Continuation bytes of UTF-8 begin no character.
-        let column = before[line_start..].iter().filter(|b| **b & 0xc0 != 0x80).count() + 1;
-        Place { line, column }
-    }
-}
-
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {

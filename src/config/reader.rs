@@ -20,17 +20,24 @@ use super::value;
 pub(super) struct Report<'t> {
     file: &'t str,
     text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     problems: RefCell<Vec<Problem>>,
     mentions: RefCell<BTreeMap<String, Mention>>,
 }
 
 impl<'t> Report<'t> {
     pub(super) fn new(file: &'t str, text: &'t str) -> Self {
-        Report { file, text, problems: RefCell::default(), mentions: RefCell::default() }
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(at, _)| at + 1)).collect();
+        Report { file, text, lines, problems: RefCell::default(), mentions: RefCell::default() }
     }
 
     fn place(&self, at: usize) -> Place {
-        Place::of(self.text, at)
+        let line = self.lines.partition_point(|start| *start <= at);
+        let before = self.text.as_bytes().get(self.lines[line - 1]..at).unwrap_or_default();
+        // Continuation bytes of UTF-8 begin no character.
+        Place { line, column: before.iter().filter(|byte| **byte & 0xc0 != 0x80).count() + 1 }
     }
 
     fn add(&self, at: usize, key: &str, what: String, hint: Option<String>) {
@@ -41,13 +48,15 @@ impl<'t> Report<'t> {
     /// Parses the text; on errors of TOML itself there is no document to read.
     pub(super) fn document(&self) -> Option<DeTable<'t>> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
+        let mut last_line = 0;
         for error in &errors {
-            // A parser that lost its way may name several errors at one place; the first tells most.
             let at = error.span().map_or(0, |span| span.start);
-            let known = self.problems.borrow().iter().any(|problem| problem.place == Some(self.place(at)));
-            if !known {
+            // A parser that lost its way names several errors of one slip; the first of a line tells most.
+            let line = self.place(at).line;
+            if line != last_line {
                 self.add(at, "", format!("not valid TOML: {}", error.message()), None);
             }
+            last_line = line;
         }
         errors.is_empty().then(|| document.into_inner())
     }
@@ -103,6 +112,11 @@ impl<'t> Table<'t> {
             .collect()
     }
 
+    /// Whether the key is there, whatever its value.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
     /// Where the table stands.
     pub(super) fn place(&self) -> Place {
         self.report.place(self.at)
@@ -111,11 +125,6 @@ impl<'t> Table<'t> {
     /// A problem of the table as a whole, such as a missing `key`.
     pub(super) fn problem(&self, key: &str, what: impl Into<String>, hint: impl Into<String>) {
         self.report.add(self.at, &self.path_of(key), what.into(), Some(hint.into()));
-    }
-
-    /// A text.
-    pub(super) fn text(&self, key: &'static str) -> Option<&'t str> {
-        self.field(key)?.text()
     }
 
     /// A truth value.

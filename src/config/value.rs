@@ -91,10 +91,10 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>)
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
     known.dedup();
-    let similarity = |each: &&str| strsim::jaro_winkler(&word.to_lowercase(), &each.to_lowercase());
-    let nearest = known.iter().map(|each| (similarity(&each), *each)).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match nearest {
-        Some((similarity, each)) if similarity > 0.8 => format!("did you mean {each:?}?"),
+    let distance = |each: &str| strsim::damerau_levenshtein(&word.to_lowercase(), &each.to_lowercase());
+    match known.iter().map(|each| (distance(each), *each)).min() {
+        // One slip, or one in three letters of a long word.
+        Some((slips, each)) if slips <= (word.chars().count() / 3).max(1) => format!("did you mean {each:?}?"),
         Some(_) => format!("known here: {}", known.join(", ")),
         None => "nothing is known here".to_owned(),
     }
