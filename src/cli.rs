@@ -68,15 +68,21 @@ pub enum Command {
   hatchery status --json")]
     Status(Ask),
     /// Decide what becomes of one machine
-    #[command(subcommand, after_help = "Examples:
+    #[command(
+        subcommand,
+        after_help = "Examples:
   hatchery machine reinstall KXP2-SPAA-007
-  hatchery machine hold dc:a6:32:01:36:c2")]
+  hatchery machine hold dc:a6:32:01:36:c2"
+    )]
     Machine(Machine),
     /// Order units, and let batches give names
-    #[command(subcommand, after_help = "Examples:
+    #[command(
+        subcommand,
+        after_help = "Examples:
   hatchery batch create --venue SPAA --product KXP2 --count 20
   hatchery batch start 1
-  hatchery batch list --json")]
+  hatchery batch list --json"
+    )]
     Batch(Batch),
 }
 

@@ -190,7 +190,8 @@ impl Machines {
 
     /// What `evidence` may teach machine `id`: a serial that another machine holds is not believed of this one.
     pub fn believable(&self, evidence: &Evidence, id: MachineId) -> Evidence {
-        let taken = evidence.serial.as_ref().and_then(|serial| self.by_serial(serial)).is_some_and(|other| other.id != id);
+        let taken =
+            evidence.serial.as_ref().and_then(|serial| self.by_serial(serial)).is_some_and(|other| other.id != id);
         Evidence { serial: evidence.serial.clone().filter(|_| !taken), ..evidence.clone() }
     }
 

@@ -63,10 +63,8 @@ pub struct Settings {
     pub socket: PathBuf,
     /// Whether we answer DHCP.
     pub dhcp: bool,
-    /// TFTP of each link, or none.
-    pub tftp: Option<tftp::Limits>,
-    /// The TFTP port.
-    pub tftp_port: u16,
+    /// What TFTP allows, on our address of every link; `None` turns it off.
+    pub tftp: Option<tftp::Config>,
     /// HTTP ports, on our address of every link.
     pub http_ports: Vec<u16>,
     /// What HTTP allows.
@@ -126,11 +124,10 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
 
     let outlets = if settings.dhcp { dhcp::bind(&site)? } else { dhcp::Outlets::none() };
     let mut tftp_servers = Vec::new();
-    if let Some(limits) = &settings.tftp {
-        for link in &site.links {
-            let listen = SocketAddrV4::new(link.address, settings.tftp_port);
-            tftp_servers.push(tftp::Server::bind(listen, limits.clone())?);
-        }
+    for (config, link) in settings.tftp.iter().flat_map(|config| site.links.iter().map(move |link| (config, link))) {
+        let listen = SocketAddrV4::new(link.address, config.listen.port());
+        let interface = Some(link.interface.clone());
+        tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
     }
     let addresses: Vec<SocketAddr> = site
         .links
@@ -168,7 +165,12 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     endless.spawn(control::run(control, inbox.clone(), board));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
-        ending.spawn(server.run(library.clone(), stopped.clone()));
+        let mut stopped = stopped.clone();
+        let shutdown = async move {
+            // A sender that is gone is a stop, too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        ending.spawn(server.run(library.clone(), shutdown));
     }
     ending.spawn(http::run(listeners, library, api::routes(inbox.clone()), settings.http, stopped));
 

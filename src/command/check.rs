@@ -18,7 +18,8 @@ pub fn run(args: &Check) -> anyhow::Result<ExitCode> {
         Err(problems) => (None, problems.iter().cloned().collect()),
     };
     let mut sentences: Vec<String> = problems.iter().map(Problem::to_string).collect();
-    if let Some(error) = config.as_ref().filter(|_| problems.is_empty()).and_then(|config| serve::compile(config).err()) {
+    if let Some(error) = config.as_ref().filter(|_| problems.is_empty()).and_then(|config| serve::compile(config).err())
+    {
         sentences.push(format!("{error:#}"));
     }
     let summary = config.map(|config| config.summary());

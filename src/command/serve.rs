@@ -1,6 +1,7 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -29,7 +30,8 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     }
     let answers = compile(&config)?;
     let settings = settings(config, answers)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -78,7 +80,9 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let venues = config.venues.into_iter().map(|each| Declaration { venue: each.venue, pools: each.pools }).collect();
-    let tftp = config.tftp.enabled.then(|| tftp::Limits {
+    let tftp = config.tftp.enabled.then(|| tftp::Config {
+        listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, config.tftp.port),
+        interface: None,
         max_transfers: config.tftp.max_transfers as usize,
         max_per_client: config.tftp.max_per_client as usize,
         max_blksize: config.tftp.max_blksize,
@@ -96,7 +100,6 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         answers,
         dhcp: config.dhcp.enabled,
         tftp,
-        tftp_port: config.tftp.port,
         http_ports: config.http.ports,
         http: http::Limits { max_connections: config.limits.max_connections as usize, ..http::Limits::default() },
     })

@@ -43,7 +43,14 @@ pub struct Running {
 impl Board {
     /// A board on which nothing has happened yet.
     pub fn new(site: Arc<Site>, catalog: Catalog) -> Board {
-        Board { site, catalog, machines: BTreeMap::new(), leases: BTreeMap::new(), transfers: BTreeMap::new() }
+        Board {
+            site,
+            catalog,
+            machines: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+        }
     }
 
     /// Starts over, with what the fleet knows after a reload.

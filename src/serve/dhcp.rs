@@ -103,6 +103,13 @@ fn hint(interface: &str, error: &io::Error) -> String {
     }
 }
 
+impl Outlets {
+    /// No socket at all, for a server that leaves DHCP to others.
+    pub fn none() -> Outlets {
+        Outlets { links: Arc::new(Vec::new()) }
+    }
+}
+
 /// Reads every link's port 67 for ever.
 pub async fn run(outlets: Outlets, inbox: Inbox) {
     let mut readers = tokio::task::JoinSet::new();
