@@ -89,9 +89,9 @@ impl Config {
     /// Every problem at once, in the order of the file.
     pub fn parse(text: &str, file: &str) -> Result<Config, Problems> {
         let report = Report::new(file, text);
-        let config = report.document().and_then(|document| {
+        let config = report.document().map(|document| {
             let root = Table::root(&report, &document);
-            Some(Config::read(&root, file))
+            Config::read(&root, file)
         });
         let (mentions, problems) = report.finish();
         match (problems, config) {

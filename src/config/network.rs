@@ -49,11 +49,6 @@ fn link(table: &Table<'_>, across: &mut Across<'_>) -> Option<Link> {
     let pool = table.list("pool");
     let lease_time = table.duration("lease", LEASE);
     let authoritative = table.boolean("authoritative", true);
-    let routers = table.list("routers").map(|list| addresses(&list));
-    let dns = table.list("dns").map(|list| addresses(&list));
-    let ntp = table.list("ntp").map(|list| addresses(&list)).unwrap_or_default();
-    let domain = table.field("domain").and_then(|f| f.parse("a domain name", "bench.example.com", value::domain));
-    let own_options = table.table("options").map(|options| option::read(&options)).unwrap_or_default();
     let reservation_tables = table.tables("reservation");
 
     if interface_field.is_none() {
@@ -65,27 +60,16 @@ fn link(table: &Table<'_>, across: &mut Across<'_>) -> Option<Link> {
     if let (Some(name), Some(field)) = (&name, name_field.as_ref().or(interface_field.as_ref())) {
         across.link_names.take(name.clone(), field, format!("the name {name:?}"));
     }
-
-    let address = match &address_field {
-        None => Some(ADDRESS),
-        Some(field) => field.parse("our address with the prefix length", "192.168.151.1/24", address_and_prefix),
-    };
-    let subnet = address.and_then(|(address, prefix)| Subnet::containing(address, prefix));
-    if let (Some(field), Some((address, _)), Some(subnet)) = (&address_field, address, subnet) {
-        if !is_host(subnet, address) {
-            field.problem_hint(
-                format!("{address} is no host of {subnet}"),
-                "give an address between its first and last",
-            );
-        }
+    let place = place(table, address_field.as_ref(), across);
+    let options = options(table, place.map(|(address, _)| address));
+    let mut reservations = Reservations { place, ..Reservations::default() };
+    for each in &reservation_tables {
+        reservations.read(each, across);
     }
-    if let Some(subnet) = subnet {
-        separate(table, address_field.as_ref(), subnet, across);
-    }
-
-    let pools = match (&pool, subnet) {
-        (Some(list), Some(subnet)) => pools(list, subnet),
-        (None, Some(subnet)) if address_field.is_some() => {
+    let (address, subnet) = place?;
+    let pools = match pool {
+        Some(list) => pools(&list, subnet),
+        None if address_field.is_some() => {
             let example = pool_example(subnet);
             table.problem(
                 "pool",
@@ -94,33 +78,51 @@ fn link(table: &Table<'_>, across: &mut Across<'_>) -> Option<Link> {
             );
             Vec::new()
         }
-        (None, Some(_)) => vec![POOL],
-        (_, None) => Vec::new(),
+        None => vec![POOL],
     };
-    let mut reservations = Reservations { own: address.map(|(address, _)| address), subnet, ..Reservations::default() };
-    for each in &reservation_tables {
-        reservations.read(each, across);
-    }
-
-    let (address, _) = address?;
-    let mut options = own_options;
-    option::put_addresses(&mut options, option::ROUTERS, &routers.unwrap_or_else(|| vec![address]));
-    option::put_addresses(&mut options, option::DNS, &dns.unwrap_or_else(|| DNS.to_vec()));
-    option::put_addresses(&mut options, option::NTP, &ntp);
-    if let Some(domain) = domain {
-        options.insert(option::DOMAIN, domain.into_bytes());
-    }
+    let reservations = reservations.done;
     Some(Link {
         name: name?,
         interface: interface?,
-        subnet: subnet?,
+        subnet,
         address,
         pools,
         lease_time,
         authoritative,
-        options: options.into_iter().collect(),
-        reservations: reservations.done,
+        options,
+        reservations,
     })
+}
+
+/// Our address and its subnet.
+fn place(table: &Table<'_>, field: Option<&Field<'_>>, across: &mut Across<'_>) -> Option<(Ipv4Addr, Subnet)> {
+    let (address, prefix) = match field {
+        None => ADDRESS,
+        Some(field) => field.parse("our address with the prefix length", "192.168.151.1/24", address_and_prefix)?,
+    };
+    let subnet = Subnet::containing(address, prefix)?;
+    if let Some(field) = field.filter(|_| !is_host(subnet, address)) {
+        field.problem_hint(format!("{address} is no host of {subnet}"), "give an address between its first and last");
+    }
+    separate(table, field, subnet, across);
+    Some((address, subnet))
+}
+
+/// The options of every reply, in wire form by number.
+fn options(table: &Table<'_>, address: Option<Ipv4Addr>) -> Vec<(u8, Vec<u8>)> {
+    let list = |key| table.list(key).map(|list| addresses(&list));
+    let routers = list("routers").unwrap_or_else(|| address.into_iter().collect());
+    let dns = list("dns").unwrap_or_else(|| DNS.to_vec());
+    let ntp = list("ntp").unwrap_or_default();
+    let domain = table.field("domain").and_then(|f| f.parse("a domain name", "bench.example.com", value::domain));
+    let mut options = table.table("options").map(|options| option::read(&options)).unwrap_or_default();
+    option::put_addresses(&mut options, option::ROUTERS, &routers);
+    option::put_addresses(&mut options, option::DNS, &dns);
+    option::put_addresses(&mut options, option::NTP, &ntp);
+    if let Some(domain) = domain {
+        options.insert(option::DOMAIN, domain.into_bytes());
+    }
+    options.into_iter().collect()
 }
 
 /// A prefix over 30 leaves no room for a client; one under 8 is a slip of the pen.
@@ -193,8 +195,7 @@ fn pools(list: &[Field<'_>], subnet: Subnet) -> Vec<(Ipv4Addr, Ipv4Addr)> {
 /// The reservations of one network as they are read.
 #[derive(Default)]
 struct Reservations {
-    own: Option<Ipv4Addr>,
-    subnet: Option<Subnet>,
+    place: Option<(Ipv4Addr, Subnet)>,
     macs: BTreeMap<Mac, usize>,
     addresses: BTreeMap<Ipv4Addr, usize>,
     done: Vec<Reservation>,
@@ -237,9 +238,10 @@ impl Reservations {
 
     fn address(&mut self, field: &Field<'_>) -> Option<Ipv4Addr> {
         let address: Ipv4Addr = field.parse("an IPv4 address", "192.168.151.20", |text| text.parse().ok())?;
-        if let Some(subnet) = self.subnet.filter(|subnet| !is_host(*subnet, address)) {
+        let (own, subnet) = self.place.unzip();
+        if let Some(subnet) = subnet.filter(|subnet| !is_host(*subnet, address)) {
             field.problem(format!("{address} is no host of {subnet}"));
-        } else if self.own == Some(address) {
+        } else if own == Some(address) {
             field.problem(format!("{address} is our own address"));
         } else if let Some(first) = self.addresses.get(&address) {
             field.problem(format!("{address} is reserved already on line {first}"));
@@ -249,3 +251,6 @@ impl Reservations {
         Some(address)
     }
 }
+
+#[cfg(test)]
+mod tests;

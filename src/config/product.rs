@@ -152,3 +152,6 @@ fn numbers(list: &[Field<'_>]) -> Vec<u32> {
     }
     numbers.into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -212,3 +212,6 @@ fn defaults() -> Vec<Profile> {
         },
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,3 +206,6 @@ impl Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
