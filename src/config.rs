@@ -171,9 +171,7 @@ impl Config {
             line(format!("profile {}: {firmware}{product}", profile.name));
         }
         let ports: Vec<String> = self.http.ports.iter().map(u16::to_string).collect();
-        let management: Vec<String> = self.http.management.iter().map(ToString::to_string).collect();
         line(format!("HTTP: {}", ports.join(", ")));
-        line(format!("management: {}", if management.is_empty() { "off".to_owned() } else { management.join(", ") }));
         line(format!("TFTP: {}", if self.tftp.enabled { self.tftp.port.to_string() } else { "off".to_owned() }));
         line(format!("DHCP: {}", if self.dhcp.enabled { "67" } else { "off" }));
         let Paths { data, boot, images, templates, socket } = &self.paths;

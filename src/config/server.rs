@@ -1,13 +1,9 @@
 //! `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: where things lie and how much is done at once.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Field, Once, Table};
-
-/// The management port of the system in the field.
-const MANAGEMENT_PORT: u16 = 5000;
 
 /// Where things lie, absolute or relative to our working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,17 +62,13 @@ fn file_path<'t>(field: &Field<'t>) -> Option<&'t str> {
 pub struct Http {
     /// The ports of the deployment API and of files, on our address of every network; at least one.
     pub ports: Vec<u16>,
-    /// Where the management API and the pages are; nowhere if empty.
-    pub management: Vec<SocketAddrV4>,
 }
 
 impl Http {
     pub(super) fn read(root: &Table<'_>) -> Http {
         let table = root.table("http");
-        let field = |key| table.as_ref().and_then(|table| table.field(key));
-        let port_field = field("ports");
+        let port_field = table.as_ref().and_then(|table| table.field("ports"));
         let port_list = port_field.as_ref().map(Field::list);
-        let management_list = field("management").map(|field| field.list());
         let mut once = Once::new();
         let ports = port_list.as_ref().map_or_else(
             || vec![80, 5001, 8888],
@@ -86,36 +78,16 @@ impl Http {
                 list.iter().filter_map(port).collect()
             },
         );
-        let management = match &management_list {
-            None => vec![SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, MANAGEMENT_PORT)],
-            Some(list) => list.iter().filter_map(|field| management(field, &ports)).collect(),
-        };
-        if let Some(field) = &port_field {
-            if field.is_empty_list() {
-                field.problem_hint("no port is left", "write ports = [80]");
-            } else if management_list.is_none() && ports.contains(&MANAGEMENT_PORT) {
-                let hint = "leave it out, or set http.management";
-                field.problem_hint(format!("port {MANAGEMENT_PORT} is that of the management API"), hint);
-            }
+        if let Some(field) = port_field.as_ref().filter(|field| field.is_empty_list()) {
+            field.problem_hint("no port is left", "write ports = [80]");
         }
-        Http { ports, management }
+        Http { ports }
     }
 
     /// The port that URLs name: 80 if it is served, else the first.
     pub fn url_port(&self) -> u16 {
         if self.ports.contains(&80) { 80 } else { self.ports.first().copied().unwrap_or(80) }
     }
-}
-
-fn management(field: &Field<'_>, ports: &[u16]) -> Option<SocketAddrV4> {
-    let read = |text: &str| text.parse().ok().filter(|address: &SocketAddrV4| address.port() != 0);
-    let address: SocketAddrV4 = field.parse("an address with a port", "192.168.101.1:80", read)?;
-    // On an address of its own the port may be the same: management by 80 on another network is usual.
-    if address.ip().is_unspecified() && ports.contains(&address.port()) {
-        let hint = "give one address instead of 0.0.0.0, or another port";
-        field.problem_hint(format!("port {} serves deployments already", address.port()), hint);
-    }
-    Some(address)
 }
 
 /// The TFTP server.
@@ -188,8 +160,6 @@ pub struct Limits {
     pub silence: Duration,
     /// HTTP connections at once.
     pub max_connections: u32,
-    /// HTTP connections at once from one address.
-    pub max_connections_per_client: u32,
 }
 
 impl Limits {
@@ -202,7 +172,6 @@ impl Limits {
         Limits {
             silence: table.map_or(silence, |table| table.duration("silence", silence)),
             max_connections: whole("max_connections", 100_000, 1024),
-            max_connections_per_client: whole("max_connections_per_client", 10_000, 64),
         }
     }
 }

@@ -53,7 +53,6 @@ fn the_smallest_file_serves_vlan_151_as_the_field_had_it() {
     assert_eq!(config.venues, []);
 
     assert_eq!(config.http.ports, [80, 5001, 8888]);
-    assert_eq!(config.http.management, ["0.0.0.0:5000".parse().expect("an address")]);
     assert_eq!((config.site.http_port, config.site.base_url(link)), (80, "http://192.168.151.1".to_owned()));
     assert_eq!((config.tftp.enabled, config.tftp.port, config.tftp.max_blksize), (true, 69, 1468));
     assert!(config.dhcp.enabled);
@@ -139,7 +138,6 @@ product = "ABC"
 venue = "ZAND"
 [http]
 ports = [8080, 8081]
-management = []
 [dhcp]
 offer_hold = "1m 30s"
 [limits]
@@ -164,7 +162,7 @@ silence = "2 days"
     let profile = &config.profiles[0];
     assert_eq!((profile.product.as_ref(), profile.venue.as_ref()), (Some(&abc), VenueCode::parse("ZAND").as_ref()));
     assert_eq!(profile.boot_file_for(Firmware::UBoot), Some("boot.scr.uimg"));
-    assert_eq!((config.site.http_port, config.http.management.len()), (8080, 0));
+    assert_eq!(config.site.http_port, 8080);
     assert_eq!(config.site.offer_hold, Duration::from_secs(90));
     assert_eq!(config.site.silence_limit, Duration::from_secs(2 * 86_400));
 }
