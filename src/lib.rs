@@ -32,3 +32,7 @@ pub mod sim;
 pub mod lab;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod serve;
+
+// Row 6: outside.
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod config;
