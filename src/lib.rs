@@ -29,6 +29,8 @@ pub mod sim;
 
 // Row 5: shell.
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod store;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod lab;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod serve;
