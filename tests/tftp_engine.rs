@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
+#[path = "tftp_engine/peer.rs"]
+mod peer;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
@@ -20,18 +23,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use peer::{InMemory, content};
+
 /// Nothing on loopback takes this long.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 const NONE: Options = Options { blksize: None, timeout_secs: None, tsize: None, windowsize: None };
-
-/// Content in which every stretch of 8 bytes is different.
-fn content(size: usize) -> Vec<u8> {
-    (0..size.div_ceil(8) as u64)
-        .flat_map(|word| (word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
-        .take(size)
-        .collect()
-}
 
 /// What a server told its file source about one transfer.
 #[derive(Clone, Debug)]
@@ -569,32 +566,6 @@ async fn conformance(address: SocketAddrV4) -> Vec<Point> {
     kept
 }
 
-/// async-tftp's handler for files in memory.
-struct InMemory(BTreeMap<&'static str, &'static [u8]>);
-
-impl async_tftp::server::Handler for InMemory {
-    type Reader = &'static [u8];
-    type Writer = Vec<u8>;
-
-    async fn read_req_open(
-        &mut self,
-        _client: &SocketAddr,
-        path: &std::path::Path,
-    ) -> Result<(Self::Reader, Option<u64>), async_tftp::packet::Error> {
-        let file = path.to_str().and_then(|name| self.0.get(name)).ok_or(async_tftp::packet::Error::FileNotFound)?;
-        Ok((file, Some(file.len() as u64)))
-    }
-
-    async fn write_req_open(
-        &mut self,
-        _client: &SocketAddr,
-        _path: &std::path::Path,
-        _size: Option<u64>,
-    ) -> Result<Self::Writer, async_tftp::packet::Error> {
-        Err(async_tftp::packet::Error::PermissionDenied)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_ours_and_of_async_tftp() {
     use Point::*;
@@ -613,7 +584,10 @@ async fn conformance_of_ours_and_of_async_tftp() {
 
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port of loopback");
     let SocketAddr::V4(address) = socket.local_addr().expect("it is bound") else { panic!("not IPv4") };
-    let files = BTreeMap::from([("small", &*content(1000).leak()), ("long", &*content(8 * 65_536).leak())]);
+    let files = BTreeMap::from([
+        ("small".to_owned(), &*content(1000).leak()),
+        ("long".to_owned(), &*content(8 * 65_536).leak()),
+    ]);
     let builder = async_tftp::server::TftpServerBuilder::with_handler(InMemory(files));
     let peer = builder.std_socket(socket).expect("a socket").build().await.expect("a server");
     let peer = tokio::spawn(async move { peer.serve().await });

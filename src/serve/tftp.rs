@@ -179,8 +179,8 @@ impl Sessions {
                     return Ok(());
                 }
                 Phase::Running if same && session.began.elapsed() < DOUBLED => return Ok(()),
+                // Besides ends not yet noticed: a restarted machine, or a ROM with one port for everything (Pi 3: 49152).
                 _ => {
-                    // The machine was restarted, or its ROM uses one port for everything (Pi 3: 49152).
                     session.link.enter(Phase::Superseded);
                     session.task.abort();
                     known.remove();

@@ -53,8 +53,10 @@ pub(super) enum Phase {
     Unanswered = 1,
     /// The client has taken up the transfer.
     Running = 2,
+    /// The transfer has come to its end; the port is free.
+    Over = 3,
     /// A new request from the same port has taken its place.
-    Superseded = 3,
+    Superseded = 4,
 }
 
 /// What listener and session tell each other.
@@ -70,6 +72,7 @@ impl Link {
             0 => Phase::Opening,
             1 => Phase::Unanswered,
             2 => Phase::Running,
+            3 => Phase::Over,
             _ => Phase::Superseded,
         }
     }
@@ -148,6 +151,7 @@ struct Session<'a> {
 impl Session<'_> {
     async fn drive(mut self, first: Step) -> Outcome {
         let outcome = self.exchange(first).await;
+        self.link.enter(Phase::Over);
         self.report.sent = self.transfer.sent_bytes();
         self.report.outcome = Some(outcome.clone());
         outcome
