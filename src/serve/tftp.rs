@@ -159,7 +159,7 @@ impl Sessions {
             return;
         };
         if let Err(refusal) = self.admit(client, local, datagram) {
-            tracing::debug!(%client, refusal = refusal.kind(), "TFTP request refused: {refusal}");
+            tracing::debug!(%client, kind = refusal.kind(), ?refusal, "TFTP request refused");
             if let Some(packet) = error_packet(&refusal) {
                 socket.say(&packet, local, client);
             }
@@ -199,7 +199,7 @@ impl Sessions {
     }
 
     fn begin(&mut self, client: SocketAddrV4, local: Ipv4Addr, request: Request, datagram: &[u8]) {
-        tracing::debug!(%client, name = %request.name, options = ?request.options, "TFTP request");
+        tracing::debug!(%client, name = ?request.name, options = ?request.options, "TFTP request");
         let asked = Asked {
             client,
             local,

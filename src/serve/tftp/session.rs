@@ -90,8 +90,8 @@ impl Link {
 pub(super) async fn run(asked: Asked, files: Arc<dyn FileSource>, link: Arc<Link>) {
     let (client, name) = (asked.client, asked.name.clone());
     match serve(asked, &files, &link).await {
-        Ok(outcome) => tracing::debug!(%client, %name, ?outcome, "TFTP transfer ended"),
-        Err(refusal) => tracing::debug!(%client, %name, refusal = refusal.kind(), "TFTP request refused: {refusal}"),
+        Ok(outcome) => tracing::debug!(%client, ?name, ?outcome, "TFTP transfer ended"),
+        Err(refusal) => tracing::debug!(%client, ?name, kind = refusal.kind(), ?refusal, "TFTP request refused"),
     }
 }
 
