@@ -1,6 +1,6 @@
 //! Which options of a request are granted (RFC 2347), and what holds when they are not.
 //!
-//! Invariant: nothing is granted that was not asked for, and no value exceeds the one asked for (RFC 2348 §3,
+//! Invariant: nothing is granted that was not asked for, and no value exceeds the one asked for (RFC 2348,
 //! RFC 7440 §3); EDK2 refuses an OACK that breaks this with ERROR 4.
 
 use crate::wire::tftp::{DEFAULT_BLKSIZE, MAX_BLKSIZE, Options};
