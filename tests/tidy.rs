@@ -1,5 +1,7 @@
 //! The architecture, held to: module order, one importer per library, what the pure rows may use, length of files.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
