@@ -85,9 +85,6 @@ impl Firmware {
     /// option 93, and a Pi 4 EEPROM of January 2020 sent no option 60 in it either (rpi-eeprom#82), so option 97 alone
     /// must do.
     pub fn recognise(request: &Request) -> Firmware {
-        if let Some(pi) = raspberry_pi(request) {
-            return pi;
-        }
         // iPXE before the architectures: it repeats those of the firmware it was loaded by. FlexBoot sends no user
         // class (warewulf3#104), so the encapsulated option space 175 counts too.
         let user_class = request.option(code::USER_CLASS).unwrap_or_default();
@@ -97,6 +94,9 @@ impl Firmware {
         let class = request.option(code::VENDOR_CLASS).unwrap_or_default();
         if class.starts_with(b"U-Boot") {
             return Firmware::UBoot;
+        }
+        if let Some(pi) = raspberry_pi(request) {
+            return pi;
         }
         let netboots = class.starts_with(b"PXEClient") || class.starts_with(b"HTTPClient");
         let mut known = architectures(request).filter_map(by_architecture);
@@ -145,7 +145,9 @@ fn by_class(class: &[u8]) -> Firmware {
 /// repeats 0x44, or (3B+) the serial four times.
 fn raspberry_pi(request: &Request) -> Option<Firmware> {
     let uuid = request.option(code::CLIENT_UUID)?;
-    if uuid.len() != 17 || uuid[0] != 0 {
+    // Its own loader says x86 BIOS, nothing, or one day 41 (rpiboot; firmware#1928). Another architecture is a UEFI that
+    // this loader started, and wants a UEFI's boot file.
+    if uuid.len() != 17 || uuid[0] != 0 || architectures(request).any(|arch| !matches!(arch, 0 | 41)) {
         return None;
     }
     let guid = &uuid[1..];

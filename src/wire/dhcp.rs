@@ -109,9 +109,9 @@ pub struct Request {
     pub siaddr: Ipv4Addr,
     /// The relay agent's address, else 0.0.0.0.
     pub giaddr: Ipv4Addr,
-    /// The boot file name field, up to its first NUL; empty if overloaded with options.
+    /// The boot file name field, up to its first NUL; empty if it holds options (52).
     pub file: Vec<u8>,
-    /// Options by code; a code that stands several times is joined in order (RFC 3396 §5).
+    /// Options by code, without 0, 52 and 255; a code that stands several times is joined in order (RFC 3396 §5).
     pub options: BTreeMap<u8, Vec<u8>>,
 }
 
@@ -184,7 +184,7 @@ pub struct Reply {
     pub options: Vec<(u8, Vec<u8>)>,
     /// Option 82 of the request, echoed verbatim as the last option (RFC 3046 §2.2).
     pub relay_agent: Option<Vec<u8>>,
-    /// The largest message the client takes, in bytes of UDP payload (option 57, at least 576 by RFC 2131 §2).
+    /// The largest message the client takes: its option 57, else 576 (RFC 2131 §2). In bytes of the IP datagram.
     pub max_size: u16,
 }
 

@@ -1,9 +1,199 @@
-//! stub
-use super::{Reply, Request};
+//! DHCP bytes to values and back: the only importer of `dhcproto`.
+//!
+//! Owns the trust border of UDP 67 and 4011. The frame is checked by our own walk first (`frame`), because
+//! `dhcproto` alone is no border: `chaddr()` panics on `hlen` above 16, its decoder ignores the cookie and option
+//! 52, keeps the last of repeated options, and loses every option after one that it cannot read. So `dhcproto` has
+//! two roles here: it reads the fixed header of a checked frame, and it writes the header and splits long options.
+//! Its own option table is not used for writing, because it sorts by code, drops empty values, re-orders option 82,
+//! and knows neither a largest message nor a smallest.
+//!
+//! Invariant: no input panics, in any build.
+
+mod frame;
+
+use bytes::Bytes;
+use dhcproto::error::EncodeResult;
+use dhcproto::v4::{Flags, Message, Opcode, borrowed, encode_long_opt_bytes};
+use dhcproto::{Encodable, Encoder};
+
+use super::{MessageType, Reply, Request, code};
 use crate::refusal::Refusal;
-pub fn decode(_bytes: &[u8]) -> Result<Request, Refusal> {
-    Err(Refusal::NotOurs("stub"))
+use frame::{Op, Options};
+
+const END: u8 = 255;
+
+/// The length of a BOOTP message, and of the shortest reply: relays and old clients drop what is shorter (RFC 1542 §2.1).
+const BOOTP_LEN: usize = 300;
+
+/// IPv4 and UDP headers. Option 57 counts them: the 576 of RFC 2131 §2 is a datagram, with 312 bytes of options in a
+/// message of 548. Some clients mean the message alone; for those this reading is the smaller one.
+const DATAGRAM_HEADERS: usize = 28;
+
+/// The datagrams that every client takes (RFC 2131 §2), and that cross Ethernet in one piece. OVMF's REQUEST says 65280.
+const DATAGRAM_SIZES: (usize, usize) = (576, 1500);
+
+/// The options that stay however little the client takes: those without which it refuses the message, and, as long
+/// as they leave room for it, the last one.
+const ESSENTIAL: [u8; 5] =
+    [code::MESSAGE_TYPE, code::SERVER_ID, code::LEASE_TIME, code::SUBNET_MASK, code::RELAY_AGENT];
+
+/// Reads a client's message (`op` 1) from the payload of a UDP datagram.
+///
+/// Refuses frames that break the layout by [`Refusal::Unparsable`], which names the field or option, and well-formed
+/// ones that a server has no answer for (replies, server message types, BOOTP without options) by
+/// [`Refusal::NotOurs`]. Values of options are not judged beyond the length of 50, 53, 54 and 57.
+pub fn decode(bytes: &[u8]) -> Result<Request, Refusal> {
+    let options = frame::check(bytes, Op::BootRequest)?;
+    let header = header(bytes)?;
+    let kind = message_type(&options)?;
+    if matches!(kind, Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) {
+        return Err(Refusal::NotOurs("option 53: a server's message type"));
+    }
+    Ok(Request {
+        kind,
+        xid: header.xid(),
+        secs: header.secs(),
+        flags: header.flags().into(),
+        hops: header.hops(),
+        htype: header.htype().into(),
+        hlen: header.hlen(),
+        chaddr: chaddr(&header),
+        ciaddr: header.ciaddr(),
+        siaddr: header.siaddr(),
+        giaddr: header.giaddr(),
+        file: if options.in_file { Vec::new() } else { header.fname().to_vec() },
+        options: options.values,
+    })
 }
-pub fn encode(_reply: &Reply) -> bytes::Bytes {
-    bytes::Bytes::new()
+
+/// Reads a server's message (`op` 2): what simulated clients and tests do with a reply.
+///
+/// The mirror of [`encode`]: the options stand in the order of the frame, 53 and 82 in their own fields. `max_size`
+/// is not on the wire and comes back as the smallest, 576.
+pub fn decode_reply(bytes: &[u8]) -> Result<Reply, Refusal> {
+    let mut options = frame::check(bytes, Op::BootReply)?;
+    let header = header(bytes)?;
+    let kind = message_type(&options)?;
+    if !matches!(kind, None | Some(MessageType::Offer | MessageType::Ack | MessageType::Nak)) {
+        return Err(Refusal::NotOurs("option 53: a client's message type"));
+    }
+    options.take(code::MESSAGE_TYPE);
+    let relay_agent = options.take(code::RELAY_AGENT);
+    let text = |field: &[u8], holds_options: bool| {
+        if holds_options { String::new() } else { String::from_utf8_lossy(field).into_owned() }
+    };
+    Ok(Reply {
+        kind,
+        xid: header.xid(),
+        flags: header.flags().into(),
+        hops: header.hops(),
+        htype: header.htype().into(),
+        hlen: header.hlen(),
+        chaddr: chaddr(&header),
+        ciaddr: header.ciaddr(),
+        yiaddr: header.yiaddr(),
+        siaddr: header.siaddr(),
+        giaddr: header.giaddr(),
+        sname: text(header.sname(), options.in_sname),
+        file: text(header.fname(), options.in_file),
+        relay_agent,
+        max_size: 576,
+        options: options.in_order(),
+    })
 }
+
+/// Writes a reply as the payload of a UDP datagram.
+///
+/// Options stand as [`Reply::options`] lists them, after 53 and before 82. A reply that is larger than the client
+/// takes loses options from the end of that list, never 1, 51, 53 or 54; option 82 goes only if those alone leave no
+/// room for it. `sname` and `file` end in NUL inside their fields; a name that does not fit leaves its field empty,
+/// because the beginning of a file name names another file. The rest up to 300 bytes is zero, after END only: Pi
+/// EEPROMs before 2020-01-17 stumble over PAD between options (rpi-eeprom#82).
+pub fn encode(reply: &Reply) -> Bytes {
+    let hlen = usize::from(reply.hlen).min(reply.chaddr.len());
+    let mut message =
+        Message::new_with_id(reply.xid, reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr, &reply.chaddr[..hlen]);
+    message.set_opcode(Opcode::BootReply).set_htype(reply.htype.into());
+    message.set_hops(reply.hops).set_flags(Flags::new(reply.flags));
+    if reply.sname.len() < 64 {
+        message.set_sname(reply.sname.as_bytes());
+    }
+    if reply.file.len() < 128 {
+        message.set_fname(reply.file.as_bytes());
+    }
+
+    let kind = reply.kind.map(|kind| [kind.code()]);
+    let mut options = Vec::with_capacity(reply.options.len() + 2);
+    options.extend(kind.iter().map(|kind| (code::MESSAGE_TYPE, kind.as_slice())));
+    options.extend(reply.options.iter().map(|(code, value)| (*code, value.as_slice())));
+    options.extend(reply.relay_agent.iter().map(|value| (code::RELAY_AGENT, value.as_slice())));
+    shorten(&mut options, options_room(reply));
+
+    let mut bytes = Vec::with_capacity(BOOTP_LEN);
+    write(&message, &options, &mut Encoder::new(&mut bytes)).expect("a Vec takes as many bytes as it is given");
+    bytes.resize(bytes.len().max(BOOTP_LEN), 0);
+    Bytes::from(bytes)
+}
+
+/// The bytes that options may take, END not counted. A BOOTP client has room for 300 bytes in all (RFC 951 §3).
+fn options_room(reply: &Reply) -> usize {
+    let message = match reply.kind {
+        Some(_) => usize::from(reply.max_size).clamp(DATAGRAM_SIZES.0, DATAGRAM_SIZES.1) - DATAGRAM_HEADERS,
+        None => BOOTP_LEN,
+    };
+    message - frame::HEADER_LEN - 1
+}
+
+/// Drops options from the end until the rest takes at most `room` bytes.
+fn shorten(options: &mut Vec<(u8, &[u8])>, room: usize) {
+    let mut size: usize = options.iter().map(|(_, value)| size_of_option(value)).sum();
+    for keeps in [&ESSENTIAL[..], &ESSENTIAL[..4]] {
+        for index in (0..options.len()).rev() {
+            if size > room && !keeps.contains(&options[index].0) {
+                size -= size_of_option(options.remove(index).1);
+            }
+        }
+    }
+}
+
+/// The bytes of an option on the wire: two before each piece of at most 255 (RFC 3396 §4).
+fn size_of_option(value: &[u8]) -> usize {
+    value.len() + 2 * value.len().div_ceil(255).max(1)
+}
+
+/// The header, then the options one by one: a [`Message`] without options of its own writes nothing after the cookie.
+fn write(header: &Message, options: &[(u8, &[u8])], encoder: &mut Encoder<'_>) -> EncodeResult<()> {
+    header.encode(encoder)?;
+    for (code, value) in options {
+        match value {
+            [] => encoder.write([*code, 0])?,
+            value => encode_long_opt_bytes((*code).into(), value, encoder)?,
+        }
+    }
+    encoder.write_u8(END)
+}
+
+/// The fixed header of a checked frame.
+fn header(bytes: &[u8]) -> Result<borrowed::Message<'_>, Refusal> {
+    borrowed::Message::new(bytes).map_err(|error| Refusal::Unparsable(format!("frame: {error}")))
+}
+
+/// The hardware address of a checked frame, with zeros after its `hlen` bytes.
+fn chaddr(header: &borrowed::Message<'_>) -> [u8; 16] {
+    let mut chaddr = [0; 16];
+    chaddr.iter_mut().zip(header.chaddr()).for_each(|(to, from)| *to = *from);
+    chaddr
+}
+
+fn message_type(options: &Options) -> Result<Option<MessageType>, Refusal> {
+    let Some(number) = options.values.get(&code::MESSAGE_TYPE).and_then(|value| value.first()) else {
+        return Ok(None);
+    };
+    let known = MessageType::from_code(*number).map(Some);
+    known.ok_or_else(|| Refusal::Unparsable(format!("option 53: message type {number} is unknown")))
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
