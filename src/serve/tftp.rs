@@ -1,1 +1,258 @@
-//! stub
+//! The TFTP shell: hears requests on one port and runs a session for each.
+//!
+//! Owns the sockets, the limits on simultaneous transfers, and what a repeated request means. Which bytes a name
+//! stands for is the [`FileSource`]'s; how a transfer goes is [`crate::tftp`]'s.
+//!
+//! Invariants: one session per client port; every answer leaves from the address the request was sent to; nothing a
+//! client sends ends the service.
+
+mod session;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use self::session::{Asked, Link, Phase};
+use self::socket::{Heard, ListenSocket};
+use super::content::FileSource;
+use crate::refusal::Refusal;
+use crate::tftp::Limits;
+use crate::wire::tftp::{ErrorCode, MAX_BLKSIZE, Mode, Packet, Request};
+
+/// The longest request we read. RFC 2347 §4 allows 512; firmware with long names goes beyond.
+const REQUEST_PACKET: usize = 2048;
+
+/// The same request within this time of the first one, of a client that already acknowledges, was doubled by the
+/// network. No machine restarts that fast.
+const DOUBLED: Duration = Duration::from_millis(250);
+
+/// What the TFTP server listens on, and its limits.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where requests arrive. With 0.0.0.0 every address of ours is served, each from itself.
+    pub listen: SocketAddrV4,
+    /// The only interface to hear and answer on.
+    pub interface: Option<String>,
+    /// Transfers at one time.
+    pub max_transfers: usize,
+    /// Transfers at one time to one client address.
+    pub max_per_client: usize,
+    /// The largest block granted, in bytes; the MTU towards the client limits it further.
+    pub max_blksize: u16,
+    /// The largest window granted, in blocks.
+    pub max_windowsize: u16,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 69),
+            interface: None,
+            max_transfers: 512,
+            max_per_client: 16,
+            max_blksize: MAX_BLKSIZE,
+            max_windowsize: Limits::MAX_WINDOWSIZE,
+        }
+    }
+}
+
+/// The port could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open UDP port {listen} for TFTP: {advice}")]
+pub struct BindError {
+    listen: SocketAddrV4,
+    advice: &'static str,
+    source: io::Error,
+}
+
+impl BindError {
+    fn new(listen: SocketAddrV4, source: io::Error) -> Self {
+        let advice = match source.raw_os_error() {
+            Some(libc::EADDRINUSE) => "another program has it; `ss -lunp` names it",
+            Some(libc::EACCES | libc::EPERM) => "start as root, or grant CAP_NET_BIND_SERVICE and CAP_NET_RAW",
+            Some(libc::EADDRNOTAVAIL) => "no interface has this address; check the listen address",
+            Some(libc::ENODEV) => "the interface does not exist; `ip link` lists those that do",
+            _ => "the system refused",
+        };
+        BindError { listen, advice, source }
+    }
+}
+
+/// A TFTP server whose port is open.
+pub struct Server {
+    config: Config,
+    socket: ListenSocket,
+    listen: SocketAddrV4,
+}
+
+impl Server {
+    /// Opens the port. Call within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError`], with the address and what to do about it.
+    pub fn bind(config: Config) -> Result<Self, BindError> {
+        let failed = |source| BindError::new(config.listen, source);
+        let socket = ListenSocket::bind(config.listen, config.interface.as_deref()).map_err(failed)?;
+        let listen = socket.local_addr().map_err(failed)?;
+        Ok(Server { config, socket, listen })
+    }
+
+    /// The address and port that are open.
+    pub fn local_addr(&self) -> SocketAddrV4 {
+        self.listen
+    }
+
+    /// Serves until `shutdown` is ready, then ends every transfer and returns.
+    ///
+    /// # Errors
+    /// The listening socket failed, which no packet can bring about.
+    pub async fn run(self, files: Arc<dyn FileSource>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let mut sessions = Sessions { config: self.config, files, tasks: JoinSet::new(), running: BTreeMap::new() };
+        let mut buffer = vec![0; REQUEST_PACKET];
+        tokio::pin!(shutdown);
+        let result = loop {
+            tokio::select! {
+                () = &mut shutdown => break Ok(()),
+                heard = self.socket.hear(&mut buffer) => match heard {
+                    Ok(heard) => sessions.answer(&self.socket, &heard, &buffer[..heard.length]),
+                    Err(error) => break Err(error),
+                },
+                Some(ended) = sessions.tasks.join_next_with_id() => sessions.forget(ended),
+            }
+        };
+        sessions.tasks.shutdown().await;
+        result
+    }
+}
+
+/// A session as the listener sees it.
+struct Running {
+    /// The datagram that began it.
+    request: Box<[u8]>,
+    began: Instant,
+    link: Arc<Link>,
+    task: AbortHandle,
+}
+
+/// Every running session, by the client's address and port: its transfer identifier (RFC 1350 §4).
+struct Sessions {
+    config: Config,
+    files: Arc<dyn FileSource>,
+    tasks: JoinSet<()>,
+    running: BTreeMap<SocketAddrV4, Running>,
+}
+
+impl Sessions {
+    fn answer(&mut self, socket: &ListenSocket, heard: &Heard, datagram: &[u8]) {
+        let client = heard.client;
+        // RFC 1123 §4.2.3.4: a request to a broadcast address is not answered.
+        let Some(local) = heard.local else {
+            tracing::debug!(%client, "TFTP request to a broadcast address left alone");
+            return;
+        };
+        if let Err(refusal) = self.admit(client, local, datagram) {
+            tracing::debug!(%client, refusal = refusal.kind(), "TFTP request refused: {refusal}");
+            if let Some(packet) = error_packet(&refusal) {
+                socket.say(&packet, local, client);
+            }
+        }
+    }
+
+    fn admit(&mut self, client: SocketAddrV4, local: Ipv4Addr, datagram: &[u8]) -> Result<(), Refusal> {
+        let request = read_request(datagram)?;
+        if let Entry::Occupied(known) = self.running.entry(client) {
+            let session = known.get();
+            let same = *session.request == *datagram;
+            match session.link.phase() {
+                // The answer is on its way; a second OACK upsets a Pi 3 (raspberrypi/firmware#1041).
+                Phase::Opening if same => return Ok(()),
+                Phase::Unanswered if same => {
+                    session.link.ask_again();
+                    return Ok(());
+                }
+                Phase::Running if same && session.began.elapsed() < DOUBLED => return Ok(()),
+                _ => {
+                    // The machine was restarted, or its ROM uses one port for everything (Pi 3: 49152).
+                    session.link.enter(Phase::Superseded);
+                    session.task.abort();
+                    known.remove();
+                }
+            }
+        }
+        if self.running.len() >= self.config.max_transfers {
+            return Err(Refusal::Busy("transfers at one time"));
+        }
+        let ports = SocketAddrV4::new(*client.ip(), 0)..=SocketAddrV4::new(*client.ip(), u16::MAX);
+        if self.running.range(ports).count() >= self.config.max_per_client {
+            return Err(Refusal::Busy("transfers at one time to one client"));
+        }
+        self.begin(client, local, request, datagram);
+        Ok(())
+    }
+
+    fn begin(&mut self, client: SocketAddrV4, local: Ipv4Addr, request: Request, datagram: &[u8]) {
+        tracing::debug!(%client, name = %request.name, options = ?request.options, "TFTP request");
+        let asked = Asked {
+            client,
+            local,
+            interface: self.config.interface.clone(),
+            name: request.name,
+            options: request.options,
+            max_blksize: self.config.max_blksize,
+            max_windowsize: self.config.max_windowsize,
+        };
+        let link = Arc::new(Link::default());
+        let task = self.tasks.spawn(session::run(asked, Arc::clone(&self.files), Arc::clone(&link)));
+        self.running.insert(client, Running { request: datagram.into(), began: Instant::now(), link, task });
+    }
+
+    fn forget(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                if error.is_panic() {
+                    tracing::error!(%error, "a TFTP session panicked");
+                }
+                error.id()
+            }
+        };
+        self.running.retain(|_, session| session.task.id() != id);
+    }
+}
+
+/// The request in a datagram that we serve.
+fn read_request(datagram: &[u8]) -> Result<Request, Refusal> {
+    match Packet::parse(datagram)? {
+        Packet::Read(request) if request.mode == Mode::Octet => Ok(request),
+        Packet::Read(request) => {
+            Err(Refusal::Invalid(format!("mode {} is not served; use octet mode", request.mode.as_str())))
+        }
+        Packet::Write(_) => Err(Refusal::Forbidden("this server does not take files")),
+        // Late packets of a transfer that is over, sent to the wrong port.
+        _ => Err(Refusal::NotOurs("a packet of a transfer on the request port")),
+    }
+}
+
+/// The ERROR packet that tells a client of a refusal; none where an answer would be wrong.
+fn error_packet(refusal: &Refusal) -> Option<Vec<u8>> {
+    let code = match refusal {
+        Refusal::NotOurs(_) => return None,
+        Refusal::NoSuchFile(_)
+        | Refusal::NothingToBoot(_)
+        | Refusal::UnknownMachine
+        | Refusal::NoImage(_)
+        | Refusal::NotFound(_) => ErrorCode::FILE_NOT_FOUND,
+        Refusal::OutsideTree(_) | Refusal::Forbidden(_) => ErrorCode::ACCESS_VIOLATION,
+        Refusal::Unparsable(_) => ErrorCode::ILLEGAL_OPERATION,
+        _ => ErrorCode::NOT_DEFINED,
+    };
+    Some(Packet::Error { code, message: refusal.to_string() }.encode())
+}

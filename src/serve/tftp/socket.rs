@@ -1,0 +1,236 @@
+//! The sockets of the TFTP shell: the one that hears requests, and one per transfer.
+//!
+//! Owns the kernel's view: interfaces, source addresses, fragmentation, segmentation offload. Decides nothing.
+//!
+//! Invariant: a transfer's socket is connected, so a datagram it yields comes from its client and no one else.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn};
+use nix::sys::socket::{getsockopt, recvmsg, sendmsg, setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use crate::tftp::{Block, Run};
+use crate::wire::tftp::{DATA_HEADER, data_header};
+
+/// Assumed where the kernel does not tell the MTU of a path.
+const ETHERNET_MTU: u32 = 1500;
+
+/// What one segmented send may carry: segments (`UDP_MAX_SEGMENTS`), and bytes of the unsegmented UDP payload.
+const GSO_SEGMENTS: usize = 64;
+const GSO_BYTES: usize = 65_000;
+
+/// Cleared once the kernel or a driver has refused segmentation offload.
+static GSO_WORKS: AtomicBool = AtomicBool::new(true);
+
+/// A datagram heard on the port of the service.
+pub(super) struct Heard {
+    /// Bytes of it in the caller's buffer.
+    pub length: usize,
+    /// Who sent it.
+    pub client: SocketAddrV4,
+    /// Our address it was sent to; `None` if it was a broadcast or multicast.
+    pub local: Option<Ipv4Addr>,
+}
+
+/// The socket on the port of the service.
+pub(super) struct ListenSocket(UdpSocket);
+
+impl ListenSocket {
+    pub fn bind(listen: SocketAddrV4, interface: Option<&str>) -> io::Result<Self> {
+        let socket = open(interface)?;
+        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        socket.bind(&listen.into())?;
+        Ok(ListenSocket(UdpSocket::from_std(socket.into())?))
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddrV4> {
+        as_v4(self.0.local_addr()?)
+    }
+
+    /// Waits for the next datagram.
+    pub async fn hear(&self, buffer: &mut [u8]) -> io::Result<Heard> {
+        self.0.async_io(Interest::READABLE, || self.hear_now(buffer)).await
+    }
+
+    fn hear_now(&self, buffer: &mut [u8]) -> io::Result<Heard> {
+        let mut ancillary = nix::cmsg_space!(libc::in_pktinfo);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let message =
+            recvmsg::<SockaddrIn>(self.0.as_raw_fd(), &mut parts, Some(&mut ancillary), MsgFlags::MSG_DONTWAIT)?;
+        let client = message.address.ok_or(Errno::EDESTADDRREQ)?;
+        let local = message.cmsgs()?.find_map(|ancillary| match ancillary {
+            // The address we would answer from differs from the one written to when that is no address of ours.
+            ControlMessageOwned::Ipv4PacketInfo(packet) if packet.ipi_addr.s_addr == packet.ipi_spec_dst.s_addr => {
+                Some(Ipv4Addr::from(packet.ipi_addr.s_addr.to_ne_bytes()))
+            }
+            _ => None,
+        });
+        Ok(Heard { length: message.bytes, client: SocketAddrV4::new(client.ip(), client.port()), local })
+    }
+
+    /// Sends one datagram from our address `local`, without waiting: if the kernel is out of buffers, it is lost.
+    pub fn say(&self, datagram: &[u8], local: Ipv4Addr, client: SocketAddrV4) {
+        let source = libc::in_pktinfo {
+            ipi_ifindex: 0,
+            ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        let sent = sendmsg(
+            self.0.as_raw_fd(),
+            &[IoSlice::new(datagram)],
+            &[ControlMessage::Ipv4PacketInfo(&source)],
+            MsgFlags::MSG_DONTWAIT,
+            Some(&SockaddrIn::from(client)),
+        );
+        if let Err(error) = sent {
+            tracing::debug!(%client, %error, "TFTP answer not sent");
+        }
+    }
+}
+
+/// The socket of one transfer.
+pub(super) struct TransferSocket(UdpSocket);
+
+impl TransferSocket {
+    /// A socket on a new port of `local` that talks to `client` only.
+    pub fn connect(local: Ipv4Addr, client: SocketAddrV4, interface: Option<&str>) -> io::Result<Self> {
+        let socket = open(interface)?;
+        socket.bind(&SocketAddrV4::new(local, 0).into())?;
+        socket.connect(&client.into())?;
+        Ok(TransferSocket(UdpSocket::from_std(socket.into())?))
+    }
+
+    /// Bytes that an IP packet to the client may have.
+    pub fn mtu(&self) -> u32 {
+        getsockopt(&self.0, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU)
+    }
+
+    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer).await
+    }
+
+    pub async fn send(&self, datagram: &[u8]) -> io::Result<()> {
+        self.0.send(datagram).await.map(drop)
+    }
+
+    /// Sends the DATA packets of `run`, whose content is `content`.
+    pub async fn send_run(&self, run: Run, content: &[u8]) -> io::Result<()> {
+        let mut blocks = run.blocks();
+        let mut rest = content;
+        let mut batch = Batch::default();
+        while let Some(block) = blocks.next() {
+            let (own, others) = rest.split_at(usize::from(block.length));
+            rest = others;
+            batch.push(block, own);
+            if blocks.len() == 0 || !batch.has_room() {
+                self.send_batch(&batch).await?;
+                batch = Batch::default();
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_batch(&self, batch: &Batch<'_>) -> io::Result<()> {
+        if batch.count > 1 && GSO_WORKS.load(Ordering::Relaxed) {
+            match self.send_segmented(batch).await {
+                Ok(()) => return Ok(()),
+                Err(error) if is_gso_missing(&error) => {
+                    tracing::debug!(%error, "no UDP segmentation offload; sending block by block");
+                    GSO_WORKS.store(false, Ordering::Relaxed);
+                }
+                // The path became narrower than its blocks: only single packets may be fragmented.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for index in 0..batch.count {
+            let packet = [IoSlice::new(&batch.headers[index]), IoSlice::new(batch.contents[index])];
+            self.send_parts(&packet, &[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_segmented(&self, batch: &Batch<'_>) -> io::Result<()> {
+        let mut parts = [IoSlice::new(&[]); 2 * GSO_SEGMENTS];
+        for index in 0..batch.count {
+            parts[2 * index] = IoSlice::new(&batch.headers[index]);
+            parts[2 * index + 1] = IoSlice::new(batch.contents[index]);
+        }
+        // Every segment has this size; the last one may be shorter.
+        let segment = batch.segment as u16;
+        self.send_parts(&parts[..2 * batch.count], &[ControlMessage::UdpGsoSegments(&segment)]).await
+    }
+
+    async fn send_parts(&self, parts: &[IoSlice<'_>], ancillary: &[ControlMessage<'_>]) -> io::Result<()> {
+        let send = || Ok(sendmsg::<()>(self.0.as_raw_fd(), parts, ancillary, MsgFlags::MSG_DONTWAIT, None)?);
+        self.0.async_io(Interest::WRITABLE, send).await.map(drop)
+    }
+}
+
+/// Consecutive DATA packets that go to the kernel in one call.
+struct Batch<'a> {
+    headers: [[u8; DATA_HEADER]; GSO_SEGMENTS],
+    contents: [&'a [u8]; GSO_SEGMENTS],
+    count: usize,
+    /// Bytes of the first packet; only the last one may be shorter.
+    segment: usize,
+}
+
+impl Default for Batch<'_> {
+    fn default() -> Self {
+        Batch { headers: [[0; DATA_HEADER]; GSO_SEGMENTS], contents: [&[]; GSO_SEGMENTS], count: 0, segment: 0 }
+    }
+}
+
+impl<'a> Batch<'a> {
+    fn push(&mut self, block: Block, content: &'a [u8]) {
+        self.headers[self.count] = data_header(block.number);
+        self.contents[self.count] = content;
+        self.segment = self.segment.max(DATA_HEADER + content.len());
+        self.count += 1;
+    }
+
+    fn has_room(&self) -> bool {
+        self.count < GSO_SEGMENTS && (self.count + 1) * self.segment <= GSO_BYTES
+    }
+}
+
+/// A UDP socket whose packets may be fragmented on their way: some boot ROMs drop packets that forbid it
+/// (dnsmasq-discuss 2009q3/003232).
+fn open(interface: Option<&str>) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    if let Some(interface) = interface {
+        socket.bind_device(Some(interface.as_bytes()))?;
+    }
+    let dont: libc::c_int = libc::IP_PMTUDISC_DONT;
+    // SAFETY: the descriptor is open, and the pointer and length describe `dont`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            std::ptr::from_ref(&dont).cast(),
+            size_of_val(&dont) as libc::socklen_t,
+        )
+    };
+    Errno::result(result)?;
+    Ok(socket)
+}
+
+fn is_gso_missing(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP))
+}
+
+fn as_v4(address: std::net::SocketAddr) -> io::Result<SocketAddrV4> {
+    match address {
+        std::net::SocketAddr::V4(address) => Ok(address),
+        std::net::SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
