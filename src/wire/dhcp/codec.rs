@@ -32,8 +32,8 @@ const DATAGRAM_HEADERS: usize = 28;
 /// The datagrams that every client takes (RFC 2131 §2), and that cross Ethernet in one piece. OVMF's REQUEST says 65280.
 const DATAGRAM_SIZES: (usize, usize) = (576, 1500);
 
-/// The options that stay however little the client takes: those without which it refuses the message, and, as long
-/// as they leave room for it, the last one.
+/// What goes last, the last first: option 82, then the ones without which a client refuses the message. These take
+/// 21 bytes, unless a value of them is nonsense.
 const ESSENTIAL: [u8; 5] =
     [code::MESSAGE_TYPE, code::SERVER_ID, code::LEASE_TIME, code::SUBNET_MASK, code::RELAY_AGENT];
 
@@ -105,7 +105,7 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, Refusal> {
 /// Writes a reply as the payload of a UDP datagram.
 ///
 /// Options stand as [`Reply::options`] lists them, after 53 and before 82. A reply that is larger than the client
-/// takes loses options from the end of that list, never 1, 51, 53 or 54; option 82 goes only if those alone leave no
+/// takes loses options from the end of that list, but 1, 51 and 54 stay; option 82 goes only if those alone leave no
 /// room for it. `sname` and `file` end in NUL inside their fields; a name that does not fit leaves its field empty,
 /// because the beginning of a file name names another file. The rest up to 300 bytes is zero, after END only: Pi
 /// EEPROMs before 2020-01-17 stumble over PAD between options (rpi-eeprom#82).
@@ -147,7 +147,7 @@ fn options_room(reply: &Reply) -> usize {
 /// Drops options from the end until the rest takes at most `room` bytes.
 fn shorten(options: &mut Vec<(u8, &[u8])>, room: usize) {
     let mut size: usize = options.iter().map(|(_, value)| size_of_option(value)).sum();
-    for keeps in [&ESSENTIAL[..], &ESSENTIAL[..4]] {
+    for keeps in [&ESSENTIAL[..], &ESSENTIAL[..4], &ESSENTIAL[..1]] {
         for index in (0..options.len()).rev() {
             if size > room && !keeps.contains(&options[index].0) {
                 size -= size_of_option(options.remove(index).1);

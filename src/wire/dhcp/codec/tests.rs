@@ -278,6 +278,9 @@ fn option_82_stays_before_everything_but_the_essentials() {
     assert_eq!(codes(&encode(&reply)), [53, 54, 51, 1, 43, 82]);
     reply.relay_agent = Some(vec![7; 600]);
     assert_eq!(codes(&encode(&reply)), [53, 54, 51, 1]);
+    // Found by fuzzing: no value is so wrong that a reply outgrows the client.
+    reply.options = vec![(code::SERVER_ID, vec![1; 4]), (code::LEASE_TIME, vec![0; 600])];
+    assert_eq!(codes(&encode(&reply)), [53, 54]);
 }
 
 #[test]
