@@ -13,6 +13,14 @@ mod inside;
 #[allow(dead_code, reason = "shared with the hostile tests")]
 mod table;
 
+#[path = "stock_clients/curl.rs"]
+mod curl;
+#[path = "stock_clients/dhclient.rs"]
+mod dhclient;
+#[path = "stock_clients/lifecycle.rs"]
+mod lifecycle;
+#[path = "stock_clients/tftp_hpa.rs"]
+mod tftp_hpa;
 #[path = "stock_clients/tools.rs"]
 mod tools;
 #[path = "stock_clients/udhcpc.rs"]
