@@ -32,7 +32,7 @@ pub struct Record {
     pub kind: Kind,
     /// Its hardware address.
     pub mac: Mac,
-    /// When it passed each milestone for the first time, counted from power on.
+    /// When it passed each milestone for the first time, counted from the start of the run.
     pub phases: BTreeMap<Phase, Duration>,
     /// Bytes of the image that have arrived, over all tries; each was compared if the image is known.
     pub image_bytes: u64,
@@ -102,10 +102,10 @@ impl Run {
             machines.push((client, port, Shared(Arc::new(Mutex::new(record)))));
         }
         let mut run = Run { machines: JoinSet::new(), records: Vec::new() };
-        let power_on = clock::now().instant;
+        let start = clock::now().instant;
         for (client, port, record) in machines {
             run.records.push(record.clone());
-            run.machines.spawn(Machine::new(client, port, known.clone(), power_on, record).live());
+            run.machines.spawn(Machine::new(client, port, known.clone(), start, record).live());
         }
         Ok(run)
     }

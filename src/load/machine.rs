@@ -59,7 +59,7 @@ pub(super) struct Machine {
     client: Client,
     port: Port,
     known: Option<Arc<Known>>,
-    power_on: Instant,
+    start: Instant,
     record: Shared,
     exchanges: JoinSet<()>,
     /// What exchanges have to say.
@@ -75,9 +75,9 @@ struct Sockets {
 }
 
 impl Machine {
-    pub fn new(client: Client, port: Port, known: Option<Arc<Known>>, power_on: Instant, record: Shared) -> Machine {
+    pub fn new(client: Client, port: Port, known: Option<Arc<Known>>, start: Instant, record: Shared) -> Machine {
         let (said, hears) = unbounded_channel();
-        Machine { client, port, known, power_on, record, exchanges: JoinSet::new(), said, hears }
+        Machine { client, port, known, start, record, exchanges: JoinSet::new(), said, hears }
     }
 
     /// From power on to the end.
@@ -88,12 +88,12 @@ impl Machine {
                 End::Faulted(format!("the simulated machine {} itself broke: {error}", self.port.interface()))
             }
         };
-        let at = self.uptime();
+        let at = self.elapsed();
         self.record.lock().end = Some((end, at));
     }
 
     async fn run(&mut self) -> io::Result<End> {
-        let mut sockets = Sockets::open(self.port.interface())?;
+        let mut sockets = block_in_place(|| Sockets::open(self.port.interface()))?;
         let mut input = Input::PowerOn;
         loop {
             self.note(&input);
@@ -120,13 +120,18 @@ impl Machine {
         match output {
             Output::SendDhcp { from, to, bytes } => lossy(sockets.dhcp.send(from, to, &bytes)),
             Output::SetAddress { address, prefix } => {
-                block_in_place(|| self.port.set_address(address, prefix)).map_err(io::Error::other)?;
-                sockets.dhcp.settle(&self.place())?;
+                block_in_place(|| {
+                    self.port.set_address(address, prefix).map_err(io::Error::other)?;
+                    sockets.dhcp.settle(&self.place())
+                })?;
             }
             Output::ClearAddress => {
                 self.exchanges.abort_all();
-                *sockets = Sockets::open(self.port.interface())?;
-                block_in_place(|| self.port.clear_address()).map_err(io::Error::other)?;
+                sockets.tftp.clear();
+                block_in_place(|| {
+                    self.port.clear_address().map_err(io::Error::other)?;
+                    sockets.dhcp.unsettle(self.port.interface())
+                })?;
             }
             Output::SendTftp { port, to, bytes } => {
                 lossy(send_to(sockets.tftp(&self.place(), port)?, &bytes, to));
@@ -135,7 +140,7 @@ impl Machine {
             Output::Http { exchange, method, url, body } => self.exchange(exchange, Request { method, url, body }),
             Output::Download { exchange, url } => self.download(exchange, url),
             Output::Passed(phase) => {
-                let at = self.uptime();
+                let at = self.elapsed();
                 self.record.lock().phases.entry(phase).or_insert(at);
             }
             Output::Done { hostname } => return Ok(Some(End::Done(hostname))),
@@ -212,8 +217,8 @@ impl Machine {
         Place { interface: self.port.interface().into(), address }
     }
 
-    fn uptime(&self) -> Duration {
-        clock::now().instant.since(self.power_on)
+    fn elapsed(&self) -> Duration {
+        clock::now().instant.since(self.start)
     }
 }
 
