@@ -7,19 +7,22 @@ mod inside;
 
 use fastrand::Rng;
 use hatchery::load::bench::{Bench, PRODUCT, Setup, VENUE};
-use hatchery::load::{End, Record, Run};
+use hatchery::load::{End, Load, Record, Run};
 use hatchery::serve::control::Request;
 use hatchery::sim::client::{Client, Identity, Kind, Options};
 use inside::inside;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 const MACHINES: u32 = 20;
 const KILLS: usize = 6;
-/// A Pi whose transfer died repeats itself for 30 s and then starts over.
-const PATIENCE: Duration = Duration::from_secs(80);
+/// A Pi whose transfer died repeats itself for 30 s and then starts over; here that takes 3 s.
+const PACE: u32 = 10;
+/// Between two kills. Twenty images alone are 320 MiB.
+const WORK_BETWEEN_KIB: u32 = 80 * 1024;
+const PATIENCE: Duration = Duration::from_secs(40);
 const KINDS: [Kind; 4] = [Kind::Pi5, Kind::UefiX64, Kind::LinuxInstaller, Kind::Pi4];
 
 #[test]
@@ -54,22 +57,35 @@ fn kill_9_loses_no_lease_and_no_name() {
 
 async fn boot_through_kills(bench: &mut Bench, seed: u64) -> Vec<Record> {
     let mut rng = Rng::with_seed(seed);
-    let clients = clients(&mut rng);
-    let mut run = Run::start(clients, bench.network(), 0, Some(bench.image().clone())).expect("ports");
+    let load = Load { clients: clients(&mut rng), link: 0, known: Some(bench.image().clone()), pace: PACE };
+    let mut run = Run::start(load, bench.network()).expect("ports");
     for kill in 0..KILLS {
-        // Addresses are given in the first 20 ms or so, names and images later.
-        let longest = if kill == 0 { 20 } else { 1500 };
-        let moment = Duration::from_micros(rng.u64(..longest * 1000));
-        let over = timeout(moment, run.finished()).await.is_ok();
-        assert!(!over, "the machines were faster than {KILLS} kills: the test needs more of them");
+        // The first one falls while addresses are given, the others anywhere.
+        let kib = if kill == 0 { MACHINES * 2 * 1024 } else { WORK_BETWEEN_KIB };
+        let target = work_kib(&run.records()) + rng.u64(..u64::from(kib));
+        let delay = Duration::from_micros(rng.u64(..10_000));
+        let worked = async {
+            while work_kib(&run.records()) < target {
+                sleep(Duration::from_millis(1)).await;
+            }
+            sleep(delay).await;
+        };
+        timeout(PATIENCE, worked).await.unwrap_or_else(|_| panic!("stuck before kill {kill}: {:#?}", run.records()));
+        let under_way = run.records().iter().filter(|record| record.end.is_none()).count();
+        println!("kill {kill} after {target} KiB of work: {under_way} machines under way");
+        assert!(under_way > 0, "the machines were faster than {KILLS} kills: less work must lie between them");
         bench.kill_server();
         tokio::task::block_in_place(|| bench.start_server()).expect("a server on what the last one wrote");
     }
-    let end = timeout(PATIENCE, run.finished()).await;
-    if end.is_err() {
-        println!("not all machines have ended; the server's log ends:\n{}", bench.log_tail(60));
-    }
+    // Whoever has not ended by then is found by the caller.
+    let _ = timeout(PATIENCE, run.finished()).await;
     run.records()
+}
+
+/// How far the machines came: what they received, and 1 MiB for each milestone, of which most weigh nothing.
+fn work_kib(records: &[Record]) -> u64 {
+    let one = |record: &Record| (record.image_bytes + record.other_bytes) / 1024 + record.phases.len() as u64 * 1024;
+    records.iter().map(one).sum()
 }
 
 fn clients(rng: &mut Rng) -> Vec<Client> {
