@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod check;
+pub mod demo;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Demo(_) => todo_demo(),
+        Command::Demo(args) => demo::run(&args),
         Command::Sim(_) => todo_demo(),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),

@@ -111,6 +111,8 @@ pub mod store;
 pub mod lab;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod serve;
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod load;
 
 // Row 6: outside.
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -4,10 +4,27 @@
 //! (packets, timers, retries, vices) and touches no socket, clock or file: inputs come in, outputs go out, and
 //! [`Client::next_deadline`] says when it wants [`Input::Timer`].
 
+mod dhcp;
+mod hardware;
+pub mod identity;
+mod installer;
+mod ipxe;
+mod linux;
+mod pi;
+mod tftp;
+mod uefi;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use crate::ids::Digest;
 use crate::time::Instant;
+use hardware::Hardware;
+pub use identity::{Identity, Kind, mixed};
+use ipxe::Ipxe;
+use linux::Linux;
+use pi::Pi;
+use uefi::Uefi;
 
 /// Something that happens to a client.
 #[derive(Clone, Debug)]
@@ -132,3 +149,198 @@ pub enum Phase {
     /// Success was reported and received.
     Reported,
 }
+
+/// What can be set about a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The product its installer asks for.
+    pub product: String,
+    /// The venue its installer was told.
+    pub venue: Option<String>,
+    /// Between UEFI's OFFER and REQUEST; OVMF takes 3.8 s.
+    pub uefi_offer_wait: Duration,
+    /// How long iPXE waits for a proxyDHCP server, unless it is told not to.
+    pub ipxe_proxy_wait: Duration,
+    /// A plain Linux extends its lease once, so long after it got it.
+    pub plain_extends_after: Duration,
+    /// Between a network boot that failed and the next one.
+    pub restart_pause: Duration,
+    /// How many network boots may fail in a row before it gives up.
+    pub restarts_max: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            product: "KXP2".into(),
+            venue: None,
+            uefi_offer_wait: Duration::from_millis(3800),
+            ipxe_proxy_wait: Duration::from_secs(2),
+            plain_extends_after: Duration::from_secs(10),
+            restart_pause: Duration::from_secs(5),
+            restarts_max: 20,
+        }
+    }
+}
+
+/// A simulated machine.
+#[derive(Debug)]
+pub struct Client {
+    hardware: Hardware,
+    program: Program,
+    restarts: u32,
+}
+
+/// What runs on it.
+#[derive(Debug)]
+enum Program {
+    Off,
+    Pi(Box<Pi>),
+    Uefi(Box<Uefi>),
+    Ipxe(Box<Ipxe>),
+    Linux(Box<Linux>),
+    /// The firmware starts over at that time.
+    Restarting(Instant),
+    /// It reached an end, and is silent.
+    Ended,
+}
+
+/// What a program leads to.
+#[derive(Debug)]
+enum Next {
+    Stay,
+    Ipxe,
+    /// A kernel and its installer, which was told where the server is.
+    Kernel {
+        base_url: String,
+    },
+    /// The network has nothing to boot: on to the disk.
+    NoBoot(String),
+    Done(String),
+    Fault(String),
+}
+
+impl Client {
+    /// A machine that is switched off. Whatever it draws comes from `seed`.
+    pub fn new(kind: Kind, identity: Identity, seed: u64, options: Options) -> Client {
+        Client { hardware: Hardware::new(kind, identity, seed, options), program: Program::Off, restarts: 0 }
+    }
+
+    /// What kind it is.
+    pub fn kind(&self) -> Kind {
+        self.hardware.kind
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.hardware.identity
+    }
+
+    /// Whether a finished system is on its disk.
+    pub fn is_installed(&self) -> bool {
+        self.hardware.kind.installs() && self.hardware.disk.is_some()
+    }
+
+    /// When it wants [`Input::Timer`]; earlier ones change nothing.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match &self.program {
+            Program::Off | Program::Ended => None,
+            Program::Pi(pi) => pi.deadline(),
+            Program::Uefi(uefi) => uefi.deadline(),
+            Program::Ipxe(ipxe) => ipxe.deadline(),
+            Program::Linux(linux) => linux.deadline(),
+            Program::Restarting(at) => Some(*at),
+        }
+    }
+
+    /// What it does about `input`, in order.
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Output> {
+        let hw = &mut self.hardware;
+        let next = match &mut self.program {
+            _ if matches!(input, Input::PowerOn) => {
+                self.restarts = 0;
+                hw.clear_address();
+                hw.passed(Phase::Power);
+                self.boot(now);
+                Next::Stay
+            }
+            Program::Off | Program::Ended => Next::Stay,
+            Program::Pi(pi) => pi.handle(&input, now, hw),
+            Program::Uefi(uefi) => uefi.handle(&input, now, hw),
+            Program::Ipxe(ipxe) => ipxe.handle(&input, now, hw),
+            Program::Linux(linux) => linux.handle(&input, now, hw),
+            Program::Restarting(at) => {
+                if now >= *at {
+                    self.boot(now);
+                }
+                Next::Stay
+            }
+        };
+        self.follow(next, now);
+        self.hardware.take_outputs()
+    }
+
+    /// The firmware starts: the network first.
+    fn boot(&mut self, now: Instant) {
+        let hw = &mut self.hardware;
+        self.program = match hw.kind {
+            Kind::Pi4 | Kind::Pi5 => Program::Pi(Box::new(Pi::start(now, hw))),
+            Kind::UefiX64 => Program::Uefi(Box::new(Uefi::start(now, hw))),
+            Kind::PlainLinux => Program::Linux(Box::new(Linux::plain(now, hw))),
+            Kind::LinuxInstaller => match hw.disk.clone() {
+                // Its stick was taken out when it was finished.
+                Some(hostname) => return self.finish(hostname),
+                None => Program::Linux(Box::new(Linux::installing(None, now, hw))),
+            },
+        };
+    }
+
+    fn follow(&mut self, next: Next, now: Instant) {
+        let hw = &mut self.hardware;
+        match next {
+            Next::Stay => {}
+            Next::Ipxe => self.program = Program::Ipxe(Box::new(Ipxe::start(now, hw))),
+            Next::Kernel { base_url } => {
+                self.program = Program::Linux(Box::new(Linux::installing(Some(base_url), now, hw)));
+            }
+            Next::Done(hostname) => self.finish(hostname),
+            Next::Fault(why) => {
+                self.program = Program::Ended;
+                hw.faulted(why);
+            }
+            Next::NoBoot(why) => self.no_boot(why, now),
+        }
+    }
+
+    /// The next boot mode is the disk; without a system on it the firmware starts over.
+    fn no_boot(&mut self, why: String, now: Instant) {
+        let hw = &mut self.hardware;
+        hw.clear_address();
+        if let Some(hostname) = hw.disk.clone() {
+            return self.finish(hostname);
+        }
+        self.restarts += 1;
+        if self.restarts > hw.options.restarts_max {
+            self.program = Program::Ended;
+            return hw.faulted(format!("{} network boots failed, at last: {why}", self.restarts));
+        }
+        self.program = Program::Restarting(now + hw.options.restart_pause);
+    }
+
+    fn finish(&mut self, hostname: String) {
+        self.program = Program::Ended;
+        self.hardware.done(hostname);
+    }
+}
+
+/// Where the kernel was told the server is (`hatchery.server=`), else the server it was loaded from.
+fn base_url(cmdline: &str, loaded_from: Ipv4Addr) -> String {
+    match cmdline.split_whitespace().filter_map(|word| word.strip_prefix("hatchery.server=")).next_back() {
+        Some(url) if url.starts_with("http://") => url.to_owned(),
+        Some(host) if !host.is_empty() => format!("http://{host}"),
+        _ => format!("http://{loaded_from}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

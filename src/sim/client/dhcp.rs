@@ -1,0 +1,331 @@
+//! The client's side of DHCP (RFC 2131 §4.4), with the timers and tastes of each firmware.
+//!
+//! Owns one negotiation: which OFFER is taken, when a message is repeated, when it is given up, when a lease is
+//! extended. What an address is used for is the business of the program that asked for it.
+
+mod message;
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::hardware::Hardware;
+use super::{Input, Phase};
+use crate::time::Instant;
+use crate::wire::dhcp::{MessageType, Reply, code, codec};
+use message::{Fields, Taken};
+
+pub(super) use message::Speaker;
+
+/// `DHCP_REQ_TIMEOUT` and `DHCP_TIMEOUT` of the Raspberry Pi EEPROM.
+const EEPROM_RETRY: Duration = Duration::from_secs(4);
+const EEPROM_LIMIT: Duration = Duration::from_secs(45);
+/// udhcpc: three tries of three seconds, then a pause (`-t 3 -T 3 -A 20`).
+const UDHCPC_RETRY: Duration = Duration::from_secs(3);
+const UDHCPC_PAUSE: Duration = Duration::from_secs(20);
+const UDHCPC_TRIES: u32 = 3;
+/// The init scripts of installers do not wait for ever.
+const UDHCPC_ROUNDS_MAX: u32 = 20;
+/// Between two tries to extend a lease.
+const EXTEND_RETRY: Duration = Duration::from_secs(10);
+const UNICAST_TRIES: u32 = 3;
+
+/// A negotiation, and the lease it ended in.
+#[derive(Debug)]
+pub(super) struct Dhcp {
+    speaker: Speaker,
+    xid: u32,
+    began: Instant,
+    tries: u32,
+    deadline: Instant,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Selecting,
+    /// An OFFER is chosen; others may still come.
+    Waiting(Box<Reply>),
+    Requesting(Box<Reply>),
+    Bound(Lease),
+    Extending(Lease),
+    Over,
+}
+
+/// What was acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    pub address: Ipv4Addr,
+    /// The OFFER's or ACK's other fields.
+    pub reply: Box<Reply>,
+    server: Ipv4Addr,
+    ends: Instant,
+}
+
+/// What a negotiation has to say.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Nothing,
+    Bound(Lease),
+    Extended,
+    /// The lease is gone; the negotiation starts over by itself.
+    Lost,
+    GaveUp(String),
+}
+
+impl Lease {
+    /// The server's address: the next server if it names one, else who gave the lease.
+    pub fn next_server(&self) -> Ipv4Addr {
+        if self.reply.siaddr == Ipv4Addr::UNSPECIFIED { self.server } else { self.reply.siaddr }
+    }
+
+    pub fn boot_file(&self) -> String {
+        boot_file(&self.reply)
+    }
+
+    pub fn hostname(&self) -> String {
+        text(self.reply.option(code::HOST_NAME))
+    }
+}
+
+impl Dhcp {
+    pub fn start(speaker: Speaker, now: Instant, hw: &mut Hardware) -> Dhcp {
+        hw.clear_address();
+        let mut dhcp = Dhcp { speaker, xid: 0, began: now, tries: 0, deadline: now, state: State::Selecting };
+        dhcp.restart(now, hw);
+        dhcp
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        (!matches!(self.state, State::Over)).then_some(self.deadline)
+    }
+
+    pub fn handle(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Heard {
+        match input {
+            Input::Dhcp(bytes) => match codec::decode_reply(bytes) {
+                Ok(reply) if reply.xid == self.xid && reply.chaddr[..6] == hw.identity.mac.0 => {
+                    self.heard(reply, now, hw)
+                }
+                _ => Heard::Nothing,
+            },
+            Input::Timer if now >= self.deadline => self.timed_out(now, hw),
+            _ => Heard::Nothing,
+        }
+    }
+
+    /// Extends the lease now, as `SIGUSR1` makes udhcpc do.
+    pub fn extend(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(lease) = &self.state {
+            let lease = lease.clone();
+            self.tries = 0;
+            self.xid = hw.rng.u32(..);
+            self.began = now;
+            self.send_extension(&lease, now, hw);
+            self.state = State::Extending(lease);
+        }
+    }
+
+    fn restart(&mut self, now: Instant, hw: &mut Hardware) {
+        self.xid = hw.rng.u32(..);
+        self.began = now;
+        self.tries = 0;
+        self.discover(now, hw);
+    }
+
+    fn discover(&mut self, now: Instant, hw: &mut Hardware) {
+        self.state = State::Selecting;
+        self.send(MessageType::Discover, Ipv4Addr::UNSPECIFIED, None, Ipv4Addr::BROADCAST, now, hw);
+        self.deadline = now + self.patience();
+    }
+
+    fn request(&mut self, offer: Box<Reply>, now: Instant, hw: &mut Hardware) {
+        let server = server_id(&offer).unwrap_or(offer.siaddr);
+        let taken = Taken { address: offer.yiaddr, server, siaddr: offer.siaddr };
+        self.send(MessageType::Request, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
+        self.deadline = now + self.patience();
+        self.state = State::Requesting(offer);
+    }
+
+    /// RENEWING asks the server it knows, REBINDING any (RFC 2131 §4.4.5).
+    fn send_extension(&mut self, lease: &Lease, now: Instant, hw: &mut Hardware) {
+        let to = if self.tries < UNICAST_TRIES { lease.server } else { Ipv4Addr::BROADCAST };
+        self.send(MessageType::Request, lease.address, None, to, now, hw);
+        self.deadline = (now + EXTEND_RETRY).min(lease.ends);
+    }
+
+    fn send(
+        &mut self,
+        kind: MessageType,
+        ciaddr: Ipv4Addr,
+        taken: Option<Taken>,
+        to: Ipv4Addr,
+        now: Instant,
+        hw: &mut Hardware,
+    ) {
+        let elapsed = u16::try_from(now.since(self.began).as_secs()).unwrap_or(u16::MAX);
+        let secs = if matches!(self.speaker, Speaker::Ipxe | Speaker::Udhcpc) { elapsed } else { 0 };
+        let fields = Fields { kind, xid: self.xid, secs, ciaddr, taken };
+        let bytes = message::write(self.speaker, &hw.identity, hw.kind, &fields);
+        hw.send_dhcp(to, bytes);
+    }
+
+    fn heard(&mut self, reply: Reply, now: Instant, hw: &mut Hardware) -> Heard {
+        match (&self.state, reply.kind) {
+            (State::Selecting, Some(MessageType::Offer)) if self.takes(&reply) => {
+                hw.passed(Phase::Offered);
+                self.tries = 0;
+                let offer = Box::new(reply);
+                match self.waits_for_others(&offer, hw) {
+                    Duration::ZERO => self.request(offer, now, hw),
+                    wait => {
+                        self.deadline = now + wait;
+                        self.state = State::Waiting(offer);
+                    }
+                }
+                Heard::Nothing
+            }
+            (State::Requesting(offer), Some(MessageType::Ack)) if reply.yiaddr == offer.yiaddr => {
+                let lease = self.bind(reply, now, hw);
+                Heard::Bound(lease)
+            }
+            (State::Extending(old), Some(MessageType::Ack)) if reply.yiaddr == old.address => {
+                self.bind(reply, now, hw);
+                Heard::Extended
+            }
+            (State::Requesting(_), Some(MessageType::Nak)) => {
+                self.restart(now, hw);
+                Heard::Nothing
+            }
+            (State::Extending(_), Some(MessageType::Nak)) => self.lose(now, hw),
+            _ => Heard::Nothing,
+        }
+    }
+
+    fn bind(&mut self, reply: Reply, now: Instant, hw: &mut Hardware) -> Lease {
+        let secs = number(reply.option(code::LEASE_TIME)).unwrap_or(3600);
+        let half = number(reply.option(code::RENEWAL_TIME)).unwrap_or(secs / 2);
+        let prefix = number(reply.option(code::SUBNET_MASK)).map_or(24, u32::count_ones);
+        let lease = Lease {
+            address: reply.yiaddr,
+            server: server_id(&reply).unwrap_or(reply.siaddr),
+            ends: now + Duration::from_secs(secs.into()),
+            reply: Box::new(reply),
+        };
+        hw.set_address(lease.address, u8::try_from(prefix).unwrap_or(24));
+        self.deadline = now + Duration::from_secs(half.into());
+        // Firmware is never long enough at work to extend a lease.
+        self.state = if self.speaker == Speaker::Udhcpc { State::Bound(lease.clone()) } else { State::Over };
+        lease
+    }
+
+    fn lose(&mut self, now: Instant, hw: &mut Hardware) -> Heard {
+        hw.clear_address();
+        self.restart(now, hw);
+        Heard::Lost
+    }
+
+    fn timed_out(&mut self, now: Instant, hw: &mut Hardware) -> Heard {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Over => Heard::Nothing,
+            State::Waiting(offer) => {
+                self.request(offer, now, hw);
+                Heard::Nothing
+            }
+            State::Bound(lease) => {
+                self.state = State::Bound(lease);
+                self.extend(now, hw);
+                Heard::Nothing
+            }
+            State::Extending(lease) if now >= lease.ends => self.lose(now, hw),
+            State::Extending(lease) => {
+                self.tries += 1;
+                self.send_extension(&lease, now, hw);
+                self.state = State::Extending(lease);
+                Heard::Nothing
+            }
+            asking => {
+                self.tries += 1;
+                if self.is_tired(now) {
+                    let missing = if matches!(asking, State::Selecting) { "OFFER it could use" } else { "ACK" };
+                    let secs = now.since(self.began).as_secs();
+                    return Heard::GaveUp(format!("no {missing} came within {secs} s"));
+                }
+                match asking {
+                    State::Requesting(_) if self.speaker == Speaker::Udhcpc && self.tries % UDHCPC_TRIES == 0 => {
+                        self.discover(now, hw);
+                    }
+                    State::Requesting(offer) => self.request(offer, now, hw),
+                    _ => self.discover(now, hw),
+                }
+                Heard::Nothing
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        match self.speaker {
+            Speaker::Eeprom => EEPROM_RETRY,
+            // EDK2: 4, 8, 16, 32 s; iPXE: 1 to 10 s.
+            Speaker::Uefi => Duration::from_secs(4 << self.tries.min(3)),
+            Speaker::Ipxe => Duration::from_secs((1 << self.tries.min(4)).min(10)),
+            Speaker::Udhcpc if self.tries % UDHCPC_TRIES == UDHCPC_TRIES - 1 => UDHCPC_RETRY + UDHCPC_PAUSE,
+            Speaker::Udhcpc => UDHCPC_RETRY,
+        }
+    }
+
+    fn is_tired(&self, now: Instant) -> bool {
+        match self.speaker {
+            Speaker::Eeprom => now.since(self.began) >= EEPROM_LIMIT,
+            Speaker::Uefi => self.tries >= 4,
+            Speaker::Ipxe => self.tries >= 5,
+            Speaker::Udhcpc => self.tries >= UDHCPC_TRIES * UDHCPC_ROUNDS_MAX,
+        }
+    }
+
+    fn takes(&self, offer: &Reply) -> bool {
+        if offer.yiaddr == Ipv4Addr::UNSPECIFIED {
+            return false;
+        }
+        match self.speaker {
+            // The menu entry by name, the bare name, or (EEPROM 2026-05) discovery control without any menu.
+            Speaker::Eeprom => offer.option(code::VENDOR_ENCAPSULATED).is_some_and(|menu| {
+                let name = b"Raspberry Pi Boot";
+                menu.windows(name.len()).any(|window| window == name) || menu == [6, 1, 3, 255]
+            }),
+            // EDK2 passes over what names no boot file; class "PXEClient" would send it to port 4011.
+            Speaker::Uefi => !boot_file(offer).is_empty() && offer.option(code::VENDOR_CLASS).is_none(),
+            Speaker::Ipxe | Speaker::Udhcpc => true,
+        }
+    }
+
+    /// How long it listens for further OFFERs before it takes this one.
+    fn waits_for_others(&self, offer: &Reply, hw: &Hardware) -> Duration {
+        match self.speaker {
+            Speaker::Eeprom | Speaker::Udhcpc => Duration::ZERO,
+            Speaker::Uefi => hw.options.uefi_offer_wait,
+            // Option 175.176 = 1 (no-pxedhcp) spares it the wait for a proxy.
+            Speaker::Ipxe if offer.option(code::IPXE).is_some_and(|value| value.starts_with(&[176, 1, 1])) => {
+                Duration::ZERO
+            }
+            Speaker::Ipxe => hw.options.ipxe_proxy_wait,
+        }
+    }
+}
+
+fn server_id(reply: &Reply) -> Option<Ipv4Addr> {
+    number(reply.option(code::SERVER_ID)).map(Ipv4Addr::from)
+}
+
+fn number(value: Option<&[u8]>) -> Option<u32> {
+    value?.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn text(value: Option<&[u8]>) -> String {
+    let bytes = value.unwrap_or_default();
+    String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+}
+
+/// Option 67 goes before the `file` field.
+fn boot_file(reply: &Reply) -> String {
+    let option = text(reply.option(code::BOOT_FILE));
+    if option.is_empty() { reply.file.clone() } else { option }
+}

@@ -1,0 +1,108 @@
+//! What every program that runs on a simulated machine has at hand: who it is, luck, ports, a disk, and the way out.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use fastrand::Rng;
+
+use super::{Identity, Kind, Options, Output, Phase};
+
+/// A simulated machine without a program.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    pub kind: Kind,
+    pub identity: Identity,
+    pub options: Options,
+    pub rng: Rng,
+    /// The name of the system on its disk, once one is installed.
+    pub disk: Option<String>,
+    pub address: Option<Ipv4Addr>,
+    out: Vec<Output>,
+    port: u16,
+    exchange: u32,
+}
+
+impl Hardware {
+    pub fn new(kind: Kind, identity: Identity, seed: u64, options: Options) -> Hardware {
+        // Where the firmware's own counters were seen to start.
+        let port = if kind == Kind::UefiX64 { 1037 } else { 40084 };
+        Hardware {
+            kind,
+            identity,
+            options,
+            rng: Rng::with_seed(seed),
+            disk: None,
+            address: None,
+            out: Vec::new(),
+            port,
+            exchange: 0,
+        }
+    }
+
+    pub fn send_dhcp(&mut self, to: Ipv4Addr, bytes: Vec<u8>) {
+        let from = if to == Ipv4Addr::BROADCAST { None } else { self.address };
+        self.out.push(Output::SendDhcp { from: from.unwrap_or(Ipv4Addr::UNSPECIFIED), to, bytes });
+    }
+
+    pub fn set_address(&mut self, address: Ipv4Addr, prefix: u8) {
+        if self.address != Some(address) {
+            self.address = Some(address);
+            self.out.push(Output::SetAddress { address, prefix });
+        }
+    }
+
+    pub fn clear_address(&mut self) {
+        if self.address.take().is_some() {
+            self.out.push(Output::ClearAddress);
+        }
+    }
+
+    /// A TFTP port for one request; firmware counts them up.
+    pub fn open_tftp(&mut self) -> u16 {
+        let port = self.port;
+        self.port = if port == u16::MAX { 1024 } else { port + 1 };
+        port
+    }
+
+    pub fn send_tftp(&mut self, port: u16, to: SocketAddrV4, bytes: Vec<u8>) {
+        self.out.push(Output::SendTftp { port, to, bytes });
+    }
+
+    pub fn close_tftp(&mut self, port: u16) {
+        self.out.push(Output::CloseTftp { port });
+    }
+
+    pub fn get(&mut self, url: String) -> u32 {
+        self.exchange += 1;
+        self.out.push(Output::Http { exchange: self.exchange, method: "GET", url, body: None });
+        self.exchange
+    }
+
+    pub fn post(&mut self, url: String, body: String) -> u32 {
+        self.exchange += 1;
+        self.out.push(Output::Http { exchange: self.exchange, method: "POST", url, body: Some(body) });
+        self.exchange
+    }
+
+    pub fn download(&mut self, url: String) -> u32 {
+        self.exchange += 1;
+        self.out.push(Output::Download { exchange: self.exchange, url });
+        self.exchange
+    }
+
+    pub fn passed(&mut self, phase: Phase) {
+        self.out.push(Output::Passed(phase));
+    }
+
+    pub fn done(&mut self, hostname: String) {
+        self.out.push(Output::Done { hostname });
+    }
+
+    pub fn faulted(&mut self, why: String) {
+        self.out.push(Output::Faulted(why));
+    }
+
+    /// What was done since the last call.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.out)
+    }
+}

@@ -1,0 +1,107 @@
+//! Which machines are simulated: their kinds, and what tells one board from another.
+
+use fastrand::Rng;
+
+use super::{Client, Options};
+use crate::net::Mac;
+
+/// A kind of machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A Raspberry Pi 4 with an EEPROM of 2021.
+    Pi4,
+    /// A Raspberry Pi 5 with an EEPROM of 2025.
+    Pi5,
+    /// A PC with UEFI firmware (OVMF) whose boot file is iPXE.
+    UefiX64,
+    /// A Linux system that wants an address, and nothing to boot.
+    PlainLinux,
+    /// A Linux system, booted from a stick, on which the installer runs.
+    LinuxInstaller,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 5] = [Kind::Pi4, Kind::Pi5, Kind::UefiX64, Kind::PlainLinux, Kind::LinuxInstaller];
+
+    /// A short word for labels and stories.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Pi4 => "pi4",
+            Kind::Pi5 => "pi5",
+            Kind::UefiX64 => "uefi",
+            Kind::PlainLinux => "linux",
+            Kind::LinuxInstaller => "stick",
+        }
+    }
+
+    /// Whether its firmware asks the network for something to boot.
+    pub fn netboots(self) -> bool {
+        matches!(self, Kind::Pi4 | Kind::Pi5 | Kind::UefiX64)
+    }
+
+    /// Whether it installs an image.
+    pub fn installs(self) -> bool {
+        self != Kind::PlainLinux
+    }
+
+    fn is_pi(self) -> bool {
+        matches!(self, Kind::Pi4 | Kind::Pi5)
+    }
+
+    /// OUIs as boards of that kind carry them.
+    fn oui(self, rng: &mut Rng) -> [u8; 3] {
+        match self {
+            Kind::Pi4 if rng.bool() => [0xdc, 0xa6, 0x32],
+            Kind::Pi4 => [0xd8, 0x3a, 0xdd],
+            Kind::Pi5 => [0x2c, 0xcf, 0x67],
+            Kind::UefiX64 | Kind::PlainLinux | Kind::LinuxInstaller => [0x52, 0x54, 0x00],
+        }
+    }
+}
+
+/// What tells a board from every other one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The hardware address of its network port.
+    pub mac: Mac,
+    /// The serial as its operating system prints it: 16 hex digits for a Pi, free text from DMI for a PC.
+    pub serial: String,
+}
+
+impl Identity {
+    /// The board number `index` of its kind; boards of different index differ in MAC and serial.
+    pub fn numbered(kind: Kind, index: u32, rng: &mut Rng) -> Identity {
+        let [a, b, c] = kind.oui(rng);
+        let [_, x, y, z] = index.to_be_bytes();
+        let mac = Mac([a, b, c, x, y, z]);
+        // The low 32 bits alone tell two Pis apart in option 97 and in the TFTP prefix. An odd factor keeps them distinct.
+        let low = index.wrapping_mul(0x9e37_79b1) ^ 0x5eed_0000;
+        let serial = if kind.is_pi() { format!("{:08x}{low:08x}", rng.u32(1..)) } else { format!("PC-{low:08X}") };
+        Identity { mac, serial }
+    }
+
+    /// The low 32 bits of a Pi's serial.
+    pub(super) fn serial_low32(&self) -> u32 {
+        let tail = self.serial.len().saturating_sub(8);
+        u32::from_str_radix(&self.serial[tail..], 16).unwrap_or(0)
+    }
+}
+
+/// `count` clients of all kinds, the same ones for the same seed: half of them Pi 5, as on a bench that makes them.
+pub fn mixed(count: usize, seed: u64, options: &Options) -> Vec<Client> {
+    let mut rng = Rng::with_seed(seed);
+    (1..=u32::try_from(count).unwrap_or(u32::MAX))
+        .map(|index| {
+            let kind = match rng.u8(..10) {
+                0..=4 => Kind::Pi5,
+                5..=6 => Kind::Pi4,
+                7 => Kind::UefiX64,
+                8 => Kind::LinuxInstaller,
+                _ => Kind::PlainLinux,
+            };
+            let identity = Identity::numbered(kind, index, &mut rng);
+            Client::new(kind, identity, rng.u64(..), options.clone())
+        })
+        .collect()
+}
