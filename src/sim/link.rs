@@ -6,6 +6,9 @@ use fastrand::Rng;
 
 use crate::time::Instant;
 
+/// From one end of an idle link to the other, switches included.
+const WIRE: Duration = Duration::from_micros(200);
+
 /// The faults of a run. All of them stop at `until`; what has not converged long after that never will.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
@@ -77,10 +80,9 @@ impl Faults {
         [Some(self.delay(now, rng)), twice.then(|| self.delay(now, rng))]
     }
 
-    /// How long a packet is under way.
-    pub(super) fn delay(&self, now: Instant, rng: &mut Rng) -> Duration {
-        let wire = Duration::from_micros(rng.u64(100..400));
+    /// How long a packet is under way. On a calm day packets stay in order.
+    fn delay(&self, now: Instant, rng: &mut Rng) -> Duration {
         let jitter = u64::try_from(self.jitter.as_micros()).unwrap_or(u64::MAX);
-        if self.hold(now) && jitter > 0 { wire + Duration::from_micros(rng.u64(..jitter)) } else { wire }
+        if self.hold(now) && jitter > 0 { WIRE + Duration::from_micros(rng.u64(..jitter)) } else { WIRE }
     }
 }
