@@ -12,4 +12,5 @@ mod promise;
 mod server;
 mod store;
 mod story;
+mod tape;
 pub mod world;

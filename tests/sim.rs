@@ -1,4 +1,5 @@
 //! The simulated world: many seeds, the same film for the same seed, promises that notice defects, and the stories.
+#![allow(clippy::disallowed_methods)] // Tests read files and the environment.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -16,6 +16,7 @@ use crate::fleet::board::Board;
 use crate::fleet::report::Report;
 use crate::fleet::{Action, Change, Event, Fleet, Measured, Notice, Told};
 use crate::ids::{Hostname, ReplyTo, Serial, TransferId, VenueCode};
+use crate::lease::LeaseState;
 use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::tftp::{Limits, Step, Transfer};
@@ -131,6 +132,32 @@ impl Server {
 
     pub fn publish(&mut self, notice: &Notice) {
         self.board.apply(notice);
+    }
+
+    /// Readers see what the fleet knows, as if they had just begun to read.
+    ///
+    /// # Errors
+    /// What they see instead.
+    pub fn compare_board(&self) -> Result<(), String> {
+        let mut fresh = Board::new(self.place.site.clone(), self.place.catalog.clone());
+        fresh.reset(self.fleet.notices());
+        if let Some((seen, known)) = self.board.machines().zip(fresh.machines()).find(|(seen, known)| seen != known) {
+            return Err(format!("readers see {seen:?}, the fleet knows {known:?}"));
+        }
+        let counts = (self.board.machines().count(), fresh.machines().count());
+        if counts.0 != counts.1 {
+            return Err(format!("readers see {} machines, the fleet knows {}", counts.0, counts.1));
+        }
+        let bound = |board: &Board| -> Vec<_> {
+            board.leases().filter(|lease| lease.state == LeaseState::Bound).cloned().collect()
+        };
+        if bound(&self.board) != bound(&fresh) {
+            return Err("readers see other leases than the fleet knows".into());
+        }
+        if self.board.catalog() != self.fleet.catalog() {
+            return Err("readers see other images than the fleet knows".into());
+        }
+        Ok(())
     }
 
     /// Whoever waits for this reply.
