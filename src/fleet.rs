@@ -208,10 +208,13 @@ impl Fleet {
         let known = self.tables.machines.resolve(evidence, holder).and_then(|id| self.tables.machines.get(id)).cloned();
         let (machine, changed) = match known {
             Some(mut machine) => {
-                let changed = machine.learn(evidence);
+                let changed = machine.learn(&self.tables.machines.believable(evidence, machine.id));
                 (machine, changed)
             }
-            None => (Machine::new(self.tables.machines.next_id(), evidence, now.timestamp), true),
+            None => {
+                let id = self.tables.machines.next_id();
+                (Machine::new(id, &self.tables.machines.believable(evidence, id), now.timestamp), true)
+            }
         };
         let id = machine.id;
         if changed {

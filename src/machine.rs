@@ -6,7 +6,7 @@
 pub mod firmware;
 pub mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{MachineId, Serial, Uuid};
 use crate::net::Mac;
@@ -143,7 +143,7 @@ impl Evidence {
 pub struct Machines {
     by_id: BTreeMap<MachineId, Machine>,
     by_mac: BTreeMap<Mac, MachineId>,
-    by_board: BTreeMap<String, MachineId>,
+    by_board: BTreeSet<(String, MachineId)>,
 }
 
 impl Machines {
@@ -162,12 +162,13 @@ impl Machines {
         self.by_mac.get(&mac).and_then(|id| self.get(*id))
     }
 
-    /// The machine with that serial, in short or long form.
+    /// The machine with that serial, in short or long form. Two long serials may end alike: the equal one goes first.
     pub fn by_serial(&self, serial: &Serial) -> Option<&Machine> {
-        self.by_board
-            .get(serial.board_key())
-            .and_then(|id| self.get(*id))
-            .filter(|machine| machine.serial.as_ref().is_some_and(|known| known.same_board(serial)))
+        let key = serial.board_key();
+        let (first, last) = ((key.to_owned(), MachineId(0)), (key.to_owned(), MachineId(u64::MAX)));
+        let alike = || self.by_board.range(first.clone()..=last.clone()).filter_map(|(_, id)| self.get(*id));
+        let equal = alike().find(|machine| machine.serial.as_ref() == Some(serial));
+        equal.or_else(|| alike().find(|machine| machine.serial.as_ref().is_some_and(|known| known.same_board(serial))))
     }
 
     /// The id for a machine not seen before.
@@ -181,9 +182,17 @@ impl Machines {
             self.by_mac.insert(mac, machine.id);
         }
         if let Some(serial) = &machine.serial {
-            self.by_board.insert(serial.board_key().to_owned(), machine.id);
+            // The short form of a serial has the key of the long one, so learning the long one moves nothing.
+            self.by_board.insert((serial.board_key().to_owned(), machine.id));
         }
         self.by_id.insert(machine.id, machine);
+    }
+
+    /// What `evidence` may teach machine `id`: a serial that another machine holds is not believed of this one.
+    pub fn believable(&self, evidence: &Evidence, id: MachineId) -> Evidence {
+        let taken =
+            evidence.serial.as_ref().and_then(|serial| self.by_serial(serial)).is_some_and(|other| other.id != id);
+        Evidence { serial: evidence.serial.clone().filter(|_| !taken), ..evidence.clone() }
     }
 
     /// Which machine the evidence is about. `holder` is the machine whose lease the packet's source address is.

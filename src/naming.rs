@@ -49,6 +49,10 @@ pub struct Venue {
     pub code: VenueCode,
     /// Its name.
     pub name: String,
+    /// Where it is.
+    pub location: Option<String>,
+    /// Whom to write to.
+    pub contact_email: Option<String>,
 }
 
 /// The state of a name.

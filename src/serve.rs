@@ -1,6 +1,227 @@
-//! The shells: sockets, files and timers around the pure core.
+//! The shells: sockets, files and timers around the pure core, and the server that they make together.
+//!
+//! Owns start and shutdown. The order of the start is the promise behind the "ready" line: journal first, then every
+//! socket, and only then the first event.
 
 pub mod content;
-pub mod http;
+pub mod packet;
 pub mod image;
+pub mod log;
+pub mod inbox;
+pub mod dhcp;
+pub mod core;
 pub mod tftp;
+pub mod http;
+pub mod library;
+pub mod images;
+pub mod api;
+pub mod show;
+pub mod control;
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::thread;
+
+use tokio::sync::watch;
+
+use self::content::FileSource;
+use self::core::Core;
+use self::inbox::Inbox;
+use self::library::{Library, Tree};
+use crate::answer::Answers;
+use crate::catalog::{Catalog, Profile};
+use crate::clock;
+use crate::fleet::board::Board;
+use crate::fleet::command::{Command, Declaration};
+use crate::fleet::{Event, Fleet};
+use crate::naming::Product;
+use crate::site::Site;
+use crate::store::{Store, StoreError};
+
+/// Everything the server is told.
+#[derive(Debug)]
+pub struct Settings {
+    /// This place.
+    pub site: Site,
+    /// What machines become.
+    pub profiles: Vec<Profile>,
+    /// What is made.
+    pub products: Vec<Product>,
+    /// Where it goes, with the names loaded beforehand.
+    pub venues: Vec<Declaration>,
+    /// Compiled answer templates.
+    pub answers: Answers,
+    /// The journal.
+    pub journal: PathBuf,
+    /// The boot directory.
+    pub boot: PathBuf,
+    /// The image directory.
+    pub images: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// Whether we answer DHCP.
+    pub dhcp: bool,
+    /// What TFTP allows, on our address of every link; `None` turns it off.
+    pub tftp: Option<tftp::Config>,
+    /// HTTP ports, on our address of every link.
+    pub http_ports: Vec<u16>,
+    /// What HTTP allows.
+    pub http: http::Limits,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The journal.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A directory that is served.
+    #[error("cannot open the directory {}", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Port 67.
+    #[error(transparent)]
+    Dhcp(#[from] dhcp::DhcpError),
+    /// Port 69.
+    #[error(transparent)]
+    Tftp(#[from] tftp::BindError),
+    /// An HTTP port.
+    #[error("cannot serve HTTP")]
+    Http(#[source] io::Error),
+    /// The control socket.
+    #[error("cannot open the control socket {}", path.display())]
+    Control {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Serves until `stop` completes, then lets transfers under way finish.
+///
+/// # Errors
+/// What kept it from starting; once it runs, nothing does.
+pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let site = Arc::new(settings.site);
+    let mut store = Store::open(&settings.journal)?;
+    let rows = store.load()?;
+    let catalog = Catalog::new(settings.profiles);
+    let fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    let mut board = Board::new(site.clone(), catalog);
+    board.reset(fleet.notices());
+    let board = Arc::new(RwLock::new(board));
+    let measured = fleet.tables().measured.clone();
+
+    let outlets = if settings.dhcp { dhcp::bind(&site)? } else { dhcp::Outlets::none() };
+    let mut tftp_servers = Vec::new();
+    for (config, link) in settings.tftp.iter().flat_map(|config| site.links.iter().map(move |link| (config, link))) {
+        let listen = SocketAddrV4::new(link.address, config.listen.port());
+        let interface = Some(link.interface.clone());
+        tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
+    }
+    let addresses: Vec<SocketAddr> = site
+        .links
+        .iter()
+        .flat_map(|link| settings.http_ports.iter().map(|port| SocketAddr::from((link.address, *port))))
+        .collect();
+    let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
+    let control = control::bind(&settings.socket)
+        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
+
+    let (inbox, outlet) = Inbox::new();
+    let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
+    let library: Arc<dyn FileSource> = Arc::new(Library {
+        board: board.clone(),
+        answers: settings.answers,
+        boot: tree(settings.boot)?,
+        images: tree(settings.images.clone())?,
+        inbox: inbox.clone(),
+        next_transfer: AtomicU64::new(1),
+    });
+    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone() };
+    let core = spawn("core", move || {
+        let _guard = AbortOnPanic;
+        core.run(outlet);
+    })?;
+    let files = settings.products.iter().map(|product| (product.name.clone(), product.image_file())).collect();
+    let watch = images::Watch { directory: settings.images, files, measured, inbox: inbox.clone() };
+    let stop_watching = Arc::new(AtomicBool::new(false));
+    let watcher = spawn("images", {
+        let stop = stop_watching.clone();
+        move || watch.run(&stop)
+    })?;
+    declare(&inbox, settings.venues).await;
+
+    let (stopping, stopped) = watch::channel(false);
+    let mut endless = tokio::task::JoinSet::new();
+    endless.spawn(dhcp::run(outlets, inbox.clone()));
+    endless.spawn(control::run(control, inbox.clone(), board));
+    let mut ending = tokio::task::JoinSet::new();
+    for server in tftp_servers {
+        let mut stopped = stopped.clone();
+        let shutdown = async move {
+            // A sender that is gone is a stop, too.
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        ending.spawn(server.run(library.clone(), shutdown));
+    }
+    ending.spawn(http::run(listeners, library, api::routes(inbox.clone()), settings.http, stopped));
+
+    tracing::info!(links = site.links.len(), "ready");
+    tokio::select! {
+        () = stop => tracing::info!("stopping; transfers under way may finish"),
+        Some(ended) = ending.join_next() => tracing::error!(?ended, "a server ended by itself; stopping"),
+    }
+    // Nobody listens any more once everything has ended; then there is no one to tell.
+    let _ = stopping.send(true);
+    endless.shutdown().await;
+    while ending.join_next().await.is_some() {}
+    stop_watching.store(true, Ordering::Relaxed);
+    watcher.thread().unpark();
+    inbox.stop();
+    for thread in [watcher, core] {
+        if thread.join().is_err() {
+            tracing::error!("a thread ended in a panic");
+        }
+    }
+    if let Err(error) = std::fs::remove_file(&settings.socket) {
+        tracing::debug!(%error, "control socket not removed");
+    }
+    Ok(())
+}
+
+/// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the
+/// supervisor starts it anew.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// The venues and pools of the configuration: what is new is added before the first machine is served.
+async fn declare(inbox: &Inbox, venues: Vec<Declaration>) {
+    let declared = inbox.ask(|reply_to| Event::Command { command: Command::Declare { venues }, reply_to }).await;
+    if let Err(refusal) = declared {
+        tracing::error!(%refusal, "the venues of the configuration were not taken over");
+    }
+}
+
+fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, ServeError> {
+    thread::Builder::new().name(name.into()).spawn(job).map_err(ServeError::Thread)
+}

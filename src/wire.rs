@@ -2,4 +2,5 @@
 
 pub mod dhcp;
 pub mod http;
+pub mod ipv4;
 pub mod tftp;

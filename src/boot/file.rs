@@ -64,8 +64,7 @@ pub enum Source {
 
 /// Resolves `name` for the machine whose view is given, or for an unknown one.
 ///
-/// Names are those of TFTP; an HTTP path `/boot/NAME` is the same NAME, and `/images/NAME` is an image. A machine's own
-/// prefix (its serial or MAC, as Raspberry Pi firmware puts before every name) may stand before a name or not.
+/// Names are those of TFTP; `images/NAME` is an image. A machine's own prefix (its serial or MAC, as Raspberry Pi firmware puts before every name) may stand before a name or not.
 ///
 /// # Errors
 /// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`].
@@ -74,7 +73,6 @@ pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
     if let Some(image) = path.as_str().strip_prefix("images/") {
         return Ok(Source::Image(RelativePath(image.to_owned())));
     }
-    let path = path.as_str().strip_prefix("boot/").map_or(path.clone(), |rest| RelativePath(rest.to_owned()));
     // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.
     let names: Vec<RelativePath> = std::iter::successors(Some(path), without_prefix).collect();
     let net = view.and_then(|view| match &view.plan.boot {

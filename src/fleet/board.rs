@@ -22,6 +22,7 @@ pub struct Board {
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
+    refusals: BTreeMap<&'static str, u64>,
 }
 
 /// A transfer under way.
@@ -42,7 +43,14 @@ pub struct Running {
 impl Board {
     /// A board on which nothing has happened yet.
     pub fn new(site: Arc<Site>, catalog: Catalog) -> Board {
-        Board { site, catalog, machines: BTreeMap::new(), leases: BTreeMap::new(), transfers: BTreeMap::new() }
+        Board {
+            site,
+            catalog,
+            machines: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            transfers: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+        }
     }
 
     /// Starts over, with what the fleet knows after a reload.
@@ -74,7 +82,8 @@ impl Board {
                 self.transfers.insert(*transfer, running);
             }
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
-            Notice::DhcpAnswered { .. } | Notice::Refused { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
+            Notice::Refused { refusal, .. } => *self.refusals.entry(refusal.kind()).or_default() += 1,
+            Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
         }
     }
 
@@ -107,6 +116,11 @@ impl Board {
     /// Every lease by address.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values()
+    }
+
+    /// How often each kind of refusal was made.
+    pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
+        &self.refusals
     }
 
     /// Every transfer under way.

@@ -1,0 +1,25 @@
+//! The only reader of clocks.
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use crate::time::{Instant, Now, Timestamp};
+
+static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
+/// Both clocks, now. The monotonic one counts from the first call.
+pub fn now() -> Now {
+    Now { instant: Instant::from_start(START.elapsed()), timestamp: timestamp() }
+}
+
+/// The wall clock, now.
+fn timestamp() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A timestamp as ISO 8601 with seconds in UTC, such as `2026-11-21T09:30:00Z`.
+pub fn iso(timestamp: Timestamp) -> String {
+    let whole_second = timestamp.millis().div_euclid(1000);
+    jiff::Timestamp::from_second(whole_second).map_or_else(|_| timestamp.millis().to_string(), |time| time.to_string())
+}

@@ -1,0 +1,36 @@
+//! What each command does: joins configuration, server, simulator and terminal.
+
+pub mod ask;
+pub mod check;
+pub mod demo;
+pub mod serve;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+
+/// Exit code for a configuration or request that is wrong, as opposed to work that failed.
+const WRONG_INPUT: u8 = 2;
+
+/// Runs a command and chooses the exit code.
+///
+/// # Errors
+/// Why it did not work, for `main` to print.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Sim(_) => todo_demo(),
+        Command::Explain(args) => ask::explain(&args),
+        Command::Machines(args) => ask::machines(&args),
+        Command::Leases(args) => ask::leases(&args),
+        Command::Status(args) => ask::status(&args),
+        Command::Machine(args) => ask::machine(&args),
+        Command::Batch(args) => ask::batch(&args),
+    }
+}
+
+fn todo_demo() -> anyhow::Result<ExitCode> {
+    anyhow::bail!("not built yet")
+}

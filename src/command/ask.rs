@@ -1,0 +1,159 @@
+//! The commands that ask the running server and show what it says.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::cli::{Ask, Batch, Explain, Machine};
+use crate::serve::control::{self, Reply, Request};
+
+/// `hatchery explain`
+pub fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
+    let which = &args.machine;
+    let machine = [&which.mac, &which.ip, &which.serial, &which.hostname].into_iter().flatten().next();
+    let machine = machine.context("name the machine by --mac, --ip, --serial or --hostname")?.clone();
+    show(&args.ask, &Request::Explain { machine }, explanation)
+}
+
+/// `hatchery machines`
+pub fn machines(args: &Ask) -> anyhow::Result<ExitCode> {
+    let columns = ["hostname", "stage", "address", "mac", "serial", "firmware", "order", "failure"];
+    show(args, &Request::Machines, |machines| table(machines, &columns, "no machine has been seen yet"))
+}
+
+/// `hatchery leases`
+pub fn leases(args: &Ask) -> anyhow::Result<ExitCode> {
+    let columns = ["address", "state", "machine", "client", "expires"];
+    show(args, &Request::Leases, |leases| table(leases, &columns, "no address has been given yet"))
+}
+
+/// `hatchery status`
+pub fn status(args: &Ask) -> anyhow::Result<ExitCode> {
+    show(args, &Request::Status, |status| fields(status, 0))
+}
+
+/// `hatchery machine …`
+pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
+    match args {
+        Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
+        Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
+    }
+}
+
+/// `hatchery batch …`
+pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
+    let columns = ["id", "status", "product_type", "venue_code", "remaining_count", "total_count", "priority"];
+    let row = |batch: &Value| table(&Value::Array(vec![batch.clone()]), &columns, "");
+    match args {
+        Batch::Create(order) => {
+            let (venue, product) = (order.venue.clone(), order.product.clone());
+            let request = Request::BatchCreate { venue, product, count: order.count, priority: order.priority };
+            show(&order.ask, &request, row)
+        }
+        Batch::Start(one) => show(&one.ask, &Request::BatchStart { id: one.id }, row),
+        Batch::Pause(one) => show(&one.ask, &Request::BatchPause { id: one.id }, row),
+        Batch::List(ask) => show(ask, &Request::Batches, |all| table(all, &columns, "no batch has been ordered yet")),
+    }
+}
+
+fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
+    let reply = control::ask(&ask.socket, request).with_context(|| unreachable_server(&ask.socket))?;
+    match reply {
+        Reply::Ok(value) if ask.json => print(&format!("{value}\n")),
+        Reply::Ok(value) => print(&words(&value)),
+        Reply::Error(sentence) => anyhow::bail!(sentence),
+    }
+}
+
+fn unreachable_server(socket: &Path) -> String {
+    format!("no server answers on {}; is `hatchery serve` running, and may you use its socket?", socket.display())
+}
+
+/// Prints to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn sentence(value: &Value) -> String {
+    format!("{}\n", cell(Some(value)))
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => "-".into(),
+        Some(Value::String(text)) if text.is_empty() => "-".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Rows with a heading, columns as wide as they must be.
+fn table(rows: &Value, columns: &[&str], empty: &str) -> String {
+    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
+    if rows.is_empty() {
+        return format!("{empty}\n");
+    }
+    let heading = columns.iter().map(|column| column.to_ascii_uppercase()).collect();
+    let body = rows.iter().map(|row| columns.iter().map(|column| cell(row.get(column))).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(heading).chain(body).collect();
+    let width = |index: usize| lines.iter().map(|line| line[index].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let line = |cells: &Vec<String>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(line).collect()
+}
+
+/// An object as lines of `key: value`, deeper ones indented.
+fn fields(value: &Value, indent: usize) -> String {
+    let Some(object) = value.as_object() else { return String::new() };
+    let pad = " ".repeat(indent);
+    object
+        .iter()
+        .map(|(key, value)| {
+            let key = key.replace('_', " ");
+            if value.is_object() {
+                format!("{pad}{key}:\n{}", fields(value, indent + 2))
+            } else {
+                format!("{pad}{key}: {}\n", cell(Some(value)))
+            }
+        })
+        .collect()
+}
+
+fn explanation(value: &Value) -> String {
+    let at = |path: &str| cell(value.pointer(path));
+    let mut text = format!(
+        "{} ({}, serial {}) at {}\nstage: {} since {}\n\nwhat it gets: {}\n",
+        at("/machine/hostname"),
+        at("/machine/mac"),
+        at("/machine/serial"),
+        at("/machine/address"),
+        at("/machine/stage"),
+        at("/machine/stage_since"),
+        at("/boot/what"),
+    );
+    for (name, path) in [("profile", "/boot/profile"), ("boot file", "/boot/boot_file"), ("tree", "/boot/tree")] {
+        if value.pointer(path).is_some_and(|found| !found.is_null()) {
+            text += &format!("  {name}: {}\n", at(path));
+        }
+    }
+    for (file, template) in value.pointer("/boot/answers").and_then(Value::as_object).into_iter().flatten() {
+        text += &format!("  {file}: rendered from {}\n", cell(Some(template)));
+    }
+    if !at("/facts/image_url").starts_with('-') {
+        text += &format!("  image: {} ({} bytes)\n", at("/facts/image_url"), at("/facts/image_size"));
+    }
+    text += "\nwhy:\n";
+    for reason in value.get("reasons").and_then(Value::as_array).into_iter().flatten() {
+        text += &format!("  - {}\n", cell(Some(reason)));
+    }
+    text
+}

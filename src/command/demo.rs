@@ -1,0 +1,159 @@
+//! `hatchery demo`: the real server and simulated machines, over real sockets, in network namespaces of its own.
+//!
+//! ```text
+//!  this process: N machines ── m525400… ─ bench0 ══ veth ══ hatch0 ── hatchery serve (a child)
+//! ```
+//! Everything it makes is anonymous or in memory and held by these two processes, so nothing is left when they end.
+
+mod progress;
+mod report;
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fastrand::Rng;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::cli::Demo;
+use crate::lab;
+use crate::load::Run;
+use crate::load::bench::{self, Bench, Setup};
+use crate::serve::control::Request;
+use crate::sim::client::{Client, Identity, Kind, Options};
+use progress::Progress;
+use report::Report;
+
+/// The exit code of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+/// The kinds on a bench that mostly makes Raspberry Pi 5 products, over and over.
+const KINDS: [Kind; 5] = [Kind::Pi5, Kind::UefiX64, Kind::Pi4, Kind::Pi5, Kind::LinuxInstaller];
+/// The demo is the same every time.
+const SEED: u64 = 1;
+/// How often the progress is drawn.
+const TICK: Duration = Duration::from_millis(100);
+/// What two processes need beside the files, and each machine with its sockets and half-loaded files.
+const MEMORY_MIB: u64 = 128;
+const MACHINE_KIB: u64 = 16 << 10;
+
+/// Boots the machines and says how it went.
+pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
+    check_memory(args)?;
+    lab::enter()?;
+    let mut bench = Bench::new(&Setup {
+        program: "/proc/self/exe".into(),
+        image_mib: args.image_mib,
+        network: String::new(),
+        tables: String::new(),
+        log: "info".into(),
+    })?;
+    bench.start_server()?;
+    bench.wait_for_image()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let image_bytes = bench.image().len() as u64;
+    let (run, ending) = runtime.block_on(watch(args, &mut bench, image_bytes))?;
+    let mut report = Report::new(run.records(), image_bytes);
+    // Machines stop here; what they have open goes with them.
+    drop(run);
+    drop(runtime);
+    match &ending {
+        Ending::Finished => report.compare_with_server(&bench.ask(&Request::Machines)?),
+        Ending::Interrupted => {}
+        Ending::ServerEnded(how) => report.fault(format!("the server ended by itself ({how})")),
+    }
+    let text = if args.json { format!("{}\n", report.json()) } else { report.table() };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    match ending {
+        Ending::Interrupted => {
+            eprintln!("hatchery: interrupted; machines and server are gone");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        _ if report.is_clean() => return Ok(ExitCode::SUCCESS),
+        Ending::Finished | Ending::ServerEnded(_) => {}
+    }
+    eprintln!("hatchery: the end of the server's log:\n{}", bench.log_tail(30));
+    Ok(ExitCode::FAILURE)
+}
+
+/// Why the machines are not watched any more.
+enum Ending {
+    Finished,
+    Interrupted,
+    ServerEnded(String),
+}
+
+/// Runs the machines until all have ended, or there is no point any more.
+async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Result<(Run, Ending)> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut run = Run::start(clients(args.clients), bench.network(), 0, Some(bench.image().clone()))?;
+    let mut progress = Progress::new(&run.records(), image_bytes);
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let ending = loop {
+        tokio::select! {
+            () = run.finished() => break Ending::Finished,
+            _ = interrupt.recv() => break Ending::Interrupted,
+            _ = terminate.recv() => break Ending::Interrupted,
+            _ = tick.tick() => {
+                progress.show(&run.records());
+                if let Some(status) = bench.server_ended() {
+                    break Ending::ServerEnded(status.to_string());
+                }
+            }
+        }
+    };
+    progress.finish(&run.records());
+    Ok((run, ending))
+}
+
+fn clients(count: u32) -> Vec<Client> {
+    let mut rng = Rng::with_seed(SEED);
+    let options = Options {
+        product: bench::PRODUCT.into(),
+        venue: Some(bench::VENUE.into()),
+        // Waits of the firmware for its own sake say nothing about the server.
+        uefi_offer_wait: Duration::ZERO,
+        ipxe_proxy_wait: Duration::ZERO,
+        ..Options::default()
+    };
+    (1..=count)
+        .zip(KINDS.into_iter().cycle())
+        .map(|(index, kind)| {
+            let identity = Identity::numbered(kind, index, &mut rng);
+            Client::new(kind, identity, rng.u64(..), options.clone())
+        })
+        .collect()
+}
+
+/// Refuses what would end in the kernel's out-of-memory killer.
+fn check_memory(args: &Demo) -> anyhow::Result<()> {
+    let machines = u64::from(args.clients) * MACHINE_KIB / 1024;
+    let needed = u64::from(bench::size_mib(args.image_mib)) + MEMORY_MIB + machines;
+    let text = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let available = available_mib(&text).context("/proc/meminfo does not say what is available")?;
+    anyhow::ensure!(
+        needed <= available,
+        "{} machines and an image of {} MiB take {needed} MiB of memory, and {available} MiB are available; \
+         try a smaller --image-mib",
+        args.clients,
+        args.image_mib
+    );
+    Ok(())
+}
+
+fn available_mib(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024)
+}
+
+#[cfg(test)]
+mod tests;

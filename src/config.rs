@@ -1,0 +1,192 @@
+//! The configuration: one TOML file, checked as a whole, made of the types the rules use.
+//!
+//! Owns what the keys are called, what they default to and what is wrong with a file; `packaging/hatchery.toml` is
+//! the reference of every key. Never starts anything. The invariant: a [`Config`] that exists has no problem that can
+//! be told from the file alone; what can only be told from the disk is asked with [`Config::check_files`].
+
+pub mod builtin;
+mod files;
+mod network;
+mod option;
+mod problem;
+mod product;
+mod profile;
+mod reader;
+mod server;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::catalog::Profile;
+use crate::ids::ProductName;
+use crate::naming::{Product, Scheme, Venue};
+use crate::site::Site;
+
+pub use problem::{Place, Problem, Problems};
+pub use server::{Dhcp, Http, Limits, Paths, Tftp};
+
+use profile::Names;
+use reader::{Report, Table};
+
+/// A checked configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What the rules know about this place.
+    pub site: Site,
+    /// In the order of the file; the first that fits a firmware is taken.
+    pub profiles: Vec<Profile>,
+    /// What is made.
+    pub products: Vec<Product>,
+    /// Where it goes, with the numbers loaded there.
+    pub venues: Vec<VenueConfig>,
+    /// Where things lie.
+    pub paths: Paths,
+    /// The HTTP server.
+    pub http: Http,
+    /// The TFTP server.
+    pub tftp: Tftp,
+    /// The DHCP server.
+    pub dhcp: Dhcp,
+    /// How much is done at once.
+    pub limits: Limits,
+    /// The file it was read from, as it was named to us.
+    file: String,
+    /// Where the file names things on disk.
+    mentions: BTreeMap<String, files::Mention>,
+}
+
+/// A venue and the numbers its pooled names are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueConfig {
+    /// The venue.
+    pub venue: Venue,
+    /// The numbers of each pooled product, ascending.
+    pub pools: Vec<(ProductName, Vec<u32>)>,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Every problem of the file at once; that it cannot be read is one too.
+    pub fn load(path: &Path) -> Result<Config, Problems> {
+        let file = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::parse(&text, &file),
+            Err(error) => {
+                let what = format!("cannot be read: {error}");
+                let problem = Problem { file, place: None, key: String::new(), what, hint: None };
+                Err(Problems::one(problem))
+            }
+        }
+    }
+
+    /// Checks the text of a file; `file` stands in messages, and relative paths start at its directory.
+    ///
+    /// # Errors
+    /// Every problem at once, in the order of the file.
+    pub fn parse(text: &str, file: &str) -> Result<Config, Problems> {
+        let report = Report::new(file, text);
+        let config = report.document().map(|document| {
+            let root = Table::root(&report, &document);
+            Config::read(&root, file)
+        });
+        let (mentions, problems) = report.finish();
+        match (problems, config) {
+            (None, Some(config)) => Ok(Config { mentions, ..config }),
+            (Some(problems), _) => Err(problems),
+            (None, None) => unreachable!("a text that gives no document has been reported"),
+        }
+    }
+
+    /// What the tables say; where they are wrong, a stand-in that nobody gets to see.
+    fn read(root: &Table<'_>, file: &str) -> Config {
+        let base = Path::new(file).parent().unwrap_or(Path::new(""));
+        let products = product::products(root);
+        let venues = product::venues(root, &products);
+        let names = Names::new(&products, &venues);
+        let profiles = profile::read(root, &names);
+        let links = network::read(root, &names.with_profiles(&profiles));
+        let http = Http::read(root);
+        let dhcp = Dhcp::read(root);
+        let limits = Limits::read(root);
+        let site = Site {
+            links,
+            http_port: http.url_port(),
+            offer_hold: dhcp.offer_hold,
+            decline_hold: dhcp.decline_hold,
+            silence_limit: limits.silence,
+        };
+        Config {
+            site,
+            profiles,
+            products,
+            venues,
+            paths: Paths::read(root, base),
+            http,
+            tftp: Tftp::read(root),
+            dhcp,
+            limits,
+            file: file.to_owned(),
+            mentions: BTreeMap::new(),
+        }
+    }
+
+    /// The configuration in force, a line for each thing, for people.
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let mut line = |text: String| _ = writeln!(out, "{text}");
+        for link in &self.site.links {
+            let pool: u64 = link.pools.iter().map(|(a, b)| u64::from(u32::from(*b) - u32::from(*a)) + 1).sum();
+            line(format!(
+                "network {}: {} on {}, {}; {}, {}, leases of {}",
+                link.name,
+                link.address,
+                link.interface,
+                link.subnet,
+                count(pool, "pool address", "pool addresses"),
+                count(link.reservations.len() as u64, "reservation", "reservations"),
+                value::shown_duration(link.lease_time),
+            ));
+        }
+        for product in &self.products {
+            let scheme = match product.scheme {
+                Scheme::Pooled { width } => format!("numbered with {width} digits"),
+                Scheme::Serial { digits } => format!("named by the last {digits} of the serial"),
+            };
+            line(format!("product {}: {scheme}, image {}", product.name, product.image_file()));
+        }
+        for VenueConfig { venue, pools } in &self.venues {
+            let pools: Vec<String> = pools.iter().map(|(name, list)| format!("{} {name}", list.len())).collect();
+            let pools = if pools.is_empty() { "no numbers".to_owned() } else { pools.join(", ") };
+            line(format!("venue {} ({}): {pools}", venue.code, venue.name));
+        }
+        for profile in &self.profiles {
+            let firmware: Vec<&str> = profile.firmware.iter().map(|each| each.name()).collect();
+            let firmware = if firmware.is_empty() { "reservations only".to_owned() } else { firmware.join(", ") };
+            let product = profile.product.as_ref().map_or_else(String::new, |product| format!("; becomes {product}"));
+            line(format!("profile {}: {firmware}{product}", profile.name));
+        }
+        let ports: Vec<String> = self.http.ports.iter().map(u16::to_string).collect();
+        line(format!("HTTP: {}", ports.join(", ")));
+        line(format!("TFTP: {}", if self.tftp.enabled { self.tftp.port.to_string() } else { "off".to_owned() }));
+        line(format!("DHCP: {}", if self.dhcp.enabled { "67" } else { "off" }));
+        let Paths { data, boot, images, templates, socket } = &self.paths;
+        for (name, path) in
+            [("data", data), ("boot", boot), ("images", images), ("templates", templates), ("socket", socket)]
+        {
+            line(format!("{name}: {}", path.display()));
+        }
+        out
+    }
+}
+
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests;

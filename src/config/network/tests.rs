@@ -1,0 +1,111 @@
+use super::*;
+use crate::config::tests::{check, config};
+
+#[test]
+fn networks() {
+    let two = |text: &str| format!("[[network]]\ninterface = \"eth2\"\n{text}");
+    check(
+        "[[network]]\nname = \"x\"\naddress = \"10.0.0.1/24\"\npool = []",
+        "3:1: network.interface: the interface is missing; write interface = \"eth1\"",
+    );
+    check(
+        "address = \"192.168.151.1\"",
+        "3:11: network.address: \"192.168.151.1\" is not our address with the prefix length; write it like \"192.168.151.1/24\"",
+    );
+    check(
+        "address = \"192.168.151.300/24\"",
+        "3:11: network.address: \"192.168.151.300/24\" is not our address with the prefix length; write it like \"192.168.151.1/24\"",
+    );
+    check(
+        "address = \"10.0.0.0/24\"\npool = []",
+        "3:11: network.address: 10.0.0.0 is no host of 10.0.0.0/24; give an address between its first and last",
+    );
+    check(
+        "address = \"10.0.0.1/24\"",
+        "1:1: network.pool: the pool is missing; write pool = [\"10.0.0.100-10.0.0.250\"], or [] for reservations only",
+    );
+    check(
+        &two(""),
+        "3:1: network.address: the subnet 192.168.151.0/24 overlaps 192.168.151.0/24 of line 1; give our address on this network: address = \"192.168.100.250/24\"",
+    );
+    check(
+        &two("address = \"192.168.0.1/16\"\npool = []"),
+        "5:11: network.address: the subnet 192.168.0.0/16 overlaps 192.168.151.0/24 of line 1",
+    );
+    check(
+        &two("name = \"eth1\"\naddress = \"10.0.0.1/24\"\npool = []"),
+        "5:8: network.name: the name \"eth1\" stands already on line 2",
+    );
+    check("lease = \"12\"", "3:9: network.lease: \"12\" is not a duration; write it like \"12h\"");
+    check("lease = \"0s\"", "3:9: network.lease: a duration of zero; one second is the least");
+    check("lease = 43200", "3:9: network.lease: expected a string, found a whole number; put it in quotes");
+    check(
+        "dns = [\"8.8.8.8\", \"8.8.8\"]",
+        "3:19: network.dns: \"8.8.8\" is not an IPv4 address; write it like \"192.168.151.1\"",
+    );
+    check(
+        "domain = \"a..b\"",
+        "3:10: network.domain: \"a..b\" is not a domain name; write it like \"bench.example.com\"",
+    );
+}
+
+#[test]
+fn pools() {
+    let example = "write it like \"192.168.151.100-192.168.151.250\"";
+    check("pool = [\"here\"]", &format!("3:9: network.pool: \"here\" is not a range of addresses; {example}"));
+    check(
+        "pool = [\"192.168.151.20-192.168.151.10\"]",
+        "3:9: network.pool: the range 192.168.151.20-192.168.151.10 is reversed; write \"192.168.151.10-192.168.151.20\"",
+    );
+    check(
+        "pool = [\"192.168.151.20-192.168.152.10\"]",
+        "3:9: network.pool: 192.168.152.10 lies outside of 192.168.151.0/24",
+    );
+    check(
+        "pool = [\"192.168.151.20-192.168.151.255\"]",
+        "3:9: network.pool: 192.168.151.255 is the broadcast address of 192.168.151.0/24",
+    );
+    check(
+        "pool = [\"192.168.151.20-192.168.151.29\",\n \"192.168.151.29\"]",
+        "4:2: network.pool: the range 192.168.151.29-192.168.151.29 overlaps 192.168.151.20-192.168.151.29",
+    );
+    check(
+        "address = \"10.0.0.1/8\"\npool = [\"10.0.0.2-10.200.0.0\"]",
+        "4:9: network.pool: the range 10.0.0.2-10.200.0.0 has more than 65536 addresses",
+    );
+    // Our own address in a pool is simply not given.
+    let own = config("pool = [\"192.168.151.1-192.168.151.9\"]");
+    assert!(!own.site.links[0].gives(Ipv4Addr::new(192, 168, 151, 1)));
+}
+
+#[test]
+fn reservations() {
+    let head = "[[network.reservation]]\n";
+    let one = |text: &str| format!("{head}mac = \"02:00:00:00:00:01\"\n{text}\n");
+    let two = |first: &str, second: &str| format!("{}{head}mac = \"02:00:00:00:00:02\"\n{second}", one(first));
+    check(head, "3:1: network.reservation.mac: the hardware address is missing; write mac = \"dc:a6:32:01:36:c2\"");
+    check(
+        &format!("{head}mac = \"02:00\""),
+        "4:7: network.reservation.mac: \"02:00\" is not a hardware address; write it like \"dc:a6:32:01:36:c2\"",
+    );
+    check(
+        &format!("{}{}", one(""), one("")),
+        "7:7: network.reservation.mac: 02:00:00:00:00:01 is reserved for already on line 4",
+    );
+    check(&one("address = \"10.0.0.1\""), "5:11: network.reservation.address: 10.0.0.1 is no host of 192.168.151.0/24");
+    check(&one("address = \"192.168.151.1\""), "5:11: network.reservation.address: 192.168.151.1 is our own address");
+    let address = "address = \"192.168.151.9\"";
+    check(&two(address, address), "8:11: network.reservation.address: 192.168.151.9 is reserved already on line 5");
+    check(
+        &two("hostname = \"gold\"", "hostname = \"GOLD\""),
+        "8:12: network.reservation.hostname: the host name GOLD is given to 02:00:00:00:00:01 already on line 5",
+    );
+    check(
+        &one("hostname = \"a_b\""),
+        "5:12: network.reservation.hostname: \"a_b\" is not a host name (letters, digits, inner hyphens, at most 63); write it like \"bench-1\"",
+    );
+    check(
+        &one("profile = \"raspbery-pi\""),
+        "5:11: network.reservation.profile: unknown profile \"raspbery-pi\"; did you mean \"raspberry-pi\"?",
+    );
+}

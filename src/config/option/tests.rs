@@ -1,0 +1,60 @@
+use crate::config::tests::{check, config};
+
+#[test]
+fn options() {
+    let option = |text: &str| format!("[network.options]\n{text}");
+    check(
+        &option("0 = { type = \"u8\", value = 1 }"),
+        "4:1: network.options.0: \"0\" is not an option number; options are numbered 1 to 254",
+    );
+    check(
+        &option("mtu = { type = \"u8\", value = 1 }"),
+        "4:1: network.options.mtu: \"mtu\" is not an option number; options are numbered 1 to 254",
+    );
+    check(
+        &option("42 = { type = \"u8\", value = 1 }"),
+        "4:1: network.options.42: option 42 has a key of its own; set it by network.ntp",
+    )
+}
+
+#[test]
+fn option_values() {
+    let option = |text: &str| format!("[network.options]\n100 = {text}");
+    let at = |column: usize, rest: &str| format!("4:{column}: network.options.100{rest}");
+    check(&option("{ value = 1 }"), &at(1, ".type: the type is missing; one of address, text, u8, u16, u32, hex"));
+    check(
+        &option("{ type = \"u8\" }"),
+        &at(1, ".value: the value is missing; write { type = \"text\", value = \"…\" }"),
+    );
+    check(
+        &option("{ type = \"u61\", value = 1 }"),
+        &at(16, ".type: unknown option type \"u61\"; did you mean \"u16\"?"),
+    );
+    check(&option("{ type = \"u8\", value = [1, 256] }"), &at(34, ".value: 256 is not within 0 to 255"));
+    check(
+        &option("{ type = \"hex\", value = \"0f 1\" }"),
+        &at(31, ".value: \"0f 1\" is not bytes in hex; write it like \"01 ff a0\""),
+    );
+    check(
+        &option("{ type = \"text\", value = \"\" }"),
+        &at(32, ".value: the value has 0 bytes; an option holds 1 to 255"),
+    );
+    check(
+        &option("{ type = \"text\", value = 3 }"),
+        &at(32, ".value: expected a string, found a whole number; put it in quotes"),
+    );
+    check(
+        &option("{ type = \"address\", value = \"x\" }"),
+        &at(35, ".value: \"x\" is not an IPv4 address; write it like \"192.168.151.1\""),
+    );
+    check(
+        "[network.options]\n61 = { type = \"u8\", value = 1 }",
+        "4:1: network.options.61: option 61 is decided for every reply; leave it out",
+    );
+    check(
+        "[network.options]\n100 = { type = \"u8\", value = 1 }\n0100 = { type = \"u8\", value = 1 }",
+        "4:1: network.options.100: option 100 stands there twice",
+    );
+    let config = config("[network.options]\n100 = { type = \"u32\", value = [1, 0xffffffff] }");
+    assert_eq!(config.site.links[0].options.last(), Some(&(100, vec![0, 0, 0, 1, 255, 255, 255, 255])));
+}

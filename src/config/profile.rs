@@ -1,0 +1,217 @@
+//! `[[profile]]`: what each kind of machine should become.
+
+use std::collections::BTreeMap;
+
+use super::VenueConfig;
+use super::files::mention_of_template;
+use super::reader::{Field, Once, Table};
+use super::value;
+use crate::catalog::Profile;
+use crate::ids::{ProductName, VenueCode};
+use crate::machine::firmware::Firmware;
+use crate::naming::Product;
+
+/// The names that other parts of the configuration may refer to.
+#[derive(Default)]
+pub(super) struct Names {
+    products: Vec<ProductName>,
+    venues: Vec<VenueCode>,
+    profiles: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn new(products: &[Product], venues: &[VenueConfig]) -> Names {
+        let products = products.iter().map(|product| product.name.clone()).collect();
+        let venues = venues.iter().map(|each| each.venue.code.clone()).collect();
+        Names { products, venues, profiles: Vec::new() }
+    }
+
+    pub(super) fn with_profiles(self, profiles: &[Profile]) -> Names {
+        Names { profiles: profiles.iter().map(|profile| profile.name.clone()).collect(), ..self }
+    }
+
+    /// The profile that a field names.
+    pub(super) fn profile(&self, field: &Field<'_>) -> Option<String> {
+        let text = field.text()?;
+        let found = self.profiles.iter().find(|name| *name == text).cloned();
+        if found.is_none() {
+            unknown(field, "profile", text, self.profiles.iter().map(String::as_str));
+        }
+        found
+    }
+
+    fn product(&self, field: &Field<'_>) -> Option<ProductName> {
+        let text = field.text()?;
+        let found = ProductName::parse(text).filter(|name| self.products.contains(name));
+        if found.is_none() {
+            unknown(field, "product", text, self.products.iter().map(ProductName::as_str));
+        }
+        found
+    }
+
+    fn venue(&self, field: &Field<'_>) -> Option<VenueCode> {
+        let text = field.text()?;
+        let found = VenueCode::parse(text).filter(|code| self.venues.contains(code));
+        if found.is_none() {
+            unknown(field, "venue", text, self.venues.iter().map(VenueCode::as_str));
+        }
+        found
+    }
+}
+
+fn unknown<'a>(field: &Field<'_>, kind: &str, text: &str, known: impl Iterator<Item = &'a str>) {
+    field.problem_hint(format!("unknown {kind} {text:?}"), value::did_you_mean(text, known));
+}
+
+/// Reads every `[[profile]]`; without any, [`defaults`].
+pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Profile> {
+    let tables = root.tables("profile");
+    let mut profile_names = Once::new();
+    let profiles: Vec<Profile> = tables.iter().filter_map(|table| profile(table, names, &mut profile_names)).collect();
+    if tables.is_empty() { defaults() } else { profiles }
+}
+
+fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -> Option<Profile> {
+    let name_field = table.field("name");
+    let firmware_field = table.field("firmware");
+    let product = table.field("product").and_then(|field| names.product(&field));
+    let venue = table.field("venue").and_then(|field| names.venue(&field));
+    let tree =
+        table.field("tree").and_then(|f| f.parse("a directory below the boot directory", "pi", value::relative_path));
+    let boot_file_field = table.field("boot_file");
+    let boot_files_table = table.table("boot_files");
+    let kernel_args = table.field("kernel_args").and_then(|field| field.line()).unwrap_or_default().to_owned();
+    let answers = table.table("answers").map(|table| answers(&table)).unwrap_or_default();
+
+    if name_field.is_none() {
+        table.problem("name", "the name is missing", "write name = \"raspberry-pi\"");
+    }
+    if firmware_field.is_none() {
+        let hint = "write firmware = [\"raspberry-pi-5\"], or [] for reservations only";
+        table.problem("firmware", "the firmware is missing", hint);
+    }
+    let name = name_field.as_ref().and_then(|field| {
+        let name = field.parse("a name (letters, digits, . _ -)", "raspberry-pi", value::name)?;
+        profile_names.take(name.clone(), field, format!("the profile {name:?}"));
+        Some(name)
+    });
+    let boot_file = boot_file_field.as_ref().and_then(file_name);
+    let mut boot_files = BTreeMap::new();
+    for (key, field) in boot_files_table.iter().flat_map(Table::entries) {
+        let kind = firmware(key, &field);
+        let file = file_name(&field);
+        if let (Some(kind), Some(file)) = (kind, file)
+            && takes_boot_file(kind, &field)
+        {
+            boot_files.insert(kind, file);
+        }
+    }
+    let mut kinds = Vec::new();
+    for field in firmware_field.iter().flat_map(Field::list) {
+        let Some(kind) = field.text().and_then(|text| firmware(text, &field)) else { continue };
+        let has_boot_file = boot_file_field.is_some() || boot_files.contains_key(&kind);
+        if kinds.contains(&kind) {
+            field.problem(format!("{kind} stands there twice"));
+        } else if kind == Firmware::Plain {
+            field.problem_hint("plain clients boot nothing", "leave it out: they get an address in any case");
+        } else if !kind.is_raspberry_pi() && !has_boot_file {
+            let hint = "add boot_file = \"…\", or boot_files for this firmware";
+            field.problem_hint(format!("{kind} needs a boot file"), hint);
+        } else {
+            kinds.push(kind);
+        }
+    }
+    Some(Profile { name: name?, firmware: kinds, product, venue, tree, boot_file, boot_files, kernel_args, answers })
+}
+
+fn firmware(text: &str, field: &Field<'_>) -> Option<Firmware> {
+    let found = Firmware::parse(text);
+    if found.is_none() {
+        let known: Vec<&str> = Firmware::ALL.into_iter().map(Firmware::name).collect();
+        field.problem_hint(format!("unknown firmware {text:?}"), format!("one of {}", known.join(", ")));
+    }
+    found
+}
+
+fn takes_boot_file(kind: Firmware, field: &Field<'_>) -> bool {
+    if kind.is_raspberry_pi() {
+        field.problem_hint(
+            format!("{kind} takes no boot file"),
+            "it asks for its files by fixed names; set tree and answers",
+        );
+    } else if kind == Firmware::Plain {
+        field.problem("plain clients boot nothing");
+    }
+    !kind.is_raspberry_pi() && kind != Firmware::Plain
+}
+
+/// The `file` field of a DHCP message holds 127 bytes and a NUL (RFC 2131 §2), and HTTP needs room for our own URL.
+fn file_name(field: &Field<'_>) -> Option<String> {
+    let fits = |text| value::relative_path(text).filter(|path| path.len() <= 90);
+    field.parse("a file below the boot directory (at most 90 bytes)", "ipxe/x86_64/snponly.efi", fits)
+}
+
+fn answers(table: &Table<'_>) -> BTreeMap<String, String> {
+    let mut answers = BTreeMap::new();
+    for (name, field) in table.entries() {
+        let template = field.parse("a template's name", "pi/config.txt", value::relative_path);
+        if value::relative_path(name).is_none() {
+            field.problem(format!("{name:?} is not a file name"));
+        } else if name.starts_with("boot/") || name.starts_with("images/") {
+            let hint = "names are those of TFTP; /boot/ comes in front of them in HTTP only";
+            field.problem_hint(format!("nobody asks for {name:?}"), hint);
+        } else if let Some(template) = template {
+            field.mention(mention_of_template(&template));
+            answers.insert(name.to_owned(), template);
+        }
+    }
+    answers
+}
+
+/// The profiles of a configuration that names none: Raspberry Pi 4 and 5 by their own boot ROM; PCs and ARM servers by
+/// way of iPXE. They fix no product: the client asks for one, as in the field.
+fn defaults() -> Vec<Profile> {
+    use Firmware::*;
+    let profile = |name: &str, firmware: &[Firmware]| Profile {
+        name: name.to_owned(),
+        firmware: firmware.to_vec(),
+        product: None,
+        venue: None,
+        tree: None,
+        boot_file: None,
+        boot_files: BTreeMap::new(),
+        kernel_args: String::new(),
+        answers: BTreeMap::new(),
+    };
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let ipxe = |file: &str| format!("ipxe/{file}");
+    vec![
+        Profile {
+            tree: Some("pi".to_owned()),
+            answers: pairs(&[
+                ("config.txt", "pi/config.txt"),
+                ("cmdline.txt", "pi/cmdline.txt"),
+                ("firstrun.sh", "pi/firstrun.sh"),
+            ]),
+            ..profile("raspberry-pi", &[RaspberryPi4, RaspberryPi5])
+        },
+        Profile {
+            boot_files: BTreeMap::from([
+                (BiosPxe, ipxe("undionly.kpxe")),
+                (UefiX64, ipxe("x86_64/snponly.efi")),
+                (UefiHttpX64, ipxe("x86_64/snponly.efi")),
+                (UefiArm64, ipxe("arm64/snponly.efi")),
+                (UefiHttpArm64, ipxe("arm64/snponly.efi")),
+            ]),
+            ..profile("pc", &[BiosPxe, UefiX64, UefiHttpX64, UefiArm64, UefiHttpArm64])
+        },
+        Profile {
+            boot_file: Some("boot.ipxe".to_owned()),
+            answers: pairs(&[("boot.ipxe", "ipxe/boot.ipxe")]),
+            ..profile("ipxe", &[Ipxe])
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests;

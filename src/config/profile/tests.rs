@@ -1,0 +1,71 @@
+use super::*;
+use crate::config::builtin;
+use crate::config::tests::{check, config};
+
+#[test]
+fn the_default_profiles_boot_every_firmware_we_know_a_loader_for() {
+    let config = config("");
+    let boots = |firmware: Firmware| {
+        let profile = config.profiles.iter().find(|profile| profile.firmware.contains(&firmware))?;
+        Some((profile.name.as_str(), profile.boot_file_for(firmware)))
+    };
+    assert_eq!(boots(Firmware::RaspberryPi4), Some(("raspberry-pi", None)));
+    assert_eq!(boots(Firmware::RaspberryPi5), Some(("raspberry-pi", None)));
+    assert_eq!(boots(Firmware::BiosPxe), Some(("pc", Some("ipxe/undionly.kpxe"))));
+    assert_eq!(boots(Firmware::UefiX64), Some(("pc", Some("ipxe/x86_64/snponly.efi"))));
+    assert_eq!(boots(Firmware::UefiHttpX64), Some(("pc", Some("ipxe/x86_64/snponly.efi"))));
+    assert_eq!(boots(Firmware::UefiArm64), Some(("pc", Some("ipxe/arm64/snponly.efi"))));
+    assert_eq!(boots(Firmware::UefiHttpArm64), Some(("pc", Some("ipxe/arm64/snponly.efi"))));
+    assert_eq!(boots(Firmware::Ipxe), Some(("ipxe", Some("boot.ipxe"))));
+    assert_eq!(boots(Firmware::Plain), None);
+    assert!(config.profiles.iter().all(|profile| profile.product.is_none() && profile.venue.is_none()));
+    let templates = config.profiles.iter().flat_map(|profile| profile.answers.values());
+    assert!(templates.clone().all(|name| builtin::template(name).is_some()), "{:?}", templates.collect::<Vec<_>>());
+}
+
+#[test]
+fn profiles() {
+    let profile = |text: &str| format!("[[profile]]\nname = \"p\"\n{text}\n");
+    let pi = |text: &str| profile(&format!("firmware = [\"raspberry-pi-5\"]\n{text}"));
+    check("[[profile]]\nfirmware = []", "3:1: profile.name: the name is missing; write name = \"raspberry-pi\"");
+    check(
+        &profile(""),
+        "3:1: profile.firmware: the firmware is missing; write firmware = [\"raspberry-pi-5\"], or [] for reservations only",
+    );
+    check(
+        &profile("firmware = [\"pi5\"]"),
+        "5:13: profile.firmware: unknown firmware \"pi5\"; one of raspberry-pi-3, raspberry-pi-4, raspberry-pi-5, bios, uefi-x64, \
+         uefi-arm64, uefi-http-x64, uefi-http-arm64, ipxe, u-boot, plain, unknown",
+    );
+    check(
+        &profile("firmware = [\"uefi-x64\", \"ipxe\"]\nboot_files = { ipxe = \"a\" }"),
+        "5:13: profile.firmware: uefi-x64 needs a boot file; add boot_file = \"…\", or boot_files for this firmware",
+    );
+    check(
+        &profile("firmware = [\"plain\"]"),
+        "5:13: profile.firmware: plain clients boot nothing; leave it out: they get an address in any case",
+    );
+    check(
+        &profile("firmware = [\"raspberry-pi-5\", \"raspberry-pi-5\"]"),
+        "5:31: profile.firmware: raspberry-pi-5 stands there twice",
+    );
+    check(&format!("{}{}", pi(""), pi("")), "8:8: profile.name: the profile \"p\" stands already on line 4");
+    check(&pi("product = \"RXP\""), "6:11: profile.product: unknown product \"RXP\"; did you mean \"RXP2\"?");
+    check(&pi("venue = \"SPAA\""), "6:9: profile.venue: unknown venue \"SPAA\"; nothing is known here");
+    check(
+        &pi("tree = \"/pi\""),
+        "6:8: profile.tree: \"/pi\" is not a directory below the boot directory; write it like \"pi\"",
+    );
+    check(
+        &pi("boot_files = { raspberry-pi-5 = \"a\" }"),
+        "6:16: profile.boot_files.raspberry-pi-5: raspberry-pi-5 takes no boot file; it asks for its files by fixed names; set tree and answers",
+    );
+    check(
+        &pi("[profile.answers]\n\"boot/a\" = \"t\""),
+        "7:1: profile.answers.\"boot/a\": nobody asks for \"boot/a\"; names are those of TFTP; /boot/ comes in front of them in HTTP only",
+    );
+    check(
+        &pi("[profile.answers]\na = \"../t\""),
+        "7:1: profile.answers.a: \"../t\" is not a template's name; write it like \"pi/config.txt\"",
+    );
+}

@@ -1,0 +1,126 @@
+//! Simulated machines over real sockets: [`Client`]s of the simulator, each behind a network port of its own.
+//!
+//! Owns the sockets, the timers and the record of what happened; what a machine says and when is the client's. Every
+//! byte of every image download is compared or hashed. Dropping a [`Run`] stops all machines at once.
+
+pub mod bench;
+mod dhcp;
+mod http;
+mod image;
+mod machine;
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::clock;
+use crate::ids::Hostname;
+use crate::lab::{self, Network};
+use crate::net::Mac;
+use crate::sim::client::{Client, Kind, Phase};
+use machine::Machine;
+
+pub use image::Known;
+
+/// What one machine went through so far.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What it is.
+    pub kind: Kind,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// When it passed each milestone for the first time, counted from power on.
+    pub phases: BTreeMap<Phase, Duration>,
+    /// Bytes of the image that have arrived, over all tries; each was compared if the image is known.
+    pub image_bytes: u64,
+    /// Bytes of boot files and of small exchanges that have arrived.
+    pub other_bytes: u64,
+    /// Every address that the server acknowledged, once each.
+    pub addresses: Vec<Ipv4Addr>,
+    /// Every name that the server gave in an ACK or a configuration, once each.
+    pub names: Vec<Hostname>,
+    /// How it ended, and when; nothing while it is under way.
+    pub end: Option<(End, Duration)>,
+}
+
+/// How a machine ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Installed, verified and reported, under this name.
+    Done(String),
+    /// It gave up; the sentence says why.
+    Faulted(String),
+}
+
+/// Machines under way.
+#[derive(Debug)]
+pub struct Run {
+    machines: JoinSet<()>,
+    records: Vec<Shared>,
+}
+
+/// A record as its machine and the onlookers share it.
+#[derive(Clone, Debug)]
+struct Shared(Arc<Mutex<Record>>);
+
+impl Shared {
+    /// The record; never held across an await.
+    fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Run {
+    /// Plugs every machine into `link` of the network, then switches all of them on at once. Downloads of the `known`
+    /// image are compared with it; others are hashed. Must be called inside a multi-threaded runtime, in the thread's
+    /// network namespace that is the network's client side; blocks for about a millisecond per machine.
+    ///
+    /// # Errors
+    /// A port that cannot be made.
+    pub fn start(
+        clients: Vec<Client>,
+        network: &Network,
+        link: usize,
+        known: Option<Arc<Known>>,
+    ) -> Result<Run, lab::Error> {
+        let mut machines = Vec::new();
+        for client in clients {
+            let port = network.add_machine_port(link, client.identity().mac)?;
+            let record = Record {
+                kind: client.kind(),
+                mac: client.identity().mac,
+                phases: BTreeMap::new(),
+                image_bytes: 0,
+                other_bytes: 0,
+                addresses: Vec::new(),
+                names: Vec::new(),
+                end: None,
+            };
+            machines.push((client, port, Shared(Arc::new(Mutex::new(record)))));
+        }
+        let mut run = Run { machines: JoinSet::new(), records: Vec::new() };
+        let power_on = clock::now().instant;
+        for (client, port, record) in machines {
+            run.records.push(record.clone());
+            run.machines.spawn(Machine::new(client, port, known.clone(), power_on, record).live());
+        }
+        Ok(run)
+    }
+
+    /// What every machine went through so far, in the order of the clients.
+    pub fn records(&self) -> Vec<Record> {
+        self.records.iter().map(|record| record.lock().clone()).collect()
+    }
+
+    /// Waits until every machine has ended.
+    pub async fn finished(&mut self) {
+        while let Some(ended) = self.machines.join_next().await {
+            if let Err(error) = ended {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The deployment API that installers in the field speak: `/api/config`, `/api/status`, `/health`, `/nginx-health`.
+//!
+//! Turns JSON into events and results into JSON. Replies are compact with sorted keys and a trailing newline, because
+//! old shell clients grep them. What a machine gets is decided by the fleet.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::{Value, json};
+
+use super::inbox::Inbox;
+use crate::clock;
+use crate::fleet::report::{Config, Report};
+use crate::fleet::{Event, Told};
+use crate::ids::{Hostname, Serial, VenueCode};
+use crate::net::Mac;
+use crate::refusal::Refusal;
+
+/// The version of the reply format, as the replaced system named it.
+const FORMAT_VERSION: &str = "3.0";
+
+/// Longest status word and message that is kept, in characters.
+const TEXT_MAX: usize = 4096;
+
+/// The routes of the deployment network.
+pub fn routes(inbox: Inbox) -> Router {
+    Router::new()
+        .route("/api/config", post(config))
+        .route("/api/status", post(status))
+        .route("/health", get(health))
+        .route("/nginx-health", get(async || "healthy\n"))
+        .fallback(async || error(StatusCode::NOT_FOUND, "Not found"))
+        .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"))
+        .with_state(inbox)
+}
+
+async fn health() -> Response {
+    reply(StatusCode::OK, &json!({ "status": "healthy", "timestamp": clock::iso(clock::now().timestamp) }))
+}
+
+async fn config(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+    let result = async {
+        let fields = Fields::read(&body)?;
+        let (mac, serial) = fields.identity()?;
+        let product = fields.text("product_type")?.map(str::to_owned);
+        let venue = match fields.text("venue_code")? {
+            None | Some("") => None,
+            Some(text) => Some(VenueCode::parse(text).ok_or_else(|| {
+                Refusal::Invalid(format!("Invalid venue_code: {text}. Must be four letters or digits"))
+            })?),
+        };
+        let report = Report::Config { product, venue };
+        let address = ipv4(peer);
+        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
+    };
+    match result.await {
+        Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
+        Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn status(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+    let result = async {
+        let fields = Fields::read(&body)?;
+        let (mac, serial) = fields.identity()?;
+        let status = fields.text("status")?.ok_or_else(|| Refusal::Invalid("status is required".into()))?;
+        let status: String = status.chars().take(TEXT_MAX).collect();
+        let hostname = fields.text("hostname")?.map(str::to_owned);
+        let message = fields.text("error_message")?.or(fields.text("message")?);
+        let message = message.map(|text| text.chars().take(TEXT_MAX).collect::<String>());
+        tracing::info!(
+            ip = %peer.ip(),
+            hostname = hostname.as_deref(),
+            serial = serial.as_ref().map(Serial::as_str),
+            status,
+            message,
+            "status report"
+        );
+        let known_name = hostname.as_deref().and_then(Hostname::parse);
+        let report = Report::Status { status, hostname: known_name, message };
+        let address = ipv4(peer);
+        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        Ok::<_, Refusal>(hostname)
+    };
+    match result.await {
+        Ok(hostname) => reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true })),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn config_reply(config: &Config) -> Value {
+    json!({
+        "hostname": config.hostname.as_ref().map_or("unknown", Hostname::as_str),
+        "image_checksum": config.image.digest.to_string(),
+        "image_size": config.image.size,
+        "image_url": config.image_url,
+        "product_type": config.product.as_str(),
+        "server_ip": config.server.to_string(),
+        "timestamp": clock::iso(clock::now().timestamp),
+        "venue_code": config.venue.as_ref().map(VenueCode::as_str),
+        "version": FORMAT_VERSION,
+    })
+}
+
+/// The fields of a JSON object, each checked when it is asked for.
+struct Fields(serde_json::Map<String, Value>);
+
+impl Fields {
+    fn read(body: &[u8]) -> Result<Fields, Refusal> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Fields(fields)),
+            Ok(_) => Err(Refusal::Invalid("The body must be a JSON object".into())),
+            Err(error) => Err(Refusal::Invalid(format!("The body is not valid JSON: {error}"))),
+        }
+    }
+
+    /// A text field; missing and `null` are the same.
+    fn text(&self, key: &str) -> Result<Option<&str>, Refusal> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.trim())),
+            Some(other) => Err(Refusal::Invalid(format!("{key} must be a string, got {other}"))),
+        }
+    }
+
+    fn identity(&self) -> Result<(Option<Mac>, Option<Serial>), Refusal> {
+        let mac = match self.text("mac_address")? {
+            None | Some("") => None,
+            Some(text) => {
+                Some(Mac::parse(text).ok_or_else(|| Refusal::Invalid(format!("Invalid mac_address: {text}")))?)
+            }
+        };
+        let serial = match self.text("serial_number")?.or(self.text("serial")?) {
+            None | Some("") => None,
+            Some(text) => Serial::parse(text),
+        };
+        Ok((mac, serial))
+    }
+}
+
+fn ipv4(peer: SocketAddr) -> Ipv4Addr {
+    match peer.ip() {
+        IpAddr::V4(address) => address,
+        // The deployment listeners are IPv4; anyone else holds no lease.
+        IpAddr::V6(address) => address.to_ipv4_mapped().unwrap_or(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let code = match refusal {
+        Refusal::NoImage(_) | Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+        Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    let mut response = error(code, &refusal.to_string());
+    if code == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn error(code: StatusCode, sentence: &str) -> Response {
+    reply(code, &json!({ "error": sentence }))
+}
+
+fn reply(code: StatusCode, value: &Value) -> Response {
+    let body = format!("{value}\n");
+    (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}

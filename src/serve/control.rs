@@ -1,0 +1,198 @@
+//! The local control socket: one JSON request a line, one JSON reply a line; who may use it is a matter of the
+//! socket's file permissions.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream as BlockingStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::core::SharedBoard;
+use super::inbox::Inbox;
+use super::show;
+use crate::fleet::command::{Command, Selector};
+use crate::fleet::{Event, Told};
+use crate::ids::BatchId;
+use crate::refusal::Refusal;
+
+/// The longest request line.
+const LINE_MAX: u64 = 64 * 1024;
+
+/// What the command line asks of the running server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "request", rename_all = "kebab-case")]
+pub enum Request {
+    /// Counts: machines by stage, leases, transfers, refusals.
+    Status,
+    /// Every machine.
+    Machines,
+    /// Every lease.
+    Leases,
+    /// What one machine gets now, and why.
+    Explain {
+        /// A MAC, an address, a serial or a name.
+        machine: String,
+    },
+    /// Let a machine install again.
+    Reinstall {
+        /// As above.
+        machine: String,
+    },
+    /// Keep a machine from booting anything.
+    Hold {
+        /// As above.
+        machine: String,
+    },
+    /// Every batch.
+    Batches,
+    /// Order units.
+    BatchCreate {
+        /// For where.
+        venue: String,
+        /// What.
+        product: String,
+        /// How many.
+        count: i64,
+        /// Higher goes first.
+        priority: i64,
+    },
+    /// Let a batch give names.
+    BatchStart {
+        /// Its number.
+        id: u64,
+    },
+    /// Hold a batch back.
+    BatchPause {
+        /// Its number.
+        id: u64,
+    },
+}
+
+/// The reply to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reply {
+    /// Done; what was asked for.
+    Ok(Value),
+    /// Refused; a sentence for the operator.
+    Error(String),
+}
+
+/// Opens the socket, readable and writable by owner and group. A socket left behind by a server that died is replaced.
+///
+/// # Errors
+/// Of the file system; `AddrInUse` if a server answers there already.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    if BlockingStream::connect(path).is_ok() {
+        let text = format!("another hatchery answers on {}", path.display());
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, text));
+    }
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Answers for ever.
+pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (inbox, board) = (inbox.clone(), board.clone());
+                tokio::spawn(async move {
+                    if let Err(error) = converse(stream, &inbox, &board).await {
+                        tracing::debug!(%error, "control connection");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "control socket");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) -> io::Result<()> {
+    let (reader, mut writer) = stream.split();
+    let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
+    let mut line = String::new();
+    while reader.read_line(&mut line).await? > 0 {
+        let reply = match serde_json::from_str(&line) {
+            Ok(request) => answer(request, inbox, board).await,
+            Err(error) => Reply::Error(format!("not a request: {error}")),
+        };
+        let mut text = serde_json::to_string(&reply)?;
+        text.push('\n');
+        writer.write_all(text.as_bytes()).await?;
+        line.clear();
+        reader.get_mut().set_limit(LINE_MAX);
+    }
+    Ok(())
+}
+
+async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
+    let read = || board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let command = match request {
+        Request::Status => return Reply::Ok(show::status(&read())),
+        Request::Machines => return Reply::Ok(show::machines(&read())),
+        Request::Leases => return Reply::Ok(show::leases(&read())),
+        Request::Explain { machine } => {
+            let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
+            return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
+        }
+        Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
+        Request::Hold { machine } => select(&machine).map(Command::Hold),
+        Request::Batches => Ok(Command::BatchList),
+        Request::BatchCreate { venue, product, count, priority } => {
+            Ok(Command::BatchCreate { venue, product, total: count, priority })
+        }
+        Request::BatchStart { id } => Ok(Command::BatchStart(BatchId(id))),
+        Request::BatchPause { id } => Ok(Command::BatchPause(BatchId(id))),
+    };
+    let told = match command {
+        Ok(command) => inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
+        Err(refusal) => Err(refusal),
+    };
+    match told {
+        Ok(Told::Done(sentence)) => Reply::Ok(Value::String(sentence)),
+        Ok(Told::Batch(batch)) => Reply::Ok(show::batch(&batch)),
+        Ok(Told::Batches(batches)) => Reply::Ok(batches.iter().map(show::batch).collect()),
+        Ok(told @ (Told::Config(_) | Told::Received(_))) => unreachable!("no command is told {told:?}"),
+        Err(refusal) => Reply::Error(refusal.to_string()),
+    }
+}
+
+fn select(text: &str) -> Result<Selector, Refusal> {
+    Selector::parse(text)
+        .ok_or_else(|| Refusal::Invalid(format!("'{text}' is neither a MAC, an address, a serial nor a host name")))
+}
+
+/// Asks the server behind `socket`, from the command line.
+///
+/// # Errors
+/// If no server answers there.
+pub fn ask(socket: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = BlockingStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut line = serde_json::to_string(request)?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut reply = String::new();
+    BufReader::new(stream).read_line(&mut reply)?;
+    if reply.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+    }
+    Ok(serde_json::from_str(&reply)?)
+}

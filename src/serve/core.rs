@@ -1,0 +1,172 @@
+//! The inbox loop: one thread owns the fleet, SQLite is its journal.
+//!
+//! Waits for the first event or the deadline, takes what else is already there, handles each, commits all changes of
+//! the batch in one transaction, and only then lets the replies out. Under load batches grow; nothing contends. If the
+//! commit fails, the replies of that batch are dropped and the fleet is loaded anew: clients retry, and nothing false
+//! was promised.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::dhcp::Outlets;
+use super::inbox::{Message, Outlet};
+use super::log;
+use crate::clock;
+use crate::fleet::board::Board;
+use crate::fleet::{Action, Change, Event, Fleet, Told};
+use crate::ids::ReplyTo;
+use crate::refusal::Refusal;
+use crate::store::Store;
+
+/// The most events one transaction carries.
+const BATCH_MAX: usize = 128;
+
+/// How long the loop sleeps at most: the wall clock may jump while it does.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// What readers see, behind a lock that is held for a look-up or for taking one notice.
+pub type SharedBoard = Arc<RwLock<Board>>;
+
+/// The owner of the fleet.
+pub struct Core {
+    /// The state machine.
+    pub fleet: Fleet,
+    /// Its journal.
+    pub store: Store,
+    /// What readers see.
+    pub board: SharedBoard,
+    /// Where DHCP replies leave.
+    pub outlets: Outlets,
+}
+
+impl Core {
+    /// Runs until [`Inbox::stop`](super::inbox::Inbox::stop), then brings the journal into one file.
+    pub fn run(mut self, outlet: Outlet) {
+        let mut asked = BTreeMap::new();
+        // Set while the journal cannot even be read: then nothing is answered at all.
+        let mut lost = false;
+        loop {
+            let mut events = Vec::new();
+            let running = take_batch(&outlet, self.wait(), &mut events, &mut asked);
+            if lost {
+                lost = !self.recover();
+            }
+            if lost {
+                refuse_all(&mut asked);
+            } else {
+                lost = !self.step(events, &mut asked);
+            }
+            if !running {
+                break;
+            }
+        }
+        if let Err(error) = self.store.checkpoint() {
+            tracing::warn!(%error, "the journal was left in two files");
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = clock::now().timestamp;
+        self.fleet.next_deadline().map_or(LONGEST_WAIT, |deadline| deadline.since(now)).min(LONGEST_WAIT)
+    }
+
+    /// Handles a batch; `false` if the journal failed and could not be read again.
+    fn step(&mut self, events: Vec<Event>, asked: &mut Asked) -> bool {
+        let mut actions = Vec::new();
+        for event in events {
+            actions.extend(self.fleet.handle(event, clock::now()));
+        }
+        let now = clock::now();
+        if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
+            actions.extend(self.fleet.handle(Event::Deadline, now));
+        }
+        let (changes, rest) = split(actions);
+        if !changes.is_empty()
+            && let Err(error) = self.store.commit(&changes)
+        {
+            tracing::error!(%error, changes = changes.len(), "the journal could not be written; nothing was promised");
+            refuse_all(asked);
+            return self.recover();
+        }
+        for action in rest {
+            self.carry_out(action, asked);
+        }
+        true
+    }
+
+    fn carry_out(&mut self, action: Action, asked: &mut Asked) {
+        match action {
+            Action::Commit(_) => unreachable!("commits were split off"),
+            Action::Send { link, bytes, destination } => self.outlets.send(link, &bytes, destination),
+            Action::Tell { reply_to, result } => {
+                if let Some(sender) = asked.remove(&reply_to) {
+                    // The asker may have gone; the result stands all the same.
+                    let _ = sender.send(result);
+                }
+            }
+            Action::Publish(notice) => {
+                log::notice(&notice);
+                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).apply(&notice);
+            }
+        }
+    }
+
+    /// Forgets what was not committed.
+    fn recover(&mut self) -> bool {
+        match self.store.load() {
+            Ok(rows) => {
+                self.fleet.reload(rows, clock::now());
+                let notices = self.fleet.notices();
+                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).reset(notices);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be read; nothing is answered until it can");
+                false
+            }
+        }
+    }
+}
+
+type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
+
+/// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
+fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
+    let mut next = outlet.wait(wait);
+    loop {
+        match next {
+            None => return true,
+            Some(Message::Event(event)) => events.push(event),
+            Some(Message::Ask(event, reply_to, sender)) => {
+                asked.insert(reply_to, sender);
+                events.push(event);
+            }
+            Some(Message::Stop) => return false,
+        }
+        if events.len() == BATCH_MAX {
+            return true;
+        }
+        next = outlet.wait(Duration::ZERO);
+    }
+}
+
+fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
+    let mut changes = Vec::new();
+    let mut rest = Vec::new();
+    for action in actions {
+        match action {
+            Action::Commit(change) => changes.push(change),
+            other => rest.push(other),
+        }
+    }
+    (changes, rest)
+}
+
+fn refuse_all(asked: &mut Asked) {
+    for (_, sender) in std::mem::take(asked) {
+        let _ = sender.send(Err(Refusal::NotStored));
+    }
+}

@@ -1,0 +1,72 @@
+//! Log lines: a fold over notices. One per packet at debug, one per stage change at info, warnings an operator can act
+//! on.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::clock;
+use crate::fleet::Notice;
+use crate::machine::stage::Stage;
+use crate::refusal::Refusal;
+use crate::transfer::Outcome;
+
+/// Writes the line of a notice.
+pub fn notice(notice: &Notice) {
+    match notice {
+        Notice::DhcpAnswered { asked, answered, mac, address, firmware } => {
+            let mac = mac.map(|mac| mac.to_string()).unwrap_or_default();
+            tracing::debug!(asked, answered, mac, %address, firmware, "DHCP answered");
+        }
+        Notice::Refused { what, who, refusal } => refused(what, who, refusal),
+        Notice::Machine(_) => {}
+        Notice::Lease(lease) => {
+            let state = lease.state.word();
+            tracing::debug!(address = %lease.address, client = %lease.client, state, "lease");
+        }
+        Notice::Freed(address) => tracing::debug!(%address, "address freed"),
+        Notice::Stage { label, from, to: Stage::Failed(cause), .. } => {
+            tracing::warn!(machine = label, from = from.word(), cause, "machine failed");
+        }
+        Notice::Stage { label, from, to, .. } => {
+            tracing::info!(machine = label, from = from.word(), to = to.word(), "stage");
+        }
+        Notice::Named { machine, hostname } => tracing::info!(machine = machine.0, %hostname, "name given"),
+        Notice::Transfer { name, via, size, outcome: None, sent: 0, .. } => {
+            tracing::debug!(%name, %via, size, "transfer");
+        }
+        Notice::Transfer { outcome: None, .. } => {}
+        Notice::Transfer { name, via, sent, outcome: Some(outcome), .. } => match outcome {
+            Outcome::Complete => tracing::debug!(%name, %via, sent, "transfer complete"),
+            Outcome::Abandoned(why) => tracing::debug!(%name, %via, sent, why, "transfer abandoned by the client"),
+            Outcome::Broken(why) => tracing::info!(%name, %via, sent, why, "transfer broken"),
+        },
+        Notice::Image { product, state } => tracing::info!(%product, ?state, "image"),
+    }
+}
+
+/// Most refusals are everyday; those that an operator must act on are warnings.
+fn refused(what: &str, who: &str, refusal: &Refusal) {
+    match refusal {
+        // A machine without an address asks every few seconds, and twenty may: one line tells enough.
+        Refusal::NoFreeAddress if FULL_POOL.is_due() => {
+            tracing::warn!(who, "{what} refused: {refusal}; enlarge the pool or shorten the lease time");
+        }
+        Refusal::NoImage(_) | Refusal::NotStored => tracing::warn!(who, "{what} refused: {refusal}"),
+        _ => tracing::debug!(who, kind = refusal.kind(), "{what} refused: {refusal}"),
+    }
+}
+
+/// Lets a warning through at most once in ten seconds.
+struct Seldom(AtomicI64);
+
+static FULL_POOL: Seldom = Seldom(AtomicI64::new(0));
+
+impl Seldom {
+    fn is_due(&self) -> bool {
+        let now = clock::now().timestamp.millis();
+        let due = now - self.0.load(Ordering::Relaxed) >= 10_000;
+        if due {
+            self.0.store(now, Ordering::Relaxed);
+        }
+        due
+    }
+}

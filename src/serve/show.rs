@@ -1,0 +1,142 @@
+//! The board as JSON, for the command line.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::boot::{Boot, View};
+use crate::clock;
+use crate::fleet::board::Board;
+use crate::fleet::command::Selector;
+use crate::lease::{Lease, LeaseState};
+use crate::machine::stage::Stage;
+use crate::naming::Batch;
+use crate::refusal::Refusal;
+use crate::time::Timestamp;
+
+/// Counts of everything.
+pub fn status(board: &Board) -> Value {
+    let mut stages: BTreeMap<&str, u64> = BTreeMap::new();
+    for view in board.machines() {
+        *stages.entry(view.machine.stage.word()).or_default() += 1;
+    }
+    let bound = board.leases().filter(|lease| lease.state == LeaseState::Bound).count();
+    let bytes: u64 = board.transfers().map(|running| running.sent).sum();
+    json!({
+        "bound_leases": bound,
+        "bytes_of_running_transfers": bytes,
+        "machines": board.machines().count(),
+        "refusals": board.refusals(),
+        "running_transfers": board.transfers().count(),
+        "stages": stages,
+    })
+}
+
+/// Every machine, by id.
+pub fn machines(board: &Board) -> Value {
+    board.machines().map(|view| machine(board, view)).collect()
+}
+
+fn machine(board: &Board, view: &View) -> Value {
+    let machine = &view.machine;
+    let failure = match &machine.stage {
+        Stage::Failed(cause) => Some(cause),
+        _ => None,
+    };
+    let running = board.transfers().filter(|running| running.machine == Some(machine.id));
+    let transfers: Vec<Value> = running
+        .map(|running| {
+            let via = running.via.to_string();
+            json!({ "name": &*running.name, "sent": running.sent, "size": running.size, "via": via })
+        })
+        .collect();
+    json!({
+        "address": view.address.map(|address| address.to_string()),
+        "failure": failure,
+        "firmware": machine.firmware.name(),
+        "first_seen": clock::iso(machine.first_seen),
+        "hostname": view.name.as_ref().map(|name| name.hostname.as_str()),
+        "id": machine.id.0,
+        "mac": machine.mac.map(|mac| mac.to_string()),
+        "order": machine.order.word(),
+        "serial": machine.serial.as_ref().map(|serial| serial.as_str()),
+        "stage": machine.stage.word(),
+        "stage_since": clock::iso(machine.stage_since),
+        "transfers": transfers,
+    })
+}
+
+/// Every lease, by address.
+pub fn leases(board: &Board) -> Value {
+    let label = |lease: &Lease| {
+        let view = board.machines().find(|view| Some(view.machine.id) == lease.machine)?;
+        Some(view.label())
+    };
+    board
+        .leases()
+        .map(|lease| {
+            json!({
+                "address": lease.address.to_string(),
+                "client": lease.client.to_string(),
+                "expires": clock::iso(lease.expires),
+                "machine": label(lease),
+                "state": lease.state.word(),
+            })
+        })
+        .collect()
+}
+
+/// What one machine gets now, and why.
+///
+/// # Errors
+/// [`Refusal::NotFound`] if no machine is known by the selector.
+pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
+    let fits = |view: &View| match selector {
+        Selector::Mac(mac) => view.machine.mac == Some(*mac),
+        Selector::Address(address) => board.at(*address).is_some_and(|held| held.machine.id == view.machine.id),
+        Selector::Serial(serial) => view.machine.serial.as_ref().is_some_and(|known| known.same_board(serial)),
+        Selector::Hostname(hostname) => view.name.as_ref().is_some_and(|name| name.hostname == *hostname),
+    };
+    let view = board.machines().find(|view| fits(view));
+    let view = view.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))?;
+    let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| reason.0.as_str()).collect();
+    let boot = match &view.plan.boot {
+        Boot::Net(net) => json!({
+            "answers": net.profile.answers,
+            "boot_file": net.boot_file,
+            "next_server": net.next_server.to_string(),
+            "profile": net.profile.name,
+            "tree": net.profile.tree,
+            "what": "network",
+        }),
+        Boot::Disk => json!({ "what": "disk" }),
+        Boot::AddressOnly => json!({ "what": "address only" }),
+    };
+    let facts = board.facts(view).map(|facts| {
+        json!({
+            "image_sha256": facts.image_sha256,
+            "image_size": facts.image_size,
+            "image_url": facts.image_url,
+            "product": facts.product,
+            "venue": facts.venue,
+        })
+    });
+    Ok(json!({ "boot": boot, "facts": facts, "machine": machine(board, view), "reasons": reasons }))
+}
+
+/// A batch in the shape of the deployment API.
+pub fn batch(batch: &Batch) -> Value {
+    let time = |timestamp: Option<Timestamp>| timestamp.map(clock::iso);
+    json!({
+        "completed_at": time(batch.completed_at),
+        "created_at": clock::iso(batch.created_at),
+        "id": batch.id.0,
+        "priority": batch.priority,
+        "product_type": batch.product.as_str(),
+        "remaining_count": batch.remaining,
+        "started_at": time(batch.started_at),
+        "status": batch.state.word(),
+        "total_count": batch.total,
+        "venue_code": batch.venue.as_str(),
+    })
+}

@@ -1,0 +1,359 @@
+//! Every change as rows, and every row as the change that brings it back.
+//!
+//! Owns the SQL of the journal's contents and the spelling of every value in it. The invariant: what [`write`] wrote,
+//! [`read`] gives back so that [`crate::fleet::Tables::apply`] ends in the same tables.
+
+use rusqlite::{Connection, Params, params};
+
+use super::record::{BadRow, Record};
+use crate::catalog::Image;
+use crate::fleet::{Change, Deployment, Measured};
+use crate::ids::{BatchId, ClientId, DeploymentId, Digest, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
+use crate::lease::{ClientKey, Lease, LeaseState};
+use crate::machine::firmware::Firmware;
+use crate::machine::stage::Stage;
+use crate::machine::{Machine, Order};
+use crate::naming::{Batch, BatchState, Name, NameState, Venue};
+use crate::net::Mac;
+use crate::time::Timestamp;
+
+/// Why the rows could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// SQLite failed.
+    Sqlite(rusqlite::Error),
+    /// A row is not what we write.
+    Row(BadRow),
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        ReadError::Sqlite(error)
+    }
+}
+
+impl From<BadRow> for ReadError {
+    fn from(row: BadRow) -> Self {
+        ReadError::Row(row)
+    }
+}
+
+/// Writes a change, inside whatever transaction is open.
+pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
+    match change {
+        Change::Machine(machine) => write_machine(db, machine),
+        Change::StageEntered { machine, stage, at } => write_stage(db, *machine, stage, *at),
+        Change::Lease(lease) => write_lease(db, lease),
+        Change::LeaseFreed(address) => run(db, "DELETE FROM lease WHERE address = ?1", [address.to_string()]),
+        Change::Name(name) => write_name(db, name),
+        Change::Batch(batch) => write_batch(db, batch),
+        Change::Venue(venue) => write_venue(db, venue),
+        Change::Deployment(deployment) => write_deployment(db, deployment),
+        Change::Measured(measured) => write_measured(db, measured),
+    }
+}
+
+/// Every row that the tables need: all but the history of stages and of deployments.
+pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
+    let mut changes = Vec::new();
+    let mut each = |table, sql, read: fn(&Record<'_>) -> Result<Change, BadRow>| -> Result<(), ReadError> {
+        let mut statement = db.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            changes.push(read(&Record { table, row })?);
+        }
+        Ok(())
+    };
+    each("venue", "SELECT code, name, location, contact_email FROM venue", read_venue)?;
+    each(
+        "machine",
+        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen FROM machine
+         ORDER BY id",
+        read_machine,
+    )?;
+    // A later lease of a client displaces an earlier one, so they come in the order in which they were written.
+    each("lease", "SELECT address, client, machine, state, expires FROM lease ORDER BY written", read_lease)?;
+    each("name", "SELECT hostname, product, venue, number, state, machine, batch FROM name", read_name)?;
+    each(
+        "batch",
+        "SELECT id, product, venue, total, remaining, priority, state, created_at, started_at, completed_at FROM batch",
+        read_batch,
+    )?;
+    // The last one is read even if it is over, because its id must not be given again; and it comes first, because
+    // one that is over ends whatever its machine has open.
+    each(
+        "deployment",
+        "SELECT id, machine, hostname, address, product, venue, image, status, started_at, completed_at, error_message
+         FROM deployment WHERE completed_at IS NULL OR id = (SELECT max(id) FROM deployment)
+         ORDER BY completed_at IS NULL, id",
+        read_deployment,
+    )?;
+    each("image", "SELECT file, size, sha256, modified_nanos, inode FROM image", read_measured)?;
+    Ok(changes)
+}
+
+fn run(db: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+    db.prepare_cached(sql)?.execute(params).map(drop)
+}
+
+fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
+    run(
+        db,
+        "INSERT INTO machine (id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET mac = excluded.mac, serial = excluded.serial, uuid = excluded.uuid,
+             firmware = excluded.firmware, stage = excluded.stage, cause = excluded.cause,
+             stage_since = excluded.stage_since, next_boot = excluded.next_boot, first_seen = excluded.first_seen",
+        params![
+            integer(machine.id.0)?,
+            machine.mac.map(|mac| mac.to_string()),
+            machine.serial.as_ref().map(Serial::as_str),
+            machine.uuid.map(|uuid| uuid.to_string()),
+            machine.firmware.name(),
+            machine.stage.word(),
+            cause(&machine.stage),
+            machine.stage_since.millis(),
+            machine.order.word(),
+            machine.first_seen.millis(),
+        ],
+    )
+}
+
+fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
+    let cause = row.maybe_text("cause")?.unwrap_or_default();
+    Ok(Change::Machine(Machine {
+        id: MachineId(row.number("id")?),
+        mac: row.maybe("mac", Mac::parse)?,
+        serial: row.maybe("serial", Serial::parse)?,
+        uuid: row.maybe("uuid", |text| Some(Uuid(bytes(text)?.try_into().ok()?)))?,
+        firmware: row.parsed("firmware", Firmware::parse)?,
+        stage: row.parsed("stage", |word| Stage::from_word(word, &cause))?,
+        stage_since: row.time("stage_since")?,
+        order: row.parsed("next_boot", Order::from_word)?,
+        first_seen: row.time("first_seen")?,
+    }))
+}
+
+fn write_stage(db: &Connection, machine: MachineId, stage: &Stage, at: Timestamp) -> rusqlite::Result<()> {
+    let machine = integer(machine.0)?;
+    run(
+        db,
+        "UPDATE machine SET stage = ?2, cause = ?3, stage_since = ?4 WHERE id = ?1",
+        params![machine, stage.word(), cause(stage), at.millis()],
+    )?;
+    run(
+        db,
+        "INSERT INTO stage_entry (machine, stage, cause, at) VALUES (?1, ?2, ?3, ?4)",
+        params![machine, stage.word(), cause(stage), at.millis()],
+    )
+}
+
+fn cause(stage: &Stage) -> Option<&str> {
+    match stage {
+        Stage::Failed(cause) => Some(cause),
+        _ => None,
+    }
+}
+
+/// A replaced row gets a new `written`, greater than all others.
+fn write_lease(db: &Connection, lease: &Lease) -> rusqlite::Result<()> {
+    let client = match &lease.client {
+        ClientKey::Mac(mac) => format!("mac:{mac}"),
+        ClientKey::Id(id) => format!("id:{id}"),
+    };
+    let machine = lease.machine.map(|id| integer(id.0)).transpose()?;
+    run(
+        db,
+        "INSERT OR REPLACE INTO lease (address, client, machine, state, expires) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![lease.address.to_string(), client, machine, lease.state.word(), lease.expires.millis()],
+    )
+}
+
+fn read_lease(row: &Record<'_>) -> Result<Change, BadRow> {
+    let client = |text: &str| match text.split_once(':')? {
+        ("mac", mac) => Mac::parse(mac).map(ClientKey::Mac),
+        ("id", id) => bytes(id).map(|id| ClientKey::Id(ClientId(id))),
+        _ => None,
+    };
+    Ok(Change::Lease(Lease {
+        address: row.parsed("address", |text| text.parse().ok())?,
+        client: row.parsed("client", client)?,
+        machine: row.maybe_number("machine")?.map(MachineId),
+        state: row.parsed("state", LeaseState::from_word)?,
+        expires: row.time("expires")?,
+    }))
+}
+
+fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
+    let (state, machine) = match name.state {
+        NameState::Available => ("available", None),
+        NameState::Assigned(machine) => ("assigned", Some(integer(machine.0)?)),
+        NameState::Retired => ("retired", None),
+    };
+    run(
+        db,
+        "INSERT INTO name (hostname, product, venue, number, state, machine, batch)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (hostname) DO UPDATE SET product = excluded.product, venue = excluded.venue,
+             number = excluded.number, state = excluded.state, machine = excluded.machine, batch = excluded.batch",
+        params![
+            name.hostname.as_str(),
+            name.product.as_ref().map(ProductName::as_str),
+            name.venue.as_ref().map(VenueCode::as_str),
+            name.number,
+            state,
+            machine,
+            name.batch.map(|id| integer(id.0)).transpose()?,
+        ],
+    )
+}
+
+fn read_name(row: &Record<'_>) -> Result<Change, BadRow> {
+    let state = match row.text("state")? {
+        "available" => NameState::Available,
+        "assigned" => NameState::Assigned(MachineId(row.number("machine")?)),
+        "retired" => NameState::Retired,
+        _ => return Err(row.bad("state")),
+    };
+    Ok(Change::Name(Name {
+        hostname: row.parsed("hostname", Hostname::parse)?,
+        product: row.maybe("product", ProductName::parse)?,
+        venue: row.maybe("venue", VenueCode::parse)?,
+        number: row.maybe_number("number")?,
+        state,
+        batch: row.maybe_number("batch")?.map(BatchId),
+    }))
+}
+
+fn write_batch(db: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    run(
+        db,
+        "INSERT INTO batch (id, product, venue, total, remaining, priority, state, created_at, started_at, completed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+         ON CONFLICT (id) DO UPDATE SET product = excluded.product, venue = excluded.venue, total = excluded.total,
+             remaining = excluded.remaining, priority = excluded.priority, state = excluded.state,
+             created_at = excluded.created_at, started_at = excluded.started_at, completed_at = excluded.completed_at",
+        params![
+            integer(batch.id.0)?,
+            batch.product.as_str(),
+            batch.venue.as_str(),
+            integer(batch.total)?,
+            integer(batch.remaining)?,
+            batch.priority,
+            batch.state.word(),
+            batch.created_at.millis(),
+            batch.started_at.map(Timestamp::millis),
+            batch.completed_at.map(Timestamp::millis),
+        ],
+    )
+}
+
+fn read_batch(row: &Record<'_>) -> Result<Change, BadRow> {
+    Ok(Change::Batch(Batch {
+        id: BatchId(row.number("id")?),
+        product: row.parsed("product", ProductName::parse)?,
+        venue: row.parsed("venue", VenueCode::parse)?,
+        total: row.number("total")?,
+        remaining: row.number("remaining")?,
+        priority: row.number("priority")?,
+        state: row.parsed("state", BatchState::from_word)?,
+        created_at: row.time("created_at")?,
+        started_at: row.maybe_time("started_at")?,
+        completed_at: row.maybe_time("completed_at")?,
+    }))
+}
+
+fn write_venue(db: &Connection, venue: &Venue) -> rusqlite::Result<()> {
+    run(
+        db,
+        "INSERT INTO venue (code, name, location, contact_email) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (code) DO UPDATE SET name = excluded.name, location = excluded.location,
+             contact_email = excluded.contact_email",
+        params![venue.code.as_str(), venue.name, venue.location, venue.contact_email],
+    )
+}
+
+fn read_venue(row: &Record<'_>) -> Result<Change, BadRow> {
+    Ok(Change::Venue(Venue {
+        code: row.parsed("code", VenueCode::parse)?,
+        name: row.text("name")?.to_owned(),
+        location: row.maybe_text("location")?,
+        contact_email: row.maybe_text("contact_email")?,
+    }))
+}
+
+fn write_deployment(db: &Connection, deployment: &Deployment) -> rusqlite::Result<()> {
+    run(
+        db,
+        "INSERT INTO deployment (id, machine, hostname, address, product, venue, image, status, started_at,
+             completed_at, error_message)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         ON CONFLICT (id) DO UPDATE SET machine = excluded.machine, hostname = excluded.hostname,
+             address = excluded.address, product = excluded.product, venue = excluded.venue, image = excluded.image,
+             status = excluded.status, started_at = excluded.started_at, completed_at = excluded.completed_at,
+             error_message = excluded.error_message",
+        params![
+            integer(deployment.id.0)?,
+            integer(deployment.machine.0)?,
+            deployment.hostname.as_ref().map(Hostname::as_str),
+            deployment.address.to_string(),
+            deployment.product.as_ref().map(ProductName::as_str),
+            deployment.venue.as_ref().map(VenueCode::as_str),
+            deployment.image,
+            deployment.status,
+            deployment.started_at.millis(),
+            deployment.completed_at.map(Timestamp::millis),
+            deployment.error_message,
+        ],
+    )
+}
+
+fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
+    Ok(Change::Deployment(Deployment {
+        id: DeploymentId(row.number("id")?),
+        machine: MachineId(row.number("machine")?),
+        hostname: row.maybe("hostname", Hostname::parse)?,
+        address: row.parsed("address", |text| text.parse().ok())?,
+        product: row.maybe("product", ProductName::parse)?,
+        venue: row.maybe("venue", VenueCode::parse)?,
+        image: row.maybe_text("image")?,
+        status: row.text("status")?.to_owned(),
+        started_at: row.time("started_at")?,
+        completed_at: row.maybe_time("completed_at")?,
+        error_message: row.maybe_text("error_message")?,
+    }))
+}
+
+fn write_measured(db: &Connection, measured: &Measured) -> rusqlite::Result<()> {
+    let Measured { image, modified_nanos, inode } = measured;
+    run(
+        db,
+        "INSERT INTO image (file, size, sha256, modified_nanos, inode) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (file) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,
+             modified_nanos = excluded.modified_nanos, inode = excluded.inode",
+        // Some file systems number inodes in all 64 bits; SQLite's integers are signed.
+        params![image.file, integer(image.size)?, image.digest.to_string(), modified_nanos, inode.cast_signed()],
+    )
+}
+
+fn read_measured(row: &Record<'_>) -> Result<Change, BadRow> {
+    let size = row.number("size")?;
+    let image = Image { file: row.text("file")?.to_owned(), size, digest: row.parsed("sha256", Digest::parse)? };
+    let inode = row.number::<i64>("inode")?.cast_unsigned();
+    Ok(Change::Measured(Measured { image, modified_nanos: row.number("modified_nanos")?, inode }))
+}
+
+/// SQLite's integers are signed; our ids and counts never get that far.
+fn integer(number: u64) -> rusqlite::Result<i64> {
+    i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The bytes of hex digits in pairs.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.chars().map(|digit| digit.to_digit(16)).collect::<Option<Vec<u32>>>()?;
+    let pairs = digits.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return None;
+    }
+    pairs.map(|pair| u8::try_from(pair[0] * 16 + pair[1]).ok()).collect()
+}

@@ -1,0 +1,167 @@
+//! What the front does not let happen: floods, silence, nonsense, and an end without an end.
+
+use std::net::TcpStream;
+use std::time::Duration;
+
+use hatchery::serve::http::{Limits, bind};
+use hatchery::transfer::Outcome;
+
+use crate::world::{World, until};
+
+const BIG: usize = 64 << 20;
+
+#[test]
+fn nonsense_is_400_with_a_reason() {
+    let world = World::new(Limits::default());
+    for nonsense in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01"[..],
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut client = world.client();
+        client.send(nonsense);
+        let response = client.response();
+        assert_eq!((response.status, response.field("connection")), (400, Some("close")));
+        assert!(response.text().starts_with("{\"error\":\"not a valid message: "), "{}", response.text());
+        client.assert_ended();
+    }
+}
+
+#[test]
+fn a_head_past_its_limit_is_431() {
+    let world = World::new(Limits::default());
+    let mut client = world.client();
+    client.send(format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}", "x".repeat(20_000)));
+    let response = client.response();
+    assert_eq!(response.status, 431);
+    assert!(response.text().starts_with("{\"error\":"));
+    client.assert_ended();
+}
+
+#[test]
+fn a_body_past_its_limit_is_413() {
+    let world = World::new(Limits::default());
+    let mut client = world.client();
+    let body = "x".repeat(1024 * 1024);
+    client.send(format!("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    assert_eq!(client.response().status, 200, "exactly the limit is taken");
+    client.send(format!("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len() + 1));
+    let response = client.response();
+    assert_eq!((response.status, response.field("connection")), (413, Some("close")));
+    assert!(response.text().starts_with("{\"error\":"));
+    client.assert_ended();
+
+    // A client that sends everything before it reads gets its answer too, not a reset.
+    let mut client = world.client();
+    client.send("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: 16777216\r\n\r\n");
+    client.send(body.repeat(16));
+    assert_eq!(client.response().status, 413);
+
+    let mut client = world.client();
+    client.send("POST /api/config HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send(format!("{:x}\r\n{body}\r\n1\r\nx\r\n0\r\n\r\n", body.len()));
+    assert_eq!(client.head().status, 413);
+}
+
+#[test]
+fn a_head_that_does_not_end_in_time_ends_the_connection() {
+    let world = World::new(Limits { head_timeout: Duration::from_millis(100), ..Limits::default() });
+    let mut client = world.client();
+    client.send("GET /images/pi.img HTTP/1.1\r\nHos");
+    client.assert_ended();
+    world.client().assert_ended();
+}
+
+#[test]
+fn silence_ends_kept_connections_and_half_sent_bodies() {
+    let short = Duration::from_millis(100);
+    let world = World::new(Limits { idle_timeout: short, body_timeout: short, ..Limits::default() });
+    let mut idle = world.client();
+    assert_eq!(idle.get("/api/peer").status, 200);
+    idle.assert_ended();
+    let mut half = world.client();
+    half.send("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    let rest = half.rest();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_dropped_and_the_transfer_is_broken() {
+    let world = World::new(Limits { stall_timeout: Duration::from_millis(200), ..Limits::default() });
+    world.files.put("images/big.img", &vec![7; BIG]);
+    let mut client = world.client();
+    client.send("GET /images/big.img HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (sent, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(&outcome, Outcome::Broken(why) if why.contains("took no byte")), "{outcome:?}");
+    assert!(sent < BIG as u64);
+}
+
+#[test]
+fn a_client_that_leaves_has_abandoned_its_transfer_and_frees_its_place() {
+    let world = World::new(Limits { max_connections: 1, ..Limits::default() });
+    world.files.put("images/big.img", &vec![7; BIG]);
+    let mut client = world.client();
+    client.send("GET /images/big.img HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    assert!(client.read(&mut vec![0; 1 << 20]) > 0);
+
+    let mut second = world.client();
+    let response = second.response();
+    assert_eq!((response.status, response.field("connection")), (503, Some("close")));
+    assert!(response.field("retry-after").is_some());
+    second.assert_ended();
+
+    drop(client);
+    let (sent, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(outcome, Outcome::Abandoned(_)), "{outcome:?}");
+    assert!(sent < BIG as u64);
+    until("the place becomes free", || {
+        let mut next = world.client();
+        (next.get("/api/peer").status == 200).then_some(())
+    });
+    assert_eq!(world.files.events().len(), 2, "one start, one end");
+}
+
+#[test]
+fn a_stop_lets_transfers_finish_and_takes_nothing_new() {
+    let mut world = World::new(Limits::default());
+    world.files.put("images/big.img", &vec![7; BIG]);
+    let mut idle = world.client();
+    assert_eq!(idle.get("/api/peer").status, 200);
+    let mut client = world.client();
+    client.send("GET /images/big.img HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    world.stop.send(true).expect("the front runs");
+    idle.assert_ended();
+    until("the port is closed", || TcpStream::connect(world.address).is_err().then_some(()));
+    assert_eq!(client.rest().len(), BIG, "the transfer under way is finished, then its connection closed");
+    world.wait_served();
+    assert_eq!(world.files.wait_finished(1), [(BIG as u64, Outcome::Complete)]);
+}
+
+#[test]
+fn the_grace_period_ends() {
+    let mut world = World::new(Limits { grace: Duration::from_millis(100), ..Limits::default() });
+    world.files.put("images/big.img", &vec![7; BIG]);
+    let mut client = world.client();
+    client.send("GET /images/big.img HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    world.stop.send(true).expect("the front runs");
+    world.wait_served();
+    let (sent, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(&outcome, Outcome::Broken(why) if why.contains("server stopped")), "{outcome:?}");
+    assert!(sent < BIG as u64);
+}
+
+#[test]
+fn a_port_that_cannot_be_had_is_named_with_advice() {
+    let taken = bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a free port");
+    let address = taken[0].local_addr().expect("bound");
+    let error = bind(&[address]).expect_err("the port is taken").to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("ss -ltnp"), "{error}");
+    let error = bind(&["192.0.2.1:0".parse().expect("an address")]).expect_err("not our address").to_string();
+    assert!(error.contains("192.0.2.1") && error.contains("no interface"), "{error}");
+}
