@@ -1,5 +1,5 @@
 //! The simulated world: many seeds, the same film for the same seed, promises that notice defects, and the stories.
-#![allow(clippy::disallowed_methods)] // Tests read files and the environment.
+#![allow(clippy::disallowed_methods, reason = "a test reads its stories and its switches")]
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -75,7 +75,8 @@ impl Place {
 
     /// What the configuration declares at every start.
     pub fn declaration(&self) -> Command {
-        let venue = Venue { code: VenueCode::parse(VENUE).expect("it is a venue code"), name: "Test track".into() };
+        let code = VenueCode::parse(VENUE).expect("it is a venue code");
+        let venue = Venue { code, name: "Test track".into(), location: None, contact_email: None };
         let pools = vec![(self.products[0].name.clone(), (1..=self.machines + 5).collect())];
         Command::Declare { venues: vec![Declaration { venue, pools }] }
     }

@@ -168,7 +168,7 @@ impl Server {
     /// A request arrives; one for the fleet is answered later.
     pub fn request(&mut self, asker: Asker, address: Ipv4Addr, path: &str, body: Option<&str>) -> Option<Response> {
         let Some(body) = body else {
-            return Some(match self.open(address, path) {
+            return Some(match self.open_url(address, path) {
                 Ok(Content::Bytes(content)) => {
                     let size = content.len() as u64;
                     let transfer = self.begin(address, path, size, Via::Http);
@@ -200,8 +200,15 @@ impl Server {
         None
     }
 
+    /// What the path of a URL means to the machine at `address`: `/boot/NAME` is what TFTP calls `NAME`.
+    pub fn open_url(&self, address: Ipv4Addr, path: &str) -> Result<Content, Refusal> {
+        let image = Some(path).filter(|path| path.starts_with("/images/"));
+        let name = path.strip_prefix("/boot/").or(image);
+        self.open(address, name.ok_or_else(|| Refusal::NoSuchFile(path.to_owned()))?)
+    }
+
     /// What `name` means to the machine at `address`.
-    pub fn open(&self, address: Ipv4Addr, name: &str) -> Result<Content, Refusal> {
+    fn open(&self, address: Ipv4Addr, name: &str) -> Result<Content, Refusal> {
         let view = self.board.at(address);
         let missing = || Refusal::NoSuchFile(name.to_owned());
         match file::resolve(view.map(|view| &**view), name)? {

@@ -242,7 +242,7 @@ impl World {
 
     pub(super) fn download_begins(&mut self, asker: Asker, from: Ipv4Addr, path: &str) {
         let Some(server) = &mut self.server else { return };
-        match server.open(from, path) {
+        match server.open_url(from, path) {
             Ok(content) => {
                 let transfer = server.begin(from, path, size(&content), Via::Http);
                 self.wake_server();
