@@ -149,11 +149,13 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: a notice for every machine and bound address.
+    /// Everything a reader must know to begin with: a notice for every machine, bound address and known image.
     pub fn notices(&self) -> Vec<Notice> {
         let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
         let bound = self.tables.leases.iter().filter(|lease| lease.state == LeaseState::Bound);
-        machines.chain(bound.cloned().map(Notice::Lease)).collect()
+        let images = self.catalog.images();
+        let images = images.map(|(product, state)| Notice::Image { product: product.clone(), state: state.clone() });
+        machines.chain(bound.cloned().map(Notice::Lease)).chain(images).collect()
     }
 
     /// Does what `event` asks for.
