@@ -107,11 +107,9 @@ impl Fleet {
             }
             Verdict::Silent(refusal) => {
                 // The client took another server's offer: ours is free again at once.
-                if let Some(lease) = self.tables.leases.by_client(*link_id, client)
-                    && lease.state == LeaseState::Offered
-                {
-                    let address = lease.address;
-                    self.tables.leases.remove(&self.site, address);
+                let offered = self.tables.leases.offer_to(*link_id, client).map(|lease| lease.address);
+                if let Some(address) = offered {
+                    self.tables.leases.withdraw(&self.site, address);
                 }
                 Err(refusal)
             }
