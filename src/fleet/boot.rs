@@ -82,7 +82,8 @@ impl Fleet {
             self.tables.leases.put(&self.site, offered);
         }
         // Nothing is remembered of a stranger before it takes the offer: inventing MACs must cost us nothing.
-        let known = self.tables.machines.resolve(evidence, None).and_then(|id| self.tables.machines.get(id)).cloned();
+        let machines = &self.tables.machines;
+        let known = machines.resolve(evidence, self.holder(asking)).and_then(|id| machines.get(id)).cloned();
         let mut machine = known.unwrap_or_else(|| Machine::new(MachineId(0), evidence, now.timestamp));
         machine.learn(evidence);
         let plan = self.plan(asking, &machine);
@@ -116,10 +117,15 @@ impl Fleet {
         }
     }
 
+    /// The machine whose lease the client has: all there is to know a client by that shows no hardware address.
+    fn holder(&self, asking: &Asking) -> Option<MachineId> {
+        self.tables.leases.by_client(asking.link_id, &asking.client).and_then(|lease| lease.machine)
+    }
+
     /// Identify, assign, plan, answer.
     fn bind(&mut self, asking: &Asking, address: Ipv4Addr, now: Now, out: &mut Outbox) {
         let Asking { request, link_id, client, evidence } = asking;
-        let id = self.machine(evidence, None, now, out);
+        let id = self.machine(evidence, self.holder(asking), now, out);
         self.heard_on.insert(id, *link_id);
 
         if let Some(old) = self.tables.leases.by_client(*link_id, client)
