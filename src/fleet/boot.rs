@@ -47,7 +47,12 @@ impl Fleet {
 
     fn answer_dhcp(&mut self, came_by: LinkId, request: Request, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
         let link_id = self.link_of(came_by, &request)?;
-        let client = ClientKey::of(&request)?;
+        // A reserved address is its board's under whatever identifier the firmware and the system after it use.
+        let reserved = request.mac().filter(|mac| {
+            let reservation = self.site.link(link_id).and_then(|link| link.reservation(*mac));
+            reservation.is_some_and(|reservation| reservation.address.is_some())
+        });
+        let client = reserved.map_or_else(|| ClientKey::of(&request), |mac| Ok(ClientKey::Mac(mac)))?;
         let evidence = Evidence::from_dhcp(&request);
         let kind = request.kind.ok_or(Refusal::NotOurs("plain BOOTP"))?;
         let asking = Asking { request, link_id, client, evidence };
