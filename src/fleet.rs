@@ -321,6 +321,7 @@ impl Fleet {
             }
             self.silence.disarm(id);
             self.reached(id, &Milestone::Silent(self.site.silence_limit.as_secs()), now, out);
+            self.fail_deployment(id, now, out);
         }
     }
 
