@@ -333,13 +333,14 @@ impl Fleet {
             }
             self.silence.disarm(id);
             self.reached(id, &Milestone::Silent(self.site.silence_limit.as_secs()), now, out);
+            self.fail_deployment(id, now, out);
         }
     }
 
     /// An offer nobody took vanishes; a lease that ran out is remembered for its client; a declined address returns.
     fn expire(&mut self, lease: Lease, now: Now, out: &mut Outbox) {
         match lease.state {
-            LeaseState::Offered => self.tables.leases.remove(&self.site, lease.address),
+            LeaseState::Offered => self.tables.leases.withdraw(&self.site, lease.address),
             LeaseState::Bound => {
                 let machine = lease.machine;
                 self.commit_lease(out, Lease { state: LeaseState::Released, expires: now.timestamp, ..lease });

@@ -9,7 +9,6 @@ mod progress;
 mod report;
 
 use std::fs;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use fastrand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::print;
 use crate::cli::Demo;
 use crate::lab;
 use crate::load::Run;
@@ -66,10 +66,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
         Ending::ServerEnded(how) => report.fault(format!("the server ended by itself ({how})")),
     }
     let text = if args.json { format!("{}\n", report.json()) } else { report.table() };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    print(&text)?;
     match ending {
         Ending::Interrupted => {
             eprintln!("hatchery: interrupted; machines and server are gone");

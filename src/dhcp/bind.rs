@@ -79,7 +79,11 @@ pub fn verdict(
         Wish::InitReboot(address) if !link.subnet.contains(address) => {
             Verdict::Nak("the address belongs to another network")
         }
-        Wish::InitReboot(address) => match leases.by_client(link_id, client) {
+        Wish::InitReboot(address) => match leases
+            .by_address(address)
+            .filter(|lease| lease.client == *client)
+            .or_else(|| leases.by_client(link_id, client))
+        {
             Some(lease) if lease.address == address && may_have(address) => Verdict::Bind(address),
             Some(_) => Verdict::Nak("you hold another address"),
             None if link.authoritative => Verdict::Nak("no lease of yours is known here"),

@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
-use super::machine::Place;
+use super::machine::{Place, send_to};
 use crate::net::Mac;
 use crate::serve::packet::PacketSocket;
 use crate::wire::ipv4;
@@ -54,7 +54,7 @@ impl DhcpSocket {
     pub fn send(&self, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> io::Result<()> {
         let to = SocketAddrV4::new(to, SERVER_PORT);
         match &self.ear {
-            Ear::Udp(socket) if !to.ip().is_broadcast() => socket.try_send_to(payload, to.into()).map(drop),
+            Ear::Udp(socket) if !to.ip().is_broadcast() => send_to(socket, payload, to),
             _ => self.mouth.send(&ipv4::udp_packet(SocketAddrV4::new(from, CLIENT_PORT), to, payload), BROADCAST),
         }
     }

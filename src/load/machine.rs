@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -129,7 +129,7 @@ impl Machine {
                 block_in_place(|| self.port.clear_address()).map_err(io::Error::other)?;
             }
             Output::SendTftp { port, to, bytes } => {
-                lossy(sockets.tftp(&self.place(), port)?.try_send_to(&bytes, to.into()));
+                lossy(send_to(sockets.tftp(&self.place(), port)?, &bytes, to));
             }
             Output::CloseTftp { port } => drop(sockets.tftp.remove(&port)),
             Output::Http { exchange, method, url, body } => self.exchange(exchange, Request { method, url, body }),
@@ -272,6 +272,11 @@ async fn download(
         })
         .await?;
     check.finish()
+}
+
+/// Sends at once or not at all. Past tokio, for which a socket just made is not ready to send before it has asked.
+pub(super) fn send_to(socket: &UdpSocket, bytes: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    SockRef::from(socket).send_to(bytes, &to.into()).map(drop)
 }
 
 /// A datagram that cannot be sent is a datagram lost: the client repeats itself.
