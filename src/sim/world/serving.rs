@@ -228,9 +228,7 @@ impl World {
 
     fn answer(&mut self, asker: Asker, (status, body): Response) {
         let label = &self.seats[asker.client].label;
-        self.story.line(self.now, || {
-            format!("server → {label}  HTTP {status} {}", String::from_utf8_lossy(&body).trim_end().replace('\n', "⏎"))
-        });
+        self.story.line(self.now, || format!("server → {label}  HTTP {status} {}", story::body(&body)));
         let input = Input::Http { exchange: asker.exchange, response: Ok((status, body)) };
         self.reply_in_session(asker, input);
     }
