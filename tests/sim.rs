@@ -45,6 +45,24 @@ fn without_faults_every_machine_is_done() {
 }
 
 #[test]
+fn a_machine_that_is_to_be_reinstalled_is_and_keeps_its_name() {
+    let plan = Plan { clients: 2, reboot_every: 1, ..Plan::story_of(Kind::Pi5) };
+    let story = play(&plan).story;
+    let ends = |label: &str| -> Vec<&str> {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter_map(|line| line.split_once(" is done: ")).map(|(_, name)| name).collect()
+    };
+    let downloads = |label: &str| {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter(|line| line.contains("bytes are down")).count()
+    };
+    for (label, count) in [("pi5-01", 1), ("pi5-02", 2)] {
+        assert_eq!(downloads(label), count, "{label}: {story:#?}");
+        assert!(matches!(ends(label)[..], [first, second] if first == second), "{label}: {:?}", ends(label));
+    }
+}
+
+#[test]
 fn a_seed_is_a_film() {
     for seed in [3, 77] {
         let plan = Plan { story: true, ..Plan::new(20, seed) };

@@ -57,7 +57,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Every machine is of this kind; `None` mixes them.
     pub only: Option<Kind>,
-    /// Every so manyth machine is switched off and on again once it is finished; 0 for none.
+    /// Every so manyth machine is switched off and on again once it is finished, and every other of those is to be
+    /// installed again; 0 for none.
     pub reboot_every: usize,
     /// Whether the story is told.
     pub story: bool,
@@ -78,7 +79,7 @@ impl Plan {
             reboot_every: 4,
             story: false,
             // A check looks at every machine, so its cost per machine stays the same.
-            check_every: 1 + clients as u64 / 16,
+            check_every: 1 + clients as u64 / 32,
             sabotage: None,
         }
     }
