@@ -76,8 +76,8 @@ fn section_4_3_2_who_gets_what() {
         (&[(1, 1, Declined)], "NKKNNNN", ["NNNNNNN", "N-----N"], ["NKK---N", "NKK----"]),
         (&[(1, 2, Bound), (2, 2, Offered)], "NNKNNNN", ["NNNNNNN", "------N"], ["NNK---N", "NNK----"]),
         (&[(1, 2, Released)], "KKKNNNN", ["NNNNNNN", "------N"], ["KKK---N", "KKK----"]),
-        // Bound before it was reserved for another, or before the pool shrank: its own until the lease ends.
-        (&[(4, 1, Bound)], "KKKKNNN", ["NNNKNNN", "NNNKNNN"], ["KKKK--N", "KKKK---"]),
+        // Bound before it was reserved for another: its own until the lease ends, and not again.
+        (&[(4, 1, Bound)], "KKKNNNN", ["NNNNNNN", "NNNNNNN"], ["KKK---N", "KKK----"]),
     ];
     for (leases, select, init_reboot, extend) in table {
         for (authoritative, init_reboot, extend) in
