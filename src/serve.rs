@@ -7,8 +7,9 @@ pub mod content;
 pub mod packet;
 pub mod image;
 pub mod log;
-pub mod core;
+pub mod inbox;
 pub mod dhcp;
+pub mod core;
 pub mod tftp;
 pub mod http;
 pub mod library;
@@ -28,7 +29,8 @@ use std::thread;
 use tokio::sync::watch;
 
 use self::content::FileSource;
-use self::core::{Core, Inbox};
+use self::core::Core;
+use self::inbox::Inbox;
 use self::library::{Library, Tree};
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -149,7 +151,10 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         next_transfer: AtomicU64::new(1),
     });
     let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone() };
-    let core = spawn("core", move || core.run(outlet))?;
+    let core = spawn("core", move || {
+        let _guard = AbortOnPanic;
+        core.run(outlet);
+    })?;
     let files = settings.products.iter().map(|product| (product.name.clone(), product.image_file())).collect();
     let watch = images::Watch { directory: settings.images, files, measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
@@ -188,14 +193,25 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     inbox.stop();
     for thread in [watcher, core] {
         if thread.join().is_err() {
-            // An invariant is broken. Everything promised is in the journal; the supervisor starts us anew.
-            std::process::abort();
+            tracing::error!("a thread ended in a panic");
         }
     }
     if let Err(error) = std::fs::remove_file(&settings.socket) {
         tracing::debug!(%error, "control socket not removed");
     }
     Ok(())
+}
+
+/// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the
+/// supervisor starts it anew.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
 }
 
 /// The venues and pools of the configuration: what is new is added before the first machine is served.

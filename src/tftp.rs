@@ -200,11 +200,6 @@ impl Transfer {
         self.size.min(self.sent * u64::from(self.terms.blksize))
     }
 
-    /// What was agreed on.
-    pub fn terms(&self) -> &Terms {
-        &self.terms
-    }
-
     fn acknowledged(&mut self, block: u16, now: Instant) -> Step {
         if self.offering {
             if block != 0 {

@@ -2,238 +2,26 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
+#[path = "tftp_engine/harness.rs"]
+mod harness;
+#[path = "tftp_engine/peer.rs"]
+mod peer;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use hatchery::ids::TransferId;
-use hatchery::refusal::Refusal;
-use hatchery::serve::content::{Content, FileSource, OpenFile};
+use hatchery::serve::content::Content;
 use hatchery::serve::tftp::{Config, Server};
-use hatchery::transfer::{Outcome, Via};
-use hatchery::wire::tftp::{ErrorCode, Mode, Options, Packet, Request};
+use hatchery::transfer::Outcome;
+use hatchery::wire::tftp::{ErrorCode, Options, Packet};
 use tokio::net::UdpSocket;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// Nothing on loopback takes this long.
-const DEADLINE: Duration = Duration::from_secs(20);
-
-const NONE: Options = Options { blksize: None, timeout_secs: None, tsize: None, windowsize: None };
-
-/// Content in which every stretch of 8 bytes is different.
-fn content(size: usize) -> Vec<u8> {
-    (0..size.div_ceil(8) as u64)
-        .flat_map(|word| (word.wrapping_mul(0x9e37_79b9_7f4a_7c15)).to_le_bytes())
-        .take(size)
-        .collect()
-}
-
-/// What a server told its file source about one transfer.
-#[derive(Clone, Debug)]
-struct Told {
-    name: String,
-    size: u64,
-    finished: Vec<(u64, Outcome)>,
-}
-
-#[derive(Default)]
-struct Files {
-    contents: BTreeMap<String, Content>,
-    told: Mutex<Vec<Told>>,
-}
-
-impl Files {
-    fn with(texts: &[(&str, usize)]) -> Self {
-        let text = |&(name, size): &(&str, usize)| (name.to_owned(), Content::Text(content(size).into()));
-        Files { contents: texts.iter().map(text).collect(), ..Files::default() }
-    }
-
-    fn told(&self) -> Vec<Told> {
-        self.told.lock().expect("no test panics while it holds this").clone()
-    }
-
-    /// Waits until `count` transfers have ended, and returns their outcomes in the order they started.
-    async fn outcomes(&self, count: usize) -> Vec<Outcome> {
-        let all_ended = async {
-            loop {
-                let told = self.told();
-                if told.len() == count && told.iter().all(|told| !told.finished.is_empty()) {
-                    return told;
-                }
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let told = timeout(DEADLINE, all_ended).await.expect("the transfers do not end");
-        assert!(told.iter().all(|told| told.finished.len() == 1), "finished more than once: {told:?}");
-        told.into_iter().map(|told| told.finished[0].1.clone()).collect()
-    }
-}
-
-impl FileSource for Files {
-    fn open(&self, _asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
-        assert_eq!(via, Via::Tftp);
-        if name.contains("..") {
-            return Err(Refusal::OutsideTree(name.to_owned()));
-        }
-        self.contents.get(name).cloned().ok_or_else(|| Refusal::NoSuchFile(name.to_owned()))
-    }
-
-    fn started(&self, _asker: Ipv4Addr, name: &str, size: u64, _via: Via) -> TransferId {
-        let mut told = self.told.lock().expect("no test panics while it holds this");
-        told.push(Told { name: name.to_owned(), size, finished: Vec::new() });
-        TransferId(told.len() as u64 - 1)
-    }
-
-    fn progress(&self, _transfer: TransferId, _sent: u64) {}
-
-    fn finished(&self, transfer: TransferId, sent: u64, outcome: Outcome) {
-        let mut told = self.told.lock().expect("no test panics while it holds this");
-        told[transfer.0 as usize].finished.push((sent, outcome));
-    }
-}
-
-/// A running server of ours.
-struct Ours {
-    address: SocketAddrV4,
-    files: Arc<Files>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<std::io::Result<()>>,
-}
-
-impl Ours {
-    fn start(files: Files, adjust: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { listen: SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), ..Config::default() };
-        adjust(&mut config);
-        let server = Server::bind(config).expect("a free port of loopback");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (address, files) = (server.local_addr(), Arc::new(files));
-        let shutdown = async move {
-            let _ = stopped.await;
-        };
-        let task = tokio::spawn(server.run(Arc::clone(&files) as Arc<dyn FileSource>, shutdown));
-        Ours { address, files, stop, task }
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).expect("the server runs");
-        timeout(DEADLINE, self.task).await.expect("the server does not stop").expect("no panic").expect("no error");
-    }
-}
-
-/// One client port.
-struct Client {
-    socket: UdpSocket,
-    server: SocketAddrV4,
-}
-
-fn read_request(name: &str, options: Options) -> Vec<u8> {
-    Packet::Read(Request { name: name.to_owned(), mode: Mode::Octet, options }).encode()
-}
-
-impl Client {
-    async fn new(server: SocketAddrV4) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port of loopback");
-        Client { socket, server }
-    }
-
-    async fn request(&self, bytes: &[u8]) {
-        self.socket.send_to(bytes, self.server).await.expect("loopback takes it");
-    }
-
-    async fn read(&self, name: &str, options: Options) {
-        self.request(&read_request(name, options)).await;
-    }
-
-    async fn say(&self, to: SocketAddr, packet: &Packet<'_>) {
-        self.socket.send_to(&packet.encode(), to).await.expect("loopback takes it");
-    }
-
-    async fn ack(&self, to: SocketAddr, block: u16) {
-        self.say(to, &Packet::Ack { block }).await;
-    }
-
-    async fn hear_within(&self, patience: Duration) -> Option<(Vec<u8>, SocketAddr)> {
-        let mut buffer = vec![0; 65_536];
-        let (length, from) = timeout(patience, self.socket.recv_from(&mut buffer)).await.ok()?.expect("no error");
-        buffer.truncate(length);
-        Some((buffer, from))
-    }
-
-    async fn hear(&self) -> (Vec<u8>, SocketAddr) {
-        self.hear_within(DEADLINE).await.expect("the server does not answer")
-    }
-
-    async fn hear_oack(&self) -> (Options, SocketAddr) {
-        let (bytes, from) = self.hear().await;
-        match Packet::parse(&bytes) {
-            Ok(Packet::Oack(options)) => (options, from),
-            other => panic!("no OACK: {other:?}"),
-        }
-    }
-
-    async fn hear_block(&self) -> (u16, Vec<u8>, SocketAddr) {
-        let (bytes, from) = self.hear().await;
-        match Packet::parse(&bytes) {
-            Ok(Packet::Data { block, content }) => (block, content.to_vec(), from),
-            other => panic!("no DATA: {other:?}"),
-        }
-    }
-
-    async fn hear_error(&self) -> (ErrorCode, String) {
-        let (bytes, _) = self.hear().await;
-        match Packet::parse(&bytes) {
-            Ok(Packet::Error { code, message }) => (code, message),
-            other => panic!("no ERROR: {other:?}"),
-        }
-    }
-
-    /// Reads a file by the book.
-    async fn fetch(&self, name: &str, asked: Options) -> Vec<u8> {
-        self.read(name, asked).await;
-        let (mut blksize, mut windowsize, mut expected, mut unacknowledged) = (512, 1, 1_u64, 0);
-        let mut file = Vec::new();
-        loop {
-            let (bytes, from) = self.hear().await;
-            match Packet::parse(&bytes).expect("a packet") {
-                Packet::Oack(granted) => {
-                    blksize = granted.blksize.unwrap_or(512);
-                    windowsize = granted.windowsize.unwrap_or(1);
-                    self.ack(from, 0).await;
-                }
-                Packet::Data { block, content } if block == expected as u16 => {
-                    file.extend_from_slice(content);
-                    expected += 1;
-                    unacknowledged += 1;
-                    let last = content.len() < usize::from(blksize);
-                    if last || unacknowledged == windowsize {
-                        unacknowledged = 0;
-                        self.ack(from, block).await;
-                    }
-                    if last {
-                        return file;
-                    }
-                }
-                // A burst may overflow the socket's buffer.
-                Packet::Data { .. } => {
-                    unacknowledged = 0;
-                    self.ack(from, (expected - 1) as u16).await;
-                }
-                other => panic!("not part of a read: {other:?}"),
-            }
-        }
-    }
-}
-
-fn file_content(path: &std::path::Path, bytes: &[u8]) -> Content {
-    File::create(path).and_then(|mut file| file.write_all(bytes)).expect("a scratch file");
-    let file = Arc::new(File::open(path).expect("the scratch file"));
-    Content::File(OpenFile { file, size: bytes.len() as u64, modified_secs: 0, etag: String::new() })
-}
+use harness::{Client, DEADLINE, Files, NONE, Ours, file_content};
+use peer::{InMemory, content};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_size_window_and_kind_arrives_whole() {
@@ -569,32 +357,6 @@ async fn conformance(address: SocketAddrV4) -> Vec<Point> {
     kept
 }
 
-/// async-tftp's handler for files in memory.
-struct InMemory(BTreeMap<&'static str, &'static [u8]>);
-
-impl async_tftp::server::Handler for InMemory {
-    type Reader = &'static [u8];
-    type Writer = Vec<u8>;
-
-    async fn read_req_open(
-        &mut self,
-        _client: &SocketAddr,
-        path: &std::path::Path,
-    ) -> Result<(Self::Reader, Option<u64>), async_tftp::packet::Error> {
-        let file = path.to_str().and_then(|name| self.0.get(name)).ok_or(async_tftp::packet::Error::FileNotFound)?;
-        Ok((file, Some(file.len() as u64)))
-    }
-
-    async fn write_req_open(
-        &mut self,
-        _client: &SocketAddr,
-        _path: &std::path::Path,
-        _size: Option<u64>,
-    ) -> Result<Self::Writer, async_tftp::packet::Error> {
-        Err(async_tftp::packet::Error::PermissionDenied)
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn conformance_of_ours_and_of_async_tftp() {
     use Point::*;
@@ -613,7 +375,10 @@ async fn conformance_of_ours_and_of_async_tftp() {
 
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port of loopback");
     let SocketAddr::V4(address) = socket.local_addr().expect("it is bound") else { panic!("not IPv4") };
-    let files = BTreeMap::from([("small", &*content(1000).leak()), ("long", &*content(8 * 65_536).leak())]);
+    let files = BTreeMap::from([
+        ("small".to_owned(), &*content(1000).leak()),
+        ("long".to_owned(), &*content(8 * 65_536).leak()),
+    ]);
     let builder = async_tftp::server::TftpServerBuilder::with_handler(InMemory(files));
     let peer = builder.std_socket(socket).expect("a socket").build().await.expect("a server");
     let peer = tokio::spawn(async move { peer.serve().await });

@@ -17,7 +17,7 @@ use fastrand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::ask::print;
+use super::print;
 use crate::cli::Demo;
 use crate::lab;
 use crate::load::bench::{self, Bench, Setup};

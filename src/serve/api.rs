@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::core::Inbox;
+use super::inbox::Inbox;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};

@@ -12,7 +12,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::core::{Inbox, SharedBoard};
+use super::core::SharedBoard;
+use super::inbox::Inbox;
 use super::show;
 use crate::fleet::command::{Command, Selector};
 use crate::fleet::{Event, Told};

@@ -6,14 +6,13 @@
 //! was promised.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::dhcp::Outlets;
+use super::inbox::{Message, Outlet};
 use super::log;
 use crate::clock;
 use crate::fleet::board::Board;
@@ -25,86 +24,11 @@ use crate::store::Store;
 /// The most events one transaction carries.
 const BATCH_MAX: usize = 128;
 
-/// Events waiting beyond which those that are repeated anyway (DHCP messages, progress) are shed.
-const SHED_ABOVE: usize = 4096;
-
 /// How long the loop sleeps at most: the wall clock may jump while it does.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// What readers see, behind a lock that is held for a look-up or for taking one notice.
 pub type SharedBoard = Arc<RwLock<Board>>;
-
-/// The way in, for every shell.
-#[derive(Clone, Debug)]
-pub struct Inbox {
-    sender: Sender<Message>,
-    waiting: Arc<AtomicUsize>,
-    next_reply: Arc<AtomicU64>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Event(Event),
-    Ask(Event, ReplyTo, oneshot::Sender<Result<Told, Refusal>>),
-    Stop,
-}
-
-impl Inbox {
-    /// The inbox and the end that [`Core::run`] reads.
-    pub fn new() -> (Inbox, Outlet) {
-        let (sender, receiver) = channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let inbox = Inbox { sender, waiting: waiting.clone(), next_reply: Arc::new(AtomicU64::new(1)) };
-        (inbox, Outlet { receiver, waiting })
-    }
-
-    /// Hands in an event that must arrive.
-    pub fn tell(&self, event: Event) {
-        self.send(Message::Event(event));
-    }
-
-    /// Hands in an event that its sender repeats; under overload it is shed, and the answer is `false`.
-    pub fn offer(&self, event: Event) -> bool {
-        let room = self.waiting.load(Ordering::Relaxed) < SHED_ABOVE;
-        if room {
-            self.tell(event);
-        }
-        room
-    }
-
-    /// Hands in an event and waits for its result.
-    ///
-    /// # Errors
-    /// What the fleet refuses; [`Refusal::NotStored`] if the journal could not be written; [`Refusal::Busy`] if too
-    /// much is waiting already.
-    pub async fn ask(&self, event: impl FnOnce(ReplyTo) -> Event) -> Result<Told, Refusal> {
-        if self.waiting.load(Ordering::Relaxed) >= SHED_ABOVE {
-            return Err(Refusal::Busy("too many requests are waiting"));
-        }
-        let reply_to = ReplyTo(self.next_reply.fetch_add(1, Ordering::Relaxed));
-        let (sender, receiver) = oneshot::channel();
-        self.send(Message::Ask(event(reply_to), reply_to, sender));
-        receiver.await.unwrap_or(Err(Refusal::NotStored))
-    }
-
-    /// Ends the loop, after everything handed in before.
-    pub fn stop(&self) {
-        self.send(Message::Stop);
-    }
-
-    fn send(&self, message: Message) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The loop ends only at shutdown; what comes later has nobody to serve it.
-        let _ = self.sender.send(message);
-    }
-}
-
-/// The reading end of the inbox.
-#[derive(Debug)]
-pub struct Outlet {
-    receiver: Receiver<Message>,
-    waiting: Arc<AtomicUsize>,
-}
 
 /// The owner of the fleet.
 pub struct Core {
@@ -119,7 +43,7 @@ pub struct Core {
 }
 
 impl Core {
-    /// Runs until [`Inbox::stop`], then brings the journal into one file.
+    /// Runs until [`Inbox::stop`](super::inbox::Inbox::stop), then brings the journal into one file.
     pub fn run(mut self, outlet: Outlet) {
         let mut asked = BTreeMap::new();
         // Set while the journal cannot even be read: then nothing is answered at all.
@@ -211,29 +135,22 @@ type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
 
 /// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
 fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
-    let mut next = outlet.receiver.recv_timeout(wait);
-    while events.len() < BATCH_MAX {
+    let mut next = outlet.wait(wait);
+    loop {
         match next {
-            Ok(message) => {
-                outlet.waiting.fetch_sub(1, Ordering::Relaxed);
-                match message {
-                    Message::Event(event) => events.push(event),
-                    Message::Ask(event, reply_to, sender) => {
-                        asked.insert(reply_to, sender);
-                        events.push(event);
-                    }
-                    Message::Stop => return false,
-                }
+            None => return true,
+            Some(Message::Event(event)) => events.push(event),
+            Some(Message::Ask(event, reply_to, sender)) => {
+                asked.insert(reply_to, sender);
+                events.push(event);
             }
-            Err(RecvTimeoutError::Timeout) => break,
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Some(Message::Stop) => return false,
         }
         if events.len() == BATCH_MAX {
-            break;
+            return true;
         }
-        next = outlet.receiver.try_recv().map_err(|_| RecvTimeoutError::Timeout);
+        next = outlet.wait(Duration::ZERO);
     }
-    true
 }
 
 fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {

@@ -12,7 +12,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::core::Inbox;
+use super::inbox::Inbox;
 use super::packet::PacketSocket;
 use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::core::Inbox;
+use super::inbox::Inbox;
 use crate::catalog::{Image, ImageState};
 use crate::fleet::{Event, Measured};
 use crate::ids::{Digest, ProductName};

@@ -12,7 +12,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::content::{Content, FileSource, OpenFile};
-use super::core::{Inbox, SharedBoard};
+use super::core::SharedBoard;
+use super::inbox::Inbox;
 use crate::answer::Answers;
 use crate::boot::file::{RelativePath, Source, resolve};
 use crate::fleet::Event;

@@ -1,6 +1,9 @@
 //! Log lines: a fold over notices. One per packet at debug, one per stage change at info, warnings an operator can act
 //! on.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::clock;
 use crate::fleet::Notice;
 use crate::machine::stage::Stage;
 use crate::refusal::Refusal;
@@ -43,10 +46,27 @@ pub fn notice(notice: &Notice) {
 /// Most refusals are everyday; those that an operator must act on are warnings.
 fn refused(what: &str, who: &str, refusal: &Refusal) {
     match refusal {
-        Refusal::NoFreeAddress => {
+        // A machine without an address asks every few seconds, and twenty may: one line tells enough.
+        Refusal::NoFreeAddress if FULL_POOL.is_due() => {
             tracing::warn!(who, "{what} refused: {refusal}; enlarge the pool or shorten the lease time");
         }
         Refusal::NoImage(_) | Refusal::NotStored => tracing::warn!(who, "{what} refused: {refusal}"),
         _ => tracing::debug!(who, kind = refusal.kind(), "{what} refused: {refusal}"),
+    }
+}
+
+/// Lets a warning through at most once in ten seconds.
+struct Seldom(AtomicI64);
+
+static FULL_POOL: Seldom = Seldom(AtomicI64::new(0));
+
+impl Seldom {
+    fn is_due(&self) -> bool {
+        let now = clock::now().timestamp.millis();
+        let due = now - self.0.load(Ordering::Relaxed) >= 10_000;
+        if due {
+            self.0.store(now, Ordering::Relaxed);
+        }
+        due
     }
 }

@@ -1,13 +1,13 @@
-//! The TFTP shell: hears requests on one port and runs a session for each.
+//! The TFTP shell: hears requests on one port and runs a transfer for each.
 //!
 //! Owns the sockets, the limits on simultaneous transfers, and what a repeated request means. Which bytes a name
 //! stands for is the [`FileSource`]'s; how a transfer goes is [`crate::tftp`]'s.
 //!
-//! Invariants: one session per client port; every answer leaves from the address the request was sent to; nothing a
+//! Invariants: one transfer per client port; every answer leaves from the address the request was sent to; nothing a
 //! client sends ends the service.
 
-mod session;
 mod socket;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -20,14 +20,14 @@ use std::time::Duration;
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use self::session::{Asked, Link, Phase};
 use self::socket::{Heard, ListenSocket};
+use self::transfer::{Asked, Phase, Shared};
 use super::content::FileSource;
 use crate::refusal::Refusal;
 use crate::tftp::Limits;
 use crate::wire::tftp::{ErrorCode, MAX_BLKSIZE, Mode, Packet, Request};
 
-/// The longest request we read. RFC 2347 §4 allows 512; firmware with long names goes beyond.
+/// The longest request we read. RFC 2347 allows 512; firmware with long names goes beyond.
 const REQUEST_PACKET: usize = 2048;
 
 /// The same request within this time of the first one, of a client that already acknowledges, was doubled by the
@@ -115,51 +115,51 @@ impl Server {
     /// # Errors
     /// The listening socket failed, which no packet can bring about.
     pub async fn run(self, files: Arc<dyn FileSource>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let mut sessions = Sessions { config: self.config, files, tasks: JoinSet::new(), running: BTreeMap::new() };
+        let mut transfers = Transfers { config: self.config, files, tasks: JoinSet::new(), running: BTreeMap::new() };
         let mut buffer = vec![0; REQUEST_PACKET];
         tokio::pin!(shutdown);
         let result = loop {
             tokio::select! {
                 () = &mut shutdown => break Ok(()),
                 heard = self.socket.hear(&mut buffer) => match heard {
-                    Ok(heard) => sessions.answer(&self.socket, &heard, &buffer[..heard.length]),
+                    Ok(heard) => transfers.answer(&self.socket, &heard, &buffer[..heard.length]),
                     Err(error) => break Err(error),
                 },
-                Some(ended) = sessions.tasks.join_next_with_id() => sessions.forget(ended),
+                Some(ended) = transfers.tasks.join_next_with_id() => transfers.forget(ended),
             }
         };
-        sessions.tasks.shutdown().await;
+        transfers.tasks.shutdown().await;
         result
     }
 }
 
-/// A session as the listener sees it.
+/// A transfer as the listener sees it.
 struct Running {
     /// The datagram that began it.
     request: Box<[u8]>,
     began: Instant,
-    link: Arc<Link>,
+    shared: Arc<Shared>,
     task: AbortHandle,
 }
 
-/// Every running session, by the client's address and port: its transfer identifier (RFC 1350 §4).
-struct Sessions {
+/// Every running transfer, by the client's address and port: its transfer identifier (RFC 1350 §4).
+struct Transfers {
     config: Config,
     files: Arc<dyn FileSource>,
     tasks: JoinSet<()>,
     running: BTreeMap<SocketAddrV4, Running>,
 }
 
-impl Sessions {
+impl Transfers {
     fn answer(&mut self, socket: &ListenSocket, heard: &Heard, datagram: &[u8]) {
         let client = heard.client;
-        // RFC 1123 §4.2.3.4: a request to a broadcast address is not answered.
+        // RFC 1123 §4.2.3.5: a request to a broadcast address is not answered.
         let Some(local) = heard.local else {
             tracing::debug!(%client, "TFTP request to a broadcast address left alone");
             return;
         };
         if let Err(refusal) = self.admit(client, local, datagram) {
-            tracing::debug!(%client, refusal = refusal.kind(), "TFTP request refused: {refusal}");
+            tracing::debug!(%client, kind = refusal.kind(), ?refusal, "TFTP request refused");
             if let Some(packet) = error_packet(&refusal) {
                 socket.say(&packet, local, client);
             }
@@ -169,20 +169,20 @@ impl Sessions {
     fn admit(&mut self, client: SocketAddrV4, local: Ipv4Addr, datagram: &[u8]) -> Result<(), Refusal> {
         let request = read_request(datagram)?;
         if let Entry::Occupied(known) = self.running.entry(client) {
-            let session = known.get();
-            let same = *session.request == *datagram;
-            match session.link.phase() {
+            let running = known.get();
+            let same = *running.request == *datagram;
+            match running.shared.phase() {
                 // The answer is on its way; a second OACK upsets a Pi 3 (raspberrypi/firmware#1041).
                 Phase::Opening if same => return Ok(()),
                 Phase::Unanswered if same => {
-                    session.link.ask_again();
+                    running.shared.ask_again();
                     return Ok(());
                 }
-                Phase::Running if same && session.began.elapsed() < DOUBLED => return Ok(()),
+                Phase::Running if same && running.began.elapsed() < DOUBLED => return Ok(()),
+                // Besides ends not yet noticed: a restarted machine, or a ROM with one port for everything (Pi 3: 49152).
                 _ => {
-                    // The machine was restarted, or its ROM uses one port for everything (Pi 3: 49152).
-                    session.link.enter(Phase::Superseded);
-                    session.task.abort();
+                    running.shared.enter(Phase::Superseded);
+                    running.task.abort();
                     known.remove();
                 }
             }
@@ -199,7 +199,7 @@ impl Sessions {
     }
 
     fn begin(&mut self, client: SocketAddrV4, local: Ipv4Addr, request: Request, datagram: &[u8]) {
-        tracing::debug!(%client, name = %request.name, options = ?request.options, "TFTP request");
+        tracing::debug!(%client, name = ?request.name, options = ?request.options, "TFTP request");
         let asked = Asked {
             client,
             local,
@@ -209,9 +209,9 @@ impl Sessions {
             max_blksize: self.config.max_blksize,
             max_windowsize: self.config.max_windowsize,
         };
-        let link = Arc::new(Link::default());
-        let task = self.tasks.spawn(session::run(asked, Arc::clone(&self.files), Arc::clone(&link)));
-        self.running.insert(client, Running { request: datagram.into(), began: Instant::now(), link, task });
+        let shared = Arc::new(Shared::default());
+        let task = self.tasks.spawn(transfer::run(asked, Arc::clone(&self.files), Arc::clone(&shared)));
+        self.running.insert(client, Running { request: datagram.into(), began: Instant::now(), shared, task });
     }
 
     fn forget(&mut self, ended: Result<(task::Id, ()), JoinError>) {
@@ -219,12 +219,12 @@ impl Sessions {
             Ok((id, ())) => id,
             Err(error) => {
                 if error.is_panic() {
-                    tracing::error!(%error, "a TFTP session panicked");
+                    tracing::error!(%error, "a TFTP transfer panicked");
                 }
                 error.id()
             }
         };
-        self.running.retain(|_, session| session.task.id() != id);
+        self.running.retain(|_, running| running.task.id() != id);
     }
 }
 

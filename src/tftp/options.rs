@@ -1,12 +1,15 @@
 //! Which options of a request are granted (RFC 2347), and what holds when they are not.
 //!
-//! Invariant: nothing is granted that was not asked for, and no value exceeds the one asked for (RFC 2348 §3,
+//! Invariant: nothing is granted that was not asked for, and no value exceeds the one asked for (RFC 2348,
 //! RFC 7440 §3); EDK2 refuses an OACK that breaks this with ERROR 4.
 
 use crate::wire::tftp::{DEFAULT_BLKSIZE, MAX_BLKSIZE, Options};
 
 /// IPv4 header with room for some options (20 + 8), and the TFTP header of DATA (4): what dnsmasq keeps free as well.
 const HEADERS: u32 = 32;
+
+/// A window is read and sent in one burst, so it is bounded in bytes too: 64 blocks of Ethernet size fit.
+const WINDOW_BYTES: u32 = 128 * 1024;
 
 /// What we grant at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +45,15 @@ pub struct Terms {
 impl Terms {
     /// Answers the options `asked` for a file of `size` bytes.
     pub fn negotiate(asked: &Options, size: u64, limits: Limits) -> Self {
-        let max_windowsize = limits.max_windowsize.clamp(1, Limits::MAX_WINDOWSIZE);
+        let blksize = asked.blksize.map(|blksize| blksize.min(limits.max_blksize.max(8)));
+        let blocks_in_burst = WINDOW_BYTES / u32::from(blksize.unwrap_or(DEFAULT_BLKSIZE));
+        let max_windowsize = limits
+            .max_windowsize
+            .min(Limits::MAX_WINDOWSIZE)
+            .min(u16::try_from(blocks_in_burst).unwrap_or(u16::MAX))
+            .max(1);
         let granted = Options {
-            blksize: asked.blksize.map(|blksize| blksize.min(limits.max_blksize.max(8))),
+            blksize,
             timeout_secs: asked.timeout_secs,
             tsize: asked.tsize.map(|_| size),
             windowsize: asked.windowsize.map(|blocks| blocks.clamp(1, max_windowsize)),

@@ -60,6 +60,15 @@ fn options_are_granted_as_asked_or_smaller() {
 }
 
 #[test]
+fn a_window_of_large_blocks_has_fewer() {
+    for (blksize, windowsize) in [(8, 64), (1468, 64), (2048, 64), (8192, 16), (65464, 2)] {
+        let asked = Options { blksize: Some(blksize), windowsize: Some(65535), ..NONE };
+        let terms = Terms::negotiate(&asked, 0, Limits::for_mtu(65536));
+        assert_eq!((terms.blksize, terms.windowsize), (blksize, windowsize));
+    }
+}
+
+#[test]
 fn limits_follow_the_mtu() {
     for (mtu, max_blksize) in [(0, 8), (576, 544), (1500, 1468), (9000, 8968), (65536, 65464), (u32::MAX, 65464)] {
         assert_eq!(Limits::for_mtu(mtu).max_blksize, max_blksize, "MTU {mtu}");

@@ -20,7 +20,7 @@ pub const DATA_HEADER: usize = 4;
 /// The block size when none was negotiated (RFC 1350 §2).
 pub const DEFAULT_BLKSIZE: u16 = 512;
 
-/// The largest block size an option may carry (RFC 2348 §3).
+/// The largest block size an option may carry (RFC 2348).
 pub const MAX_BLKSIZE: u16 = 65_464;
 
 /// One TFTP packet.

@@ -209,19 +209,18 @@ fn open(interface: Option<&str>) -> io::Result<Socket> {
     if let Some(interface) = interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
-    let dont: libc::c_int = libc::IP_PMTUDISC_DONT;
-    // SAFETY: the descriptor is open, and the pointer and length describe `dont`, which outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_MTU_DISCOVER,
-            std::ptr::from_ref(&dont).cast(),
-            size_of_val(&dont) as libc::socklen_t,
-        )
-    };
-    Errno::result(result)?;
+    set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
     Ok(socket)
+}
+
+/// Sets a socket option that neither socket2 nor nix wraps.
+fn set_int(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    let length = size_of_val(&value) as libc::socklen_t;
+    let pointer = std::ptr::from_ref(&value).cast();
+    // SAFETY: the descriptor is open, and pointer and length describe `value`, which outlives the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer, length) };
+    Errno::result(result)?;
+    Ok(())
 }
 
 fn is_gso_missing(error: &io::Error) -> bool {
@@ -234,3 +233,6 @@ fn as_v4(address: std::net::SocketAddr) -> io::Result<SocketAddrV4> {
         std::net::SocketAddr::V6(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

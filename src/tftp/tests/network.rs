@@ -55,7 +55,7 @@ impl Client {
                 self.tries = 0;
                 self.done = block.length < self.blksize;
                 let due = self.done || self.unacknowledged == self.windowsize;
-                due.then(|| Flying::Ack(block.number))
+                due.then_some(Flying::Ack(block.number))
             }
             Flying::Data(_) => Some(Flying::Ack((self.expected - 1) as u16)),
             _ => None,

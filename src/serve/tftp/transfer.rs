@@ -2,7 +2,7 @@
 //!
 //! Owns the transfer's socket, its content and its report. Every decision is [`Transfer`]'s.
 //!
-//! Invariant: each `started` is followed by exactly one `finished`, however the session ends.
+//! Invariant: each `started` is followed by exactly one `finished`, however the transfer ends.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -43,7 +43,7 @@ pub(super) struct Asked {
     pub max_windowsize: u16,
 }
 
-/// How far a session is, as the listener must know it to treat a repeated request.
+/// How far a transfer is, as the listener must know it to treat a repeated request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Phase {
@@ -53,29 +53,33 @@ pub(super) enum Phase {
     Unanswered = 1,
     /// The client has taken up the transfer.
     Running = 2,
+    /// The transfer has come to its end; the port is free.
+    Over = 3,
     /// A new request from the same port has taken its place.
-    Superseded = 3,
+    Superseded = 4,
 }
 
-/// What listener and session tell each other.
+/// What the listener and a transfer tell each other.
 #[derive(Default)]
-pub(super) struct Link {
+pub(super) struct Shared {
     phase: AtomicU8,
     asked_again: Notify,
 }
 
-impl Link {
+impl Shared {
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Opening,
             1 => Phase::Unanswered,
             2 => Phase::Running,
+            3 => Phase::Over,
             _ => Phase::Superseded,
         }
     }
 
     pub fn enter(&self, phase: Phase) {
-        self.phase.store(phase as u8, Ordering::Release);
+        // Both sides write, and a phase is never left for an earlier one.
+        self.phase.fetch_max(phase as u8, Ordering::AcqRel);
     }
 
     pub fn ask_again(&self) {
@@ -84,15 +88,15 @@ impl Link {
 }
 
 /// Opens what was asked for and sends it.
-pub(super) async fn run(asked: Asked, files: Arc<dyn FileSource>, link: Arc<Link>) {
+pub(super) async fn run(asked: Asked, files: Arc<dyn FileSource>, shared: Arc<Shared>) {
     let (client, name) = (asked.client, asked.name.clone());
-    match serve(asked, &files, &link).await {
-        Ok(outcome) => tracing::debug!(%client, %name, ?outcome, "TFTP transfer ended"),
-        Err(refusal) => tracing::debug!(%client, %name, refusal = refusal.kind(), "TFTP request refused: {refusal}"),
+    match serve(asked, &files, &shared).await {
+        Ok(outcome) => tracing::debug!(%client, ?name, ?outcome, "TFTP transfer ended"),
+        Err(refusal) => tracing::debug!(%client, ?name, kind = refusal.kind(), ?refusal, "TFTP request refused"),
     }
 }
 
-async fn serve(asked: Asked, files: &Arc<dyn FileSource>, link: &Link) -> Result<Outcome, Refusal> {
+async fn serve(asked: Asked, files: &Arc<dyn FileSource>, shared: &Shared) -> Result<Outcome, Refusal> {
     let socket = match TransferSocket::connect(asked.local, asked.client, asked.interface.as_deref()) {
         Ok(socket) => socket,
         Err(error) => {
@@ -115,7 +119,7 @@ async fn serve(asked: Asked, files: &Arc<dyn FileSource>, link: &Link) -> Result
     };
     let epoch = TokioInstant::now();
     let (transfer, first) = Transfer::start(&asked.options, content.size(), limits, Instant::START);
-    link.enter(Phase::Unanswered);
+    shared.enter(Phase::Unanswered);
     let ip = *asked.client.ip();
     let report = Report {
         files: files.as_ref(),
@@ -123,10 +127,10 @@ async fn serve(asked: Asked, files: &Arc<dyn FileSource>, link: &Link) -> Result
         sent: 0,
         reported_at: Instant::START,
         outcome: None,
-        link,
+        shared,
     };
     let source = Source { content, start: 0, buffer: Vec::new() };
-    Ok(Session { socket, source, transfer, link, report, epoch }.drive(first).await)
+    Ok(Driver { socket, source, transfer, shared, report, epoch }.drive(first).await)
 }
 
 /// Opens a name off the async threads, because it may wait for a disk.
@@ -136,18 +140,19 @@ async fn open(files: &Arc<dyn FileSource>, asker: Ipv4Addr, name: String) -> Res
     opened.unwrap_or(Err(Refusal::Busy("the file could not be opened")))
 }
 
-struct Session<'a> {
+struct Driver<'a> {
     socket: TransferSocket,
     source: Source,
     transfer: Transfer,
-    link: &'a Link,
+    shared: &'a Shared,
     report: Report<'a>,
     epoch: TokioInstant,
 }
 
-impl Session<'_> {
+impl Driver<'_> {
     async fn drive(mut self, first: Step) -> Outcome {
         let outcome = self.exchange(first).await;
+        self.shared.enter(Phase::Over);
         self.report.sent = self.transfer.sent_bytes();
         self.report.outcome = Some(outcome.clone());
         outcome
@@ -186,7 +191,7 @@ impl Session<'_> {
                     }
                     self.received(&packet, received)
                 }
-                () = self.link.asked_again.notified() => self.transfer.asked_again(self.now()),
+                () = self.shared.asked_again.notified() => self.transfer.asked_again(self.now()),
                 () = &mut alarm => self.transfer.timed_out(self.now()),
             };
         }
@@ -197,8 +202,8 @@ impl Session<'_> {
         let Ok(length) = received else { return Step::Wait };
         let Ok(packet) = Packet::parse(&buffer[..length]) else { return Step::Wait };
         let step = self.transfer.handle(&packet, self.now());
-        if self.transfer.answered() && self.link.phase() == Phase::Unanswered {
-            self.link.enter(Phase::Running);
+        if self.transfer.answered() && self.shared.phase() == Phase::Unanswered {
+            self.shared.enter(Phase::Running);
         }
         step
     }
@@ -258,9 +263,9 @@ struct Report<'a> {
     transfer: TransferId,
     sent: u64,
     reported_at: Instant,
-    /// `None` until the session came to its own end.
+    /// `None` until the transfer came to its own end.
     outcome: Option<Outcome>,
-    link: &'a Link,
+    shared: &'a Shared,
 }
 
 impl Report<'_> {
@@ -275,7 +280,7 @@ impl Report<'_> {
 
 impl Drop for Report<'_> {
     fn drop(&mut self) {
-        let outcome = self.outcome.take().unwrap_or_else(|| match self.link.phase() {
+        let outcome = self.outcome.take().unwrap_or_else(|| match self.shared.phase() {
             Phase::Superseded => Outcome::Abandoned("the client asked anew from the same port".to_owned()),
             _ => Outcome::Broken("the server stopped".to_owned()),
         });

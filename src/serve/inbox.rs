@@ -1,0 +1,104 @@
+//! The way from the shells to the core thread: a queue that sheds what is repeated anyway, and never blocks a shell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::fleet::{Event, Told};
+use crate::ids::ReplyTo;
+use crate::refusal::Refusal;
+
+/// Events waiting beyond which those that are repeated anyway (DHCP messages, progress) are shed.
+const SHED_ABOVE: usize = 4096;
+
+/// The way in, for every shell.
+#[derive(Clone, Debug)]
+pub struct Inbox {
+    sender: Sender<Message>,
+    waiting: Arc<AtomicUsize>,
+    next_reply: Arc<AtomicU64>,
+}
+
+/// What lies in the inbox.
+#[derive(Debug)]
+pub enum Message {
+    /// Something that happened.
+    Event(Event),
+    /// Something that happened, and somebody who waits for its result.
+    Ask(Event, ReplyTo, oneshot::Sender<Result<Told, Refusal>>),
+    /// Read no further.
+    Stop,
+}
+
+impl Inbox {
+    /// The inbox and its reading end.
+    pub fn new() -> (Inbox, Outlet) {
+        let (sender, receiver) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let inbox = Inbox { sender, waiting: waiting.clone(), next_reply: Arc::new(AtomicU64::new(1)) };
+        (inbox, Outlet { receiver, waiting })
+    }
+
+    /// Hands in an event that must arrive.
+    pub fn tell(&self, event: Event) {
+        self.send(Message::Event(event));
+    }
+
+    /// Hands in an event that its sender repeats; under overload it is shed, and the answer is `false`.
+    pub fn offer(&self, event: Event) -> bool {
+        let room = self.waiting.load(Ordering::Relaxed) < SHED_ABOVE;
+        if room {
+            self.tell(event);
+        }
+        room
+    }
+
+    /// Hands in an event and waits for its result.
+    ///
+    /// # Errors
+    /// What the fleet refuses; [`Refusal::NotStored`] if the journal could not be written; [`Refusal::Busy`] if too
+    /// much is waiting already.
+    pub async fn ask(&self, event: impl FnOnce(ReplyTo) -> Event) -> Result<Told, Refusal> {
+        if self.waiting.load(Ordering::Relaxed) >= SHED_ABOVE {
+            return Err(Refusal::Busy("too many requests are waiting"));
+        }
+        let reply_to = ReplyTo(self.next_reply.fetch_add(1, Ordering::Relaxed));
+        let (sender, receiver) = oneshot::channel();
+        self.send(Message::Ask(event(reply_to), reply_to, sender));
+        receiver.await.unwrap_or(Err(Refusal::NotStored))
+    }
+
+    /// Ends the loop, after everything handed in before.
+    pub fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // The loop ends only at shutdown; what comes later has nobody to serve it.
+        let _ = self.sender.send(message);
+    }
+}
+
+/// The reading end of the inbox.
+#[derive(Debug)]
+pub struct Outlet {
+    receiver: Receiver<Message>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Outlet {
+    /// The next message, if one comes in time. When every sender is gone, that is a stop.
+    pub fn wait(&self, time: Duration) -> Option<Message> {
+        let message = match self.receiver.recv_timeout(time) {
+            Ok(message) => message,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => return Some(Message::Stop),
+        };
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        Some(message)
+    }
+}
