@@ -86,6 +86,11 @@ impl Catalog {
         self.images.get(product).unwrap_or(&ImageState::Missing)
     }
 
+    /// What is known of every product's image that was ever looked at.
+    pub fn images(&self) -> impl Iterator<Item = (&ProductName, &ImageState)> {
+        self.images.iter()
+    }
+
     /// Records what is known of a product's image.
     pub fn set_image(&mut self, product: ProductName, state: ImageState) {
         self.images.insert(product, state);

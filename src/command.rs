@@ -4,7 +4,9 @@ pub mod ask;
 pub mod check;
 pub mod demo;
 pub mod serve;
+pub mod sim;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
@@ -21,7 +23,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
-        Command::Sim(_) => todo_demo(),
+        Command::Sim(args) => sim::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
@@ -31,6 +33,10 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn todo_demo() -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// Prints to standard output; a reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> io::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }

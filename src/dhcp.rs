@@ -73,7 +73,9 @@ fn granted(kind: MessageType, request: &Request, grant: &Grant<'_>, link: &Link)
     reply.options.push((code::RENEWAL_TIME, seconds(grant.lease_time / 2)));
     reply.options.push((code::REBINDING_TIME, seconds(grant.lease_time / 8 * 7)));
     push_network(&mut reply, request, link);
-    if let Some(hostname) = grant.hostname.filter(|_| request.asks_for(code::HOST_NAME)) {
+    // Whoever asks for a name or says one of its own is told the one it has here.
+    let names = request.asks_for(code::HOST_NAME) || request.option(code::HOST_NAME).is_some();
+    if let Some(hostname) = grant.hostname.filter(|_| names) {
         reply.options.push((code::HOST_NAME, hostname.as_str().as_bytes().to_vec()));
     }
     pxe::push(&mut reply, request, grant.firmware, grant.plan);

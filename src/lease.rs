@@ -1,8 +1,8 @@
 //! Addresses held by machines: who holds which, and which one comes next.
 //!
-//! Owns every lease of every link. [`Leases::put`] is the only way a lease changes, so that loading rows and replaying
-//! changes end in the same table. The invariants: an address has one holder; a client holds one address per link;
-//! an address that is set aside, bound or declined is not in the free set.
+//! Owns every lease of every link. Rows (bound, declined, released) are what the journal holds; offers lie beside them
+//! and change none, so that loading rows and replaying changes end in the same table. The invariants: an address has
+//! one holder; a client has one row per link; an address that is offered, bound or declined is not in the free set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -25,15 +25,15 @@ pub enum ClientKey {
 }
 
 impl ClientKey {
-    /// The key of a message's sender. A client identifier of hardware type 1 and the sender's own MAC is the MAC: the
-    /// same board sends none from its EEPROM and this one from iPXE or udhcpc, and must keep its address.
+    /// The key of a message's sender. A client identifier of hardware type 1 is the MAC it holds: the same board sends
+    /// none from its EEPROM and this one from iPXE or udhcpc, and must keep its address. A chaddr of zeros is nobody's.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] if the message carries neither an Ethernet address nor a client identifier.
     pub fn of(request: &Request) -> Result<ClientKey, Refusal> {
         let id = request.option(code::CLIENT_ID).filter(|id| id.len() >= 2);
-        match (id, request.mac()) {
-            (Some(id), Some(mac)) if id[0] == 1 && id[1..] == mac.0 => Ok(ClientKey::Mac(mac)),
+        match (id, request.mac().filter(|mac| mac.0 != [0; 6])) {
+            (Some(&[1, a, b, c, d, e, f]), _) => Ok(ClientKey::Mac(Mac([a, b, c, d, e, f]))),
             (Some(id), _) => Ok(ClientKey::Id(ClientId(id.to_vec()))),
             (None, Some(mac)) => Ok(ClientKey::Mac(mac)),
             (None, None) => Err(Refusal::Forbidden("neither an Ethernet chaddr nor option 61 identifies the client")),
@@ -102,6 +102,8 @@ pub struct Lease {
 pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, Lease>,
     by_client: BTreeMap<(LinkId, ClientKey), Ipv4Addr>,
+    offers: BTreeMap<Ipv4Addr, Lease>,
+    offered_to: BTreeMap<(LinkId, ClientKey), Ipv4Addr>,
     bound: BTreeSet<(MachineId, Ipv4Addr)>,
     expiry: BTreeSet<(Timestamp, Ipv4Addr)>,
     free: Vec<BTreeSet<Ipv4Addr>>,
@@ -121,25 +123,34 @@ impl Leases {
         Leases {
             by_address: BTreeMap::new(),
             by_client: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            offered_to: BTreeMap::new(),
             bound: BTreeSet::new(),
             expiry: BTreeSet::new(),
             free: site.links.iter().map(free).collect(),
         }
     }
 
-    /// The lease of an address, in any state.
+    /// The lease of an address in any state; an offer hides the released lease below it.
     pub fn by_address(&self, address: Ipv4Addr) -> Option<&Lease> {
-        self.by_address.get(&address)
+        self.offers.get(&address).or_else(|| self.by_address.get(&address))
     }
 
-    /// The lease of a client on a link, in any state.
+    /// The lease, bound or released, of a client on a link.
     pub fn by_client(&self, link: LinkId, client: &ClientKey) -> Option<&Lease> {
-        self.by_client.get(&(link, client.clone())).and_then(|address| self.by_address(*address))
+        self.by_client.get(&(link, client.clone())).and_then(|address| self.by_address.get(address))
     }
 
-    /// The addresses bound to a machine.
-    pub fn of_machine(&self, machine: MachineId) -> impl Iterator<Item = Ipv4Addr> {
-        self.bound.range((machine, Ipv4Addr::UNSPECIFIED)..=(machine, Ipv4Addr::BROADCAST)).map(|(_, address)| *address)
+    /// The offer made to a client on a link.
+    pub fn offer_to(&self, link: LinkId, client: &ClientKey) -> Option<&Lease> {
+        self.offered_to.get(&(link, client.clone())).and_then(|address| self.offers.get(address))
+    }
+
+    /// The address bound to a machine. Firmware and the system after it may hold one each: the one that lasts longest,
+    /// which is the one given last.
+    pub fn of_machine(&self, machine: MachineId) -> Option<Ipv4Addr> {
+        let bound = self.bound.range((machine, Ipv4Addr::UNSPECIFIED)..=(machine, Ipv4Addr::BROADCAST));
+        bound.map(|(_, address)| *address).max_by_key(|address| self.by_address.get(address).map(|lease| lease.expires))
     }
 
     /// The machine to which an address is bound.
@@ -147,9 +158,14 @@ impl Leases {
         self.by_address(address).filter(|lease| lease.state == LeaseState::Bound).and_then(|lease| lease.machine)
     }
 
-    /// Every lease by address.
+    /// Every lease that is bound, declined or released, by address.
     pub fn iter(&self) -> impl Iterator<Item = &Lease> {
         self.by_address.values()
+    }
+
+    /// Every offer, by address.
+    pub fn offers(&self) -> impl Iterator<Item = &Lease> {
+        self.offers.values()
     }
 
     /// How many addresses of the link can still be given to anyone.
@@ -180,8 +196,8 @@ impl Leases {
         }
     }
 
-    /// The address to offer (RFC 2131 §4.3.1): the reserved one, else the one the client holds or held, else the one
-    /// it wishes, else the lowest free one.
+    /// The address to offer (RFC 2131 §4.3.1): the reserved one, else the one offered before, else the one the client
+    /// holds or held, else the one it wishes, else the lowest free one.
     ///
     /// # Errors
     /// [`Refusal::NoFreeAddress`] if nothing is left.
@@ -200,78 +216,148 @@ impl Leases {
             return Ok(address);
         }
         let usable = |address: &Ipv4Addr| link.gives(*address) && self.is_free_for(*address, client);
+        let offered = self.offer_to(link_id, client).map(|lease| lease.address).filter(usable);
         let held = self.by_client(link_id, client).map(|lease| lease.address).filter(usable);
-        held.or(wish.filter(usable))
+        offered
+            .or(held)
+            .or(wish.filter(usable))
             .or_else(|| self.free.get(usize::from(link_id.0))?.first().copied())
             .ok_or(Refusal::NoFreeAddress)
     }
 
-    /// Replaces the lease of the row's address, and takes the row's client off any other address of the same link.
-    /// A declined address keeps no client: whoever declined it must get another.
+    /// Adds an offer, or replaces the row of the lease's address. A client that is bound has no other row on that link,
+    /// a released lease least of all. A declined address keeps no client: whoever declined it must get another.
     pub fn put(&mut self, site: &Site, lease: Lease) {
+        if lease.state == LeaseState::Offered {
+            return self.offer(site, lease);
+        }
+        self.withdraw(site, lease.address);
         self.remove(site, lease.address);
-        let Some((link_id, link)) = site.link_of(lease.address) else {
+        let Some((link_id, _)) = site.link_of(lease.address) else {
             // The subnet left the configuration; the row stays in the journal for the day it comes back.
             return;
         };
+        let address = lease.address;
         if lease.state != LeaseState::Declined {
             let key = (link_id, lease.client.clone());
             if let Some(other) = self.by_client.get(&key).copied() {
+                let other_bound = self.by_address.get(&other).is_some_and(|other| other.state == LeaseState::Bound);
+                if other_bound && lease.state == LeaseState::Released {
+                    return;
+                }
                 self.remove(site, other);
             }
-            self.by_client.insert(key, lease.address);
+            if let Some(offered) = self.offered_to.get(&key).copied() {
+                self.withdraw(site, offered);
+            }
+            self.by_client.insert(key, address);
         }
         if lease.state != LeaseState::Released {
-            self.free[usize::from(link_id.0)].remove(&lease.address);
-            self.expiry.insert((lease.expires, lease.address));
-        } else if link.gives(lease.address) {
-            self.free[usize::from(link_id.0)].insert(lease.address);
+            self.expiry.insert((lease.expires, address));
         }
         if let (LeaseState::Bound, Some(machine)) = (lease.state, lease.machine) {
-            self.bound.insert((machine, lease.address));
+            self.bound.insert((machine, address));
         }
-        self.by_address.insert(lease.address, lease);
+        self.by_address.insert(address, lease);
+        self.sort_out(site, address);
     }
 
-    /// Drops every trace of an address and puts it back among the free ones.
+    /// Drops the row of an address. An offer that lies there stays.
     pub fn remove(&mut self, site: &Site, address: Ipv4Addr) {
         let Some(old) = self.by_address.remove(&address) else { return };
         self.expiry.remove(&(old.expires, address));
         if let Some(machine) = old.machine {
             self.bound.remove(&(machine, address));
         }
-        let Some((link_id, link)) = site.link_of(address) else { return };
-        let key = (link_id, old.client);
-        if self.by_client.get(&key) == Some(&address) {
-            self.by_client.remove(&key);
+        if let Some((link_id, _)) = site.link_of(address) {
+            let key = (link_id, old.client);
+            if self.by_client.get(&key) == Some(&address) {
+                self.by_client.remove(&key);
+            }
         }
-        if link.gives(address) {
-            self.free[usize::from(link_id.0)].insert(address);
+        if let Some(offer) = self.offers.get(&address) {
+            self.expiry.insert((offer.expires, address));
+        }
+        self.sort_out(site, address);
+    }
+
+    /// Drops the offer of an address, if there is one.
+    pub fn withdraw(&mut self, site: &Site, address: Ipv4Addr) {
+        let Some(old) = self.offers.remove(&address) else { return };
+        self.expiry.remove(&(old.expires, address));
+        if let Some((link_id, _)) = site.link_of(address) {
+            self.offered_to.remove(&(link_id, old.client));
+        }
+        self.sort_out(site, address);
+    }
+
+    fn offer(&mut self, site: &Site, lease: Lease) {
+        let address = lease.address;
+        let Some((link_id, _)) = site.link_of(address) else { return };
+        let key = (link_id, lease.client.clone());
+        let before = self.offered_to.get(&key).copied();
+        for address in before.into_iter().chain([address]) {
+            self.withdraw(site, address);
+        }
+        self.offered_to.insert(key, address);
+        self.expiry.insert((lease.expires, address));
+        self.offers.insert(address, lease);
+        self.sort_out(site, address);
+    }
+
+    /// Puts an address among the free ones, or takes it out.
+    fn sort_out(&mut self, site: &Site, address: Ipv4Addr) {
+        let Some((link_id, link)) = site.link_of(address) else { return };
+        let free = self.by_address(address).is_none_or(|lease| lease.state == LeaseState::Released);
+        let addresses = &mut self.free[usize::from(link_id.0)];
+        if free && link.gives(address) {
+            addresses.insert(address);
+        } else {
+            addresses.remove(&address);
         }
     }
 
     /// The broken invariant, if any: the whole table is checked, so this is for the simulator and tests.
     pub fn check(&self) -> Result<(), String> {
         for ((link, client), address) in &self.by_client {
-            match self.by_address(*address) {
+            match self.by_address.get(address) {
                 Some(lease) if lease.client == *client => {}
                 _ => return Err(format!("{client} on link {} points at {address}, which it does not hold", link.0)),
             }
         }
-        for lease in self.by_address.values() {
-            let free = self.free.iter().any(|free| free.contains(&lease.address));
-            if free && lease.state != LeaseState::Released {
-                return Err(format!("{} is {} and free at once", lease.address, lease.state.word()));
+        for ((link, client), address) in &self.offered_to {
+            if self.offers.get(address).is_none_or(|offer| offer.client != *client) {
+                return Err(format!("{client} on link {} points at {address}, which it is not offered", link.0));
             }
-            if (lease.state == LeaseState::Bound)
-                != lease.machine.is_some_and(|id| self.bound.contains(&(id, lease.address)))
-            {
-                return Err(format!("{} is {} but indexed otherwise", lease.address, lease.state.word()));
+        }
+        if self.offered_to.len() != self.offers.len() {
+            return Err(format!("{} offers to {} clients", self.offers.len(), self.offered_to.len()));
+        }
+        for address in self.offers.keys() {
+            if self.by_address.get(address).is_some_and(|lease| lease.state != LeaseState::Released) {
+                return Err(format!("{address} is offered and held at once"));
+            }
+        }
+        for lease in self.by_address.values().chain(self.offers.values()) {
+            let address = lease.address;
+            let free = self.free.iter().any(|free| free.contains(&address));
+            let held = self.by_address(address).is_some_and(|lease| lease.state != LeaseState::Released);
+            if free && held {
+                return Err(format!("{address} is {} and free at once", lease.state.word()));
+            }
+            if lease.state != LeaseState::Released && !self.expiry.contains(&(lease.expires, address)) {
+                return Err(format!("{address} is {} for ever", lease.state.word()));
+            }
+            let bound = lease.machine.is_some_and(|id| self.bound.contains(&(id, address)));
+            if (lease.state == LeaseState::Bound) != bound && !self.offers.contains_key(&address) {
+                return Err(format!("{address} is {} but indexed otherwise", lease.state.word()));
             }
         }
         Ok(())
     }
 }
 
+#[cfg(test)]
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;

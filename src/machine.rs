@@ -109,7 +109,7 @@ impl Machine {
 /// What one packet proves, or claims, about its sender.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// The hardware address of the frame's `chaddr`, or one claimed in a report.
+    /// The hardware address of the frame's `chaddr` unless it is zero, or one claimed in a report.
     pub mac: Option<Mac>,
     /// A serial number, short or long form.
     pub serial: Option<Serial>,
@@ -134,7 +134,9 @@ impl Evidence {
             let low = u32::from_le_bytes([guid[12], guid[13], guid[14], guid[15]]);
             (low != 0x4444_4444).then(|| Serial::from_low32(low)).flatten()
         });
-        Evidence { mac: request.mac(), serial, uuid: guid.map(Uuid), firmware: Some(firmware) }
+        // A client that is known by option 61 alone has a chaddr of zeros, the same as every other such client.
+        let mac = request.mac().filter(|mac| mac.0 != [0; 6]);
+        Evidence { mac, serial, uuid: guid.map(Uuid), firmware: Some(firmware) }
     }
 }
 

@@ -262,6 +262,7 @@ fn nothing_remains_after_sigkill() {
 }
 
 /// The inside of [`nothing_remains_after_sigkill`]: makes everything there is to make, says so, waits for its end.
+#[expect(clippy::zombie_processes, reason = "the test is about what becomes of a child nobody waits for")]
 fn wait_to_be_killed() {
     let network = Network::new(&[(SERVER, PREFIX)]).expect("a network");
     network.add_machine_port(0, mac(1)).expect("a port");

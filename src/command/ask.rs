@@ -1,12 +1,12 @@
 //! The commands that ask the running server and show what it says.
 
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::print;
 use crate::cli::{Ask, Batch, Explain, Machine};
 use crate::serve::control::{self, Reply, Request};
 
@@ -62,22 +62,15 @@ pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
 fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
     let reply = control::ask(&ask.socket, request).with_context(|| unreachable_server(&ask.socket))?;
     match reply {
-        Reply::Ok(value) if ask.json => print(&format!("{value}\n")),
-        Reply::Ok(value) => print(&words(&value)),
+        Reply::Ok(value) if ask.json => print(&format!("{value}\n"))?,
+        Reply::Ok(value) => print(&words(&value))?,
         Reply::Error(sentence) => anyhow::bail!(sentence),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn unreachable_server(socket: &Path) -> String {
     format!("no server answers on {}; is `hatchery serve` running, and may you use its socket?", socket.display())
-}
-
-/// Prints to standard output; a reader that has seen enough (`| head`) is no error.
-fn print(text: &str) -> anyhow::Result<ExitCode> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(ExitCode::SUCCESS),
-    }
 }
 
 fn sentence(value: &Value) -> String {

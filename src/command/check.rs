@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::{WRONG_INPUT, serve};
+use super::{WRONG_INPUT, print, serve};
 use crate::cli::Check;
 use crate::config::{Config, Problem};
 
@@ -25,16 +25,16 @@ pub fn run(args: &Check) -> anyhow::Result<ExitCode> {
     let summary = config.map(|config| config.summary());
     if args.json {
         let lines: Option<Vec<&str>> = summary.as_ref().map(|summary| summary.lines().collect());
-        println!("{}", json!({ "ok": sentences.is_empty(), "problems": sentences, "summary": lines }));
+        print(&format!("{}\n", json!({ "ok": sentences.is_empty(), "problems": sentences, "summary": lines })))?;
     } else {
         for sentence in &sentences {
             eprintln!("{sentence}");
         }
         if let Some(summary) = summary {
-            print!("{summary}");
+            print(&summary)?;
         }
         match sentences.len() {
-            0 => println!("no problem found"),
+            0 => print("no problem found\n")?,
             count => eprintln!("{count} problem{}", if count == 1 { "" } else { "s" }),
         }
     }

@@ -9,7 +9,6 @@ mod progress;
 mod report;
 
 use std::fs;
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,10 +17,11 @@ use fastrand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::print;
 use crate::cli::Demo;
 use crate::lab;
-use crate::load::Run;
 use crate::load::bench::{self, Bench, Setup};
+use crate::load::{Load, Run};
 use crate::serve::control::Request;
 use crate::sim::client::{Client, Identity, Kind, Options};
 use progress::Progress;
@@ -66,10 +66,7 @@ pub fn run(args: &Demo) -> anyhow::Result<ExitCode> {
         Ending::ServerEnded(how) => report.fault(format!("the server ended by itself ({how})")),
     }
     let text = if args.json { format!("{}\n", report.json()) } else { report.table() };
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-        _ => {}
-    }
+    print(&text)?;
     match ending {
         Ending::Interrupted => {
             eprintln!("hatchery: interrupted; machines and server are gone");
@@ -93,15 +90,18 @@ enum Ending {
 async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Result<(Run, Ending)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut run = Run::start(clients(args.clients), bench.network(), 0, Some(bench.image().clone()))?;
+    let load = Load { clients: clients(args.clients), link: 0, known: Some(bench.image().clone()), pace: 1 };
+    let mut run = Run::start(load, bench.network())?;
     let mut progress = Progress::new(&run.records(), image_bytes);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ending = loop {
         tokio::select! {
-            () = run.finished() => break Ending::Finished,
+            // A Ctrl-C reaches the server too, so its end says nothing then.
+            biased;
             _ = interrupt.recv() => break Ending::Interrupted,
             _ = terminate.recv() => break Ending::Interrupted,
+            () = run.finished() => break Ending::Finished,
             _ = tick.tick() => {
                 progress.show(&run.records());
                 if let Some(status) = bench.server_ended() {

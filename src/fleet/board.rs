@@ -57,6 +57,7 @@ impl Board {
     pub fn reset(&mut self, notices: impl IntoIterator<Item = Notice>) {
         self.machines.clear();
         self.leases.clear();
+        self.transfers.clear();
         for notice in notices {
             self.apply(&notice);
         }

@@ -47,7 +47,12 @@ impl Fleet {
 
     fn answer_dhcp(&mut self, came_by: LinkId, request: Request, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
         let link_id = self.link_of(came_by, &request)?;
-        let client = ClientKey::of(&request)?;
+        // A reserved address is its board's under whatever identifier the firmware and the system after it use.
+        let reserved = request.mac().filter(|mac| {
+            let reservation = self.site.link(link_id).and_then(|link| link.reservation(*mac));
+            reservation.is_some_and(|reservation| reservation.address.is_some())
+        });
+        let client = reserved.map_or_else(|| ClientKey::of(&request), |mac| Ok(ClientKey::Mac(mac)))?;
         let evidence = Evidence::from_dhcp(&request);
         let kind = request.kind.ok_or(Refusal::NotOurs("plain BOOTP"))?;
         let asking = Asking { request, link_id, client, evidence };
@@ -82,7 +87,8 @@ impl Fleet {
             self.tables.leases.put(&self.site, offered);
         }
         // Nothing is remembered of a stranger before it takes the offer: inventing MACs must cost us nothing.
-        let known = self.tables.machines.resolve(evidence, None).and_then(|id| self.tables.machines.get(id)).cloned();
+        let machines = &self.tables.machines;
+        let known = machines.resolve(evidence, self.holder(asking)).and_then(|id| machines.get(id)).cloned();
         let mut machine = known.unwrap_or_else(|| Machine::new(MachineId(0), evidence, now.timestamp));
         machine.learn(evidence);
         let plan = self.plan(asking, &machine);
@@ -107,21 +113,24 @@ impl Fleet {
             }
             Verdict::Silent(refusal) => {
                 // The client took another server's offer: ours is free again at once.
-                if let Some(lease) = self.tables.leases.by_client(*link_id, client)
-                    && lease.state == LeaseState::Offered
-                {
-                    let address = lease.address;
-                    self.tables.leases.remove(&self.site, address);
+                let offered = self.tables.leases.offer_to(*link_id, client).map(|lease| lease.address);
+                if let Some(address) = offered {
+                    self.tables.leases.withdraw(&self.site, address);
                 }
                 Err(refusal)
             }
         }
     }
 
+    /// The machine whose lease the client has: all there is to know a client by that shows no hardware address.
+    fn holder(&self, asking: &Asking) -> Option<MachineId> {
+        self.tables.leases.by_client(asking.link_id, &asking.client).and_then(|lease| lease.machine)
+    }
+
     /// Identify, assign, plan, answer.
     fn bind(&mut self, asking: &Asking, address: Ipv4Addr, now: Now, out: &mut Outbox) {
         let Asking { request, link_id, client, evidence } = asking;
-        let id = self.machine(evidence, None, now, out);
+        let id = self.machine(evidence, self.holder(asking), now, out);
         self.heard_on.insert(id, *link_id);
 
         if let Some(old) = self.tables.leases.by_client(*link_id, client)
@@ -180,9 +189,8 @@ impl Fleet {
         let wanted = Wanted { product, venue: profile.venue.as_ref(), serial };
         let Some(name) = naming.choose(&wanted) else { return };
         // A name is given only to a machine that can get its image: otherwise a number would leak.
-        let ready =
-            name.product.as_ref().is_some_and(|product| matches!(self.catalog.image(product), ImageState::Ready(_)));
-        if ready && name.venue.is_some() {
+        let ready = matches!(self.catalog.image(product), ImageState::Ready(_));
+        if ready && name.product.as_ref() == Some(product) && name.venue.is_some() {
             self.assign(machine.id, name, now, out);
         }
     }

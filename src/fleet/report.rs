@@ -8,6 +8,7 @@ use crate::boot::{self, Boot};
 use crate::catalog::{Image, ImageState};
 use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
 use crate::machine::Evidence;
+use crate::machine::stage::Stage;
 use crate::naming::Wanted;
 use crate::refusal::Refusal;
 use crate::time::Now;
@@ -120,12 +121,15 @@ impl Fleet {
         if let Some(name) = chosen {
             self.assign(id, name, now, out);
         }
-        self.note_deployment(id, address, "config", None, now, out, |deployment| {
-            deployment.product = Some(product.clone());
-            deployment.venue = venue.clone();
-            deployment.image = Some(image.file.clone());
-        });
         self.reached(id, &Milestone::ConfigAsked, now, out);
+        // Whoever asks about a finished machine opens no deployment that nobody would close.
+        if self.tables.machines.get(id).is_some_and(|machine| machine.stage.is_running()) {
+            self.note_deployment(id, address, "config", None, now, out, |deployment| {
+                deployment.product = Some(product.clone());
+                deployment.venue = venue.clone();
+                deployment.image = Some(image.file.clone());
+            });
+        }
         self.publish_machine(id, out);
         let link = self.site.link_of(address).map_or(&self.site.links[0], |(_, link)| link);
         let image_url = boot::image_url(&self.site, link, &image);
@@ -197,7 +201,7 @@ impl Fleet {
             }
             open => open,
         };
-        let name = self.tables.naming.of_machine(id);
+        let name = self.tables.naming.of_machine(id).cloned();
         let mut deployment = deployment.unwrap_or_else(|| Deployment {
             id: self.tables.next_deployment_id(),
             machine: id,
@@ -212,7 +216,11 @@ impl Fleet {
             error_message: None,
         });
         let before = deployment.clone();
-        deployment.hostname = name.map(|name| name.hostname.clone());
+        if let Some(name) = name {
+            deployment.hostname = Some(name.hostname);
+            deployment.product = deployment.product.or(name.product);
+            deployment.venue = deployment.venue.or(name.venue);
+        }
         deployment.address = address;
         deployment.status = status.to_owned();
         deployment.error_message = failure.or(deployment.error_message);
@@ -223,8 +231,21 @@ impl Fleet {
         }
     }
 
+    /// Closes the deployment of a machine that failed without a word.
+    pub(super) fn fail_deployment(&mut self, id: MachineId, now: Now, out: &mut Outbox) {
+        let stage = self.tables.machines.get(id).map(|machine| machine.stage.clone());
+        if let (Some(Stage::Failed(cause)), Some(open)) = (stage, self.tables.open.get(&id).cloned()) {
+            let failed = Deployment {
+                status: "failed".into(),
+                completed_at: Some(now.timestamp),
+                error_message: Some(cause),
+                ..open
+            };
+            self.commit(out, Change::Deployment(failed));
+        }
+    }
+
     fn last_word_was(&self, id: MachineId, status: &str) -> bool {
-        use crate::machine::stage::Stage;
         match self.tables.machines.get(id).map(|machine| &machine.stage) {
             Some(Stage::Done) => status == "success",
             Some(Stage::Failed(_)) => status == "failed",

@@ -11,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::UdpSocket;
 
-use super::machine::Place;
+use super::machine::{Place, send_to};
 use crate::net::Mac;
 use crate::serve::packet::PacketSocket;
 use crate::wire::ipv4;
@@ -34,15 +34,13 @@ enum Ear {
 }
 
 impl DhcpSocket {
-    /// For a machine without an address.
+    /// For a machine without an address. Opening and closing a packet socket blocks for a grace period of the kernel,
+    /// some 10 ms.
     pub fn open(interface: &str) -> io::Result<DhcpSocket> {
-        let ear = PacketSocket::open(interface, true)?;
-        // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
-        let ear = unsafe { AsyncFd::register_with_interest(ear, Interest::READABLE) }.map_err(io::Error::from)?;
-        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::Frames(ear) })
+        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::frames(interface)? })
     }
 
-    /// For a machine that has this address now.
+    /// The machine has this address now. Blocks as [`DhcpSocket::open`].
     pub fn settle(&mut self, place: &Place) -> io::Result<()> {
         // Not bound to the address: answers to broadcasts are broadcast.
         let anywhere = Place { address: Ipv4Addr::UNSPECIFIED, ..place.clone() };
@@ -50,11 +48,17 @@ impl DhcpSocket {
         Ok(())
     }
 
+    /// The machine has no address any more. Blocks as [`DhcpSocket::open`].
+    pub fn unsettle(&mut self, interface: &str) -> io::Result<()> {
+        self.ear = Ear::frames(interface)?;
+        Ok(())
+    }
+
     /// Sends to the server's port. What cannot be sent is lost, as on a wire.
     pub fn send(&self, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> io::Result<()> {
         let to = SocketAddrV4::new(to, SERVER_PORT);
         match &self.ear {
-            Ear::Udp(socket) if !to.ip().is_broadcast() => socket.try_send_to(payload, to.into()).map(drop),
+            Ear::Udp(socket) if !to.ip().is_broadcast() => send_to(socket, payload, to),
             _ => self.mouth.send(&ipv4::udp_packet(SocketAddrV4::new(from, CLIENT_PORT), to, payload), BROADCAST),
         }
     }
@@ -78,6 +82,15 @@ impl DhcpSocket {
                 }
             },
         }
+    }
+}
+
+impl Ear {
+    fn frames(interface: &str) -> io::Result<Ear> {
+        let socket = PacketSocket::open(interface, true)?;
+        // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+        Ok(Ear::Frames(socket.map_err(io::Error::from)?))
     }
 }
 

@@ -189,6 +189,8 @@ pub struct Client {
     hardware: Hardware,
     program: Program,
     restarts: u32,
+    /// Whoever saw it finish took the installer's stick out.
+    stick_is_out: bool,
 }
 
 /// What runs on it.
@@ -223,7 +225,12 @@ enum Next {
 impl Client {
     /// A machine that is switched off. Whatever it draws comes from `seed`.
     pub fn new(kind: Kind, identity: Identity, seed: u64, options: Options) -> Client {
-        Client { hardware: Hardware::new(kind, identity, seed, options), program: Program::Off, restarts: 0 }
+        Client {
+            hardware: Hardware::new(kind, identity, seed, options),
+            program: Program::Off,
+            restarts: 0,
+            stick_is_out: false,
+        }
     }
 
     /// What kind it is.
@@ -287,8 +294,7 @@ impl Client {
             Kind::Pi4 | Kind::Pi5 => Program::Pi(Box::new(Pi::start(now, hw))),
             Kind::UefiX64 => Program::Uefi(Box::new(Uefi::start(now, hw))),
             Kind::PlainLinux => Program::Linux(Box::new(Linux::plain(now, hw))),
-            Kind::LinuxInstaller => match hw.disk.clone() {
-                // Its stick was taken out when it was finished.
+            Kind::LinuxInstaller => match hw.disk.clone().filter(|_| self.stick_is_out) {
                 Some(hostname) => return self.finish(hostname),
                 None => Program::Linux(Box::new(Linux::installing(None, now, hw))),
             },
@@ -328,6 +334,7 @@ impl Client {
     }
 
     fn finish(&mut self, hostname: String) {
+        self.stick_is_out = true;
         self.program = Program::Ended;
         self.hardware.done(hostname);
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use hatchery::clock;
 use hatchery::lab::Port;
 use hatchery::load::bench::{self, Bench, SERVER, Setup};
-use hatchery::load::{End, Record, Run};
+use hatchery::load::{End, Load, Record, Run};
 use hatchery::net::Mac;
 use hatchery::serve::control::Request;
 use hatchery::serve::packet::PacketSocket;
@@ -144,8 +144,8 @@ impl Table {
     pub fn boot(&self, clients: Vec<Client>, disturb: impl FnOnce()) -> Vec<Record> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let _context = runtime.enter();
-        let image = Some(self.bench.image().clone());
-        let mut run = Run::start(clients, self.bench.network(), 0, image).expect("machines plugged in");
+        let load = Load { clients, link: 0, known: Some(self.bench.image().clone()), pace: 1 };
+        let mut run = Run::start(load, self.bench.network()).expect("machines plugged in");
         disturb();
         let finished = runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, run.finished()).await });
         let records = run.records();

@@ -250,7 +250,9 @@ impl Dhcp {
                     return Heard::GaveUp(format!("no {missing} came within {secs} s"));
                 }
                 match asking {
-                    State::Requesting(_) if self.speaker == Speaker::Udhcpc && self.tries % UDHCPC_TRIES == 0 => {
+                    State::Requesting(_)
+                        if self.speaker == Speaker::Udhcpc && self.tries.is_multiple_of(UDHCPC_TRIES) =>
+                    {
                         self.discover(now, hw);
                     }
                     State::Requesting(offer) => self.request(offer, now, hw),
@@ -329,3 +331,6 @@ fn boot_file(reply: &Reply) -> String {
     let option = text(reply.option(code::BOOT_FILE));
     if option.is_empty() { reply.file.clone() } else { option }
 }
+
+#[cfg(test)]
+mod tests;

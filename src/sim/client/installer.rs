@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::hardware::Hardware;
 use super::{Input, Phase};
 use crate::ids::Digest;
+use crate::sim::json::{field, optional, quoted};
 use crate::time::Instant;
 
 /// For a report or a question, and between two pieces of a download.
@@ -244,19 +245,8 @@ impl Answers {
     }
 }
 
-/// The value of `"key":` in compact JSON: a text without its quotes, a number, or nothing for `null`.
-fn field(body: &str, key: &str) -> Option<String> {
-    let (_, behind) = body.split_once(&format!("\"{key}\":"))?;
-    let behind = behind.trim_start();
-    if let Some(text) = behind.strip_prefix('"') {
-        return text.split_once('"').map(|(text, _)| text.to_owned());
-    }
-    let number: String = behind.chars().take_while(char::is_ascii_digit).collect();
-    (!number.is_empty()).then_some(number)
-}
-
 fn config_question(hw: &Hardware) -> String {
-    let venue = hw.options.venue.as_ref().map_or("null".to_owned(), |venue| quoted(venue));
+    let venue = optional(hw.options.venue.as_deref());
     format!(
         r#"{{"product_type":{},"venue_code":{venue},"serial_number":{},"mac_address":"{}"}}"#,
         quoted(&hw.options.product),
@@ -266,8 +256,8 @@ fn config_question(hw: &Hardware) -> String {
 }
 
 fn report(status: &str, hostname: &str, failure: Option<&str>, hw: &Hardware) -> String {
-    let hostname = if hostname.is_empty() { "null".to_owned() } else { quoted(hostname) };
-    let message = failure.map_or("null".to_owned(), quoted);
+    let hostname = optional(Some(hostname).filter(|name| !name.is_empty()));
+    let message = optional(failure);
     format!(
         r#"{{"status":"{status}","hostname":{hostname},"serial_number":{},"mac_address":"{}","message":{message}}}"#,
         quoted(&hw.identity.serial),
@@ -275,8 +265,5 @@ fn report(status: &str, hostname: &str, failure: Option<&str>, hw: &Hardware) ->
     )
 }
 
-/// A JSON text. What is put into it here are our own sentences and serials; what would end the text is left out.
-fn quoted(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !matches!(c, '"' | '\\') && !c.is_control()).collect();
-    format!("\"{plain}\"")
-}
+#[cfg(test)]
+mod tests;

@@ -47,3 +47,17 @@ async fn a_window_arrives_with_and_without_segmentation() {
     assert!(!GSO_WORKS.load(Ordering::Relaxed), "the kernel took a segmented send without checksum");
     GSO_WORKS.store(worked, Ordering::Relaxed);
 }
+
+#[tokio::test]
+async fn packets_may_be_fragmented_on_their_way() {
+    let client = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
+    let socket = TransferSocket::connect(Ipv4Addr::LOCALHOST, client, None).expect("loopback");
+    let mut mode: libc::c_int = -1;
+    let mut length = size_of_val(&mode) as libc::socklen_t;
+    let pointer = std::ptr::from_mut(&mut mode).cast();
+    // SAFETY: the descriptor is open, and pointer and length describe `mode`.
+    let result = unsafe {
+        libc::getsockopt(socket.0.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, pointer, &mut length)
+    };
+    assert_eq!((result, mode), (0, libc::IP_PMTUDISC_DONT));
+}

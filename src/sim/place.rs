@@ -1,0 +1,177 @@
+//! The simulated place: one link with its pool, two products, a venue, profiles, boot files and images.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::client::Client;
+use crate::answer::Answers;
+use crate::catalog::{Catalog, Image, Profile};
+use crate::fleet::command::{Command, Declaration};
+use crate::ids::{Digest, Hostname, ProductName, VenueCode};
+use crate::machine::firmware::Firmware;
+use crate::naming::{Product, Scheme, Venue};
+use crate::net::Subnet;
+use crate::site::{Link, Reservation, Site};
+use crate::wire::dhcp::code;
+
+/// The venue to which the machines go.
+pub(super) const VENUE: &str = "TEST";
+/// Named from a pool of numbers.
+pub(super) const POOLED: &str = "KXP2";
+/// Named by its serial.
+pub(super) const BY_SERIAL: &str = "RXP2";
+
+const IMAGE_SIZE: u64 = 3_000_000_000;
+
+// The templates that are shipped, so that every simulated boot tries them.
+const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
+const CMDLINE_TXT: &str = include_str!("../../answer-templates/pi/cmdline.txt");
+const BOOT_IPXE: &str = include_str!("../../answer-templates/ipxe/boot.ipxe");
+
+/// Everything that stays the same while the world runs.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub site: Arc<Site>,
+    pub products: Vec<Product>,
+    pub catalog: Catalog,
+    pub answers: Answers,
+    pub boot_files: BTreeMap<String, Arc<[u8]>>,
+    pub images: BTreeMap<String, Image>,
+    machines: u32,
+}
+
+impl Place {
+    pub fn new(clients: &[Client], lease_time: Duration) -> Place {
+        let product = |name: &str, scheme| {
+            let name = ProductName::parse(name).expect("it is a product name");
+            Product { name, scheme, image: None }
+        };
+        let products =
+            vec![product(POOLED, Scheme::Pooled { width: 3 }), product(BY_SERIAL, Scheme::Serial { digits: 8 })];
+        let images = products.iter().map(|product| (product.image_file(), image(product.image_file()))).collect();
+        let (answers, errors) = Answers::compile(&templates());
+        assert!(errors.is_empty(), "{errors:?}");
+        Place {
+            site: Arc::new(site(clients, lease_time)),
+            products,
+            catalog: Catalog::new(profiles()),
+            answers,
+            boot_files: boot_files(),
+            images,
+            machines: u32::try_from(clients.len()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Our address on the link.
+    pub fn server(&self) -> Ipv4Addr {
+        self.site.links[0].address
+    }
+
+    /// What the configuration declares at every start.
+    pub fn declaration(&self) -> Command {
+        let code = VenueCode::parse(VENUE).expect("it is a venue code");
+        let venue = Venue { code, name: "Test track".into(), location: None, contact_email: None };
+        let pools = vec![(self.products[0].name.clone(), (1..=self.machines + 5).collect())];
+        Command::Declare { venues: vec![Declaration { venue, pools }] }
+    }
+}
+
+/// A bench's /24 as long as the machines fit into it; the pool is hardly larger than their number.
+fn site(clients: &[Client], lease_time: Duration) -> Site {
+    let machines = u32::try_from(clients.len()).unwrap_or(u32::MAX);
+    let (subnet, first) =
+        if machines <= 120 { ("192.168.151.0/24", [192, 168, 151, 100]) } else { ("10.151.0.0/16", [10, 151, 1, 0]) };
+    let subnet = Subnet::parse(subnet).expect("it is a subnet");
+    let first = Ipv4Addr::from(first);
+    let last = Ipv4Addr::from(u32::from(first) + machines + machines / 8 + 2);
+    let at = |host: u32| Ipv4Addr::from(u32::from(subnet.network()) + host);
+    // One machine has a fixed address outside the pool, and a name of its own.
+    let reserved = clients.get(3).map(|client| Reservation {
+        mac: client.identity().mac,
+        address: Some(at(20)),
+        hostname: Hostname::parse("BENCH-20"),
+        profile: None,
+    });
+    let link = Link {
+        name: "bench".into(),
+        interface: "eth1".into(),
+        subnet,
+        address: at(1),
+        pools: vec![(first, last)],
+        lease_time,
+        authoritative: true,
+        options: vec![(code::ROUTERS, at(1).octets().to_vec()), (code::DNS_SERVERS, at(1).octets().to_vec())],
+        reservations: reserved.into_iter().collect(),
+    };
+    Site {
+        links: vec![link],
+        http_port: 80,
+        offer_hold: Duration::from_secs(60),
+        decline_hold: Duration::from_secs(600),
+        silence_limit: Duration::from_secs(300),
+    }
+}
+
+fn profiles() -> Vec<Profile> {
+    let text = |text: &str| text.to_owned();
+    let pi = Profile {
+        name: text("recorder"),
+        firmware: vec![Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        product: None,
+        venue: None,
+        tree: Some(text("pi")),
+        boot_file: None,
+        boot_files: BTreeMap::new(),
+        kernel_args: String::new(),
+        answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
+            .map(|(name, template)| (text(name), text(template)))
+            .into(),
+    };
+    let pc = Profile {
+        name: text("pc"),
+        firmware: vec![Firmware::UefiX64, Firmware::Ipxe],
+        // What its machines become is fixed, so they can be named at their first address.
+        product: ProductName::parse(BY_SERIAL),
+        venue: VenueCode::parse(VENUE),
+        tree: None,
+        boot_file: None,
+        boot_files: [(Firmware::UefiX64, text("snponly.efi")), (Firmware::Ipxe, text("boot.ipxe"))].into(),
+        kernel_args: String::new(),
+        answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
+    };
+    vec![pi, pc]
+}
+
+fn templates() -> BTreeMap<String, String> {
+    [("config.txt", CONFIG_TXT), ("cmdline.txt", CMDLINE_TXT), ("boot.ipxe", BOOT_IPXE)]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into()
+}
+
+/// Small stand-ins. Some are whole numbers of blocks, which end in an empty one.
+fn boot_files() -> BTreeMap<String, Arc<[u8]>> {
+    [
+        ("pi/start4.elf", 2 * 1024),
+        ("pi/fixup4.dat", 700),
+        ("pi/kernel8.img", 5 * 1024),
+        ("pi/kernel_2712.img", 5 * 1468),
+        ("pi/initramfs.img", 4000),
+        ("pi/bcm2711-rpi-4-b.dtb", 1500),
+        ("pi/bcm2712-rpi-5-b.dtb", 1500),
+        ("snponly.efi", 8 * 1468),
+        ("installer/x86_64/vmlinuz", 9000),
+        ("installer/x86_64/initrd.img", 30_000),
+    ]
+    .map(|(name, size)| (name.to_owned(), Arc::from(vec![0x5a; size])))
+    .into()
+}
+
+/// An image is only as large as it says: nobody looks at its bytes.
+fn image(file: String) -> Image {
+    let digest = Digest(Sha256::digest(file.as_bytes()).into());
+    Image { file, size: IMAGE_SIZE, digest }
+}

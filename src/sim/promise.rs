@@ -1,0 +1,99 @@
+//! What machines were promised, noted as it leaves the server and held against everything it says later.
+//!
+//! Knows nothing of the fleet's own tables: these are the promises as the other side of the wire understands them.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::store::Store;
+use crate::fleet::Told;
+use crate::ids::Hostname;
+use crate::lease::{ClientKey, LeaseState};
+use crate::naming::NameState;
+use crate::net::Mac;
+use crate::time::Timestamp;
+use crate::wire::dhcp::{MessageType, Reply, code};
+
+/// The promises in force.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    leases: BTreeMap<Ipv4Addr, (Mac, Timestamp)>,
+    address_of: BTreeMap<Mac, Ipv4Addr>,
+    names: BTreeMap<Hostname, Mac>,
+    name_of: BTreeMap<Mac, Hostname>,
+}
+
+impl Promises {
+    /// A reply leaves the server.
+    ///
+    /// # Errors
+    /// The promise that it breaks.
+    pub fn replied(&mut self, reply: &Reply, store: &Store, now: Timestamp) -> Result<(), String> {
+        let [a, b, c, d, e, f, ..] = reply.chaddr;
+        let mac = Mac([a, b, c, d, e, f]);
+        if let Some(hostname) = reply.option(code::HOST_NAME) {
+            let hostname = std::str::from_utf8(hostname).ok().and_then(Hostname::parse);
+            self.told(mac, hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?)?;
+        }
+        if reply.kind != Some(MessageType::Ack) || reply.yiaddr == Ipv4Addr::UNSPECIFIED {
+            return Ok(());
+        }
+        let address = reply.yiaddr;
+        let secs = reply.option(code::LEASE_TIME).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
+        let expires = now + Duration::from_secs(secs.unwrap_or(0).into());
+        let stored = store.lease(address).filter(|lease| {
+            lease.state == LeaseState::Bound && lease.client == ClientKey::Mac(mac) && lease.expires >= expires
+        });
+        if stored.is_none() {
+            return Err(format!("{address} was acknowledged to {mac}, and the journal does not say so"));
+        }
+        if let Some((holder, until)) = self.leases.get(&address)
+            && *holder != mac
+            && *until > now
+        {
+            return Err(format!("{address} was acknowledged to {mac} while {holder} holds it"));
+        }
+        if let Some(old) = self.address_of.insert(mac, address).filter(|old| *old != address)
+            && self.leases.get(&old).is_some_and(|(holder, _)| *holder == mac)
+        {
+            self.leases.remove(&old);
+        }
+        self.leases.insert(address, (mac, expires));
+        Ok(())
+    }
+
+    /// A result leaves the server for the machine with that MAC.
+    ///
+    /// # Errors
+    /// The promise that it breaks.
+    pub fn answered(&mut self, mac: Mac, told: &Told, store: &Store) -> Result<(), String> {
+        let Told::Config(config) = told else { return Ok(()) };
+        let Some(hostname) = &config.hostname else { return Ok(()) };
+        let holder = store.name(hostname).and_then(|name| match name.state {
+            NameState::Assigned(machine) => store.machine(machine),
+            NameState::Available | NameState::Retired => None,
+        });
+        if holder.is_none_or(|machine| machine.mac != Some(mac)) {
+            return Err(format!("{mac} was told the name {hostname}, and the journal does not say so"));
+        }
+        self.told(mac, hostname.clone())
+    }
+
+    /// The name a machine was told.
+    pub fn name_of(&self, mac: Mac) -> Option<&Hostname> {
+        self.name_of.get(&mac)
+    }
+
+    fn told(&mut self, mac: Mac, hostname: Hostname) -> Result<(), String> {
+        let first = self.name_of.entry(mac).or_insert_with(|| hostname.clone());
+        if *first != hostname {
+            return Err(format!("{mac} was told the name {hostname} after {first}"));
+        }
+        let holder = *self.names.entry(hostname.clone()).or_insert(mac);
+        if holder != mac {
+            return Err(format!("{mac} was told the name {hostname}, which {holder} was told before"));
+        }
+        Ok(())
+    }
+}

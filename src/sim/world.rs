@@ -1,0 +1,464 @@
+//! The world: one queue of things that happen, ordered by time, around real rules and simulated everything else.
+//!
+//! Owns virtual time, the machines, the store, and what goes wrong. After every batch the fleet's invariants are
+//! checked, and every packet that leaves the server is held against what was promised before. Once the faults have
+//! stopped, every machine must reach its end before [`PATIENCE`] has passed.
+
+mod bench;
+mod judge;
+mod serving;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fastrand::Rng;
+
+use super::client::{Client, Identity, Input, Kind, Options, mixed};
+pub use super::link::Faults;
+use super::place::{BY_SERIAL, POOLED, Place, VENUE};
+use super::promise::Promises;
+use super::server::{Asker, Content, Server};
+pub use super::store::Sabotage;
+use super::store::Store;
+use super::story::Story;
+use super::tape::Tape;
+use crate::fleet::Event;
+use crate::fleet::command::Command;
+use crate::ids::{BatchId, ReplyTo, TransferId};
+use crate::net::{LinkId, Mac};
+use crate::time::{Instant, Now, Timestamp};
+
+/// After the last fault, every machine must have reached its end within this time.
+pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
+/// Lines of the story that a violation shows.
+const TAIL: usize = 40;
+/// The world begins at this wall-clock time.
+const EPOCH: Timestamp = Timestamp::from_millis(1_750_000_000_000);
+/// How fast images arrive, in bytes per second, and how often that is noted.
+const BANDWIDTH: u64 = 110_000_000;
+const PROGRESS: Duration = Duration::from_secs(5);
+/// Machines are switched on one after another within this time.
+const SWITCH_ON: Duration = Duration::from_secs(10);
+/// A finished machine that is to be switched off and on again waits this long.
+const REBOOT_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is to be played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How many machines.
+    pub clients: usize,
+    /// All luck comes from here.
+    pub seed: u64,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Every machine is of this kind; `None` mixes them.
+    pub only: Option<Kind>,
+    /// Every so manyth machine is switched off and on again once it is finished, and every other of those is to be
+    /// installed again; 0 for none.
+    pub reboot_every: usize,
+    /// Whether the story is told.
+    pub story: bool,
+    /// The fleet's invariants are checked after every so manyth batch.
+    pub check_every: u64,
+    /// A defect that must be noticed.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Plan {
+    /// Mixed machines on a bad day.
+    pub fn new(clients: usize, seed: u64) -> Plan {
+        Plan {
+            clients,
+            seed,
+            faults: Faults::drawn(seed, clients),
+            only: None,
+            reboot_every: 4,
+            story: false,
+            // A check looks at every machine, so its cost per machine stays the same.
+            check_every: 1 + clients as u64 / 32,
+            sabotage: None,
+        }
+    }
+
+    /// One machine on a good day, with its story.
+    pub fn story_of(kind: Kind) -> Plan {
+        let faults = Faults::none();
+        Plan { faults, only: Some(kind), reboot_every: 0, story: true, ..Plan::new(1, 1) }
+    }
+}
+
+/// How it went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Machines that reached their end.
+    pub done: usize,
+    /// Machines that gave up, by label, and why.
+    pub faulted: Vec<(String, String)>,
+    /// SHA-256 over every action of the fleet with its time, in hex.
+    pub hash: String,
+    /// Things that happened.
+    pub events: u64,
+    /// Virtual time from the first power-on to the last end.
+    pub virtual_duration: Duration,
+    /// The story, if it was wanted.
+    pub story: Vec<String>,
+}
+
+/// A promise was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// What happened.
+    pub what: String,
+    /// The command line that shows it again.
+    pub replay: String,
+    /// The last lines of the story before it.
+    pub story: Vec<String>,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.what)?;
+        writeln!(f, "replay: {}", self.replay)?;
+        self.story.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Plays a plan to its end.
+///
+/// # Errors
+/// The first promise that was broken, with the story that led to it.
+pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
+    let mut world = World::new(plan);
+    let Err(what) = world.play() else { return Ok(world.into_report()) };
+    let replay = format!("hatchery sim --clients {} --seed {}", plan.clients, plan.seed);
+    // The same seed breaks the same promise: this time with every word written down.
+    let mut again = World::new(&Plan { story: true, ..plan.clone() });
+    let _ = again.play();
+    let mut story = again.story.into_lines();
+    // A sentence that begins with a machine's label is about that machine.
+    let about = what.split(' ').next().filter(|word| world.seats.iter().any(|seat| seat.label == *word));
+    if let Some(label) = about {
+        story.retain(|line| line.contains(label) || line.contains("the server"));
+    }
+    story.drain(..story.len().saturating_sub(TAIL));
+    Err(Box::new(Violation { what, replay, story }))
+}
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Happening {
+    PowerOn(usize),
+    PowerCut(usize),
+    ClientTimer(usize),
+    /// Input for a client, if it still has the power (epoch) it had when this was sent.
+    ToClient {
+        client: usize,
+        epoch: u32,
+        input: Input,
+    },
+    /// Input for a client, if it still has the address it had.
+    ToSession {
+        client: usize,
+        session: u32,
+        input: Input,
+    },
+    ServerDhcp(Bytes),
+    ServerTftp {
+        from: SocketAddrV4,
+        port: u16,
+        bytes: Vec<u8>,
+    },
+    ServerHttp {
+        asker: Asker,
+        from: Ipv4Addr,
+        path: String,
+        body: Option<String>,
+    },
+    ServerDownload {
+        asker: Asker,
+        from: Ipv4Addr,
+        path: String,
+    },
+    Downloading {
+        server: u32,
+        asker: Asker,
+        transfer: TransferId,
+        sent: u64,
+        content: Content,
+    },
+    ServerBatch {
+        server: u32,
+    },
+    ServerDeadline {
+        server: u32,
+    },
+    TftpTimer {
+        server: u32,
+        port: u16,
+    },
+    ServerCrash,
+    ServerStart,
+}
+
+/// A machine and its place on the bench.
+#[derive(Debug)]
+struct Seat {
+    client: Client,
+    label: String,
+    powered: bool,
+    /// Counts power-ons.
+    epoch: u32,
+    /// Counts addresses, for the connections that end with them.
+    session: u32,
+    address: Option<Ipv4Addr>,
+    /// The earliest timer in the queue.
+    armed: Option<Instant>,
+    end: Option<Result<String, String>>,
+    /// Switched off and on again after it was finished.
+    rebooted: bool,
+    /// Its success was reported, and it knows.
+    reported: bool,
+}
+
+struct World {
+    plan: Plan,
+    place: Rc<Place>,
+    rng: Rng,
+    now: Instant,
+    queue: BTreeMap<(Instant, u64), Happening>,
+    sequence: u64,
+    events: u64,
+    batches: u64,
+    seats: Vec<Seat>,
+    by_mac: BTreeMap<Mac, usize>,
+    by_address: BTreeMap<Ipv4Addr, BTreeSet<usize>>,
+    store: Store,
+    server: Option<Server>,
+    /// Counts starts of the server.
+    server_epoch: u32,
+    batch_due: bool,
+    deadline_armed: Option<Instant>,
+    /// Power-ons and starts that are still to come.
+    pending: usize,
+    /// Machines that have reached no end.
+    unfinished: usize,
+    promises: Promises,
+    tape: Tape,
+    story: Story,
+    ended_at: Instant,
+}
+
+impl World {
+    fn new(plan: &Plan) -> World {
+        let mut rng = Rng::with_seed(plan.seed);
+        let clients = cast(plan, &mut rng);
+        let lease_secs = if plan.faults == Faults::none() { 12 * 3600 } else { rng.u64(120..1800) };
+        let place = Rc::new(Place::new(&clients, Duration::from_secs(lease_secs)));
+        let by_mac = clients.iter().enumerate().map(|(index, client)| (client.identity().mac, index)).collect();
+        let seats = clients.into_iter().enumerate().map(|(index, client)| Seat::new(index, client)).collect();
+        World {
+            plan: plan.clone(),
+            place,
+            rng,
+            now: Instant::START,
+            queue: BTreeMap::new(),
+            sequence: 0,
+            events: 0,
+            batches: 0,
+            seats,
+            by_mac,
+            by_address: BTreeMap::new(),
+            store: Store::new(plan.sabotage),
+            server: None,
+            server_epoch: 0,
+            batch_due: false,
+            deadline_armed: None,
+            pending: 0,
+            unfinished: plan.clients,
+            promises: Promises::default(),
+            tape: Tape::default(),
+            story: Story::new(plan.story),
+            ended_at: Instant::START,
+        }
+    }
+
+    fn play(&mut self) -> Result<(), String> {
+        self.set_the_scene();
+        let limit = self.plan.faults.until + PATIENCE;
+        while let Some(((at, _), happening)) = self.queue.pop_first() {
+            if at.since_start() > limit {
+                break;
+            }
+            self.now = at;
+            self.events += 1;
+            self.happen(happening)?;
+            if self.is_over() {
+                return self.judge();
+            }
+        }
+        let waiting: Vec<&str> =
+            self.seats.iter().filter(|seat| seat.end.is_none()).map(|seat| seat.label.as_str()).collect();
+        Err(format!("{} s after the last fault these reached no end: {}", PATIENCE.as_secs(), waiting.join(", ")))
+    }
+
+    fn set_the_scene(&mut self) {
+        self.start_server();
+        let orders = [
+            Command::BatchCreate {
+                venue: VENUE.into(),
+                product: POOLED.into(),
+                total: i64::try_from(self.plan.clients / 3 + 1).unwrap_or(i64::MAX),
+                priority: 1,
+            },
+            Command::BatchStart(BatchId(1)),
+        ];
+        for command in orders {
+            self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
+        }
+        let spread = u64::try_from(SWITCH_ON.as_millis()).unwrap_or(u64::MAX);
+        for index in 0..self.seats.len() {
+            // The server has begun before the first machine asks.
+            let at = if self.plan.clients == 1 { 0 } else { self.rng.u64(..spread) };
+            self.later(Duration::from_millis(100 + at), Happening::PowerOn(index));
+        }
+        let until = u64::try_from(self.plan.faults.until.as_millis()).unwrap_or(u64::MAX);
+        for _ in 0..self.plan.faults.power_cuts {
+            let victim = self.rng.usize(..self.seats.len());
+            let at = self.rng.u64(1000..until);
+            self.later(Duration::from_millis(at), Happening::PowerCut(victim));
+        }
+        for _ in 0..self.plan.faults.crashes {
+            let at = self.rng.u64(1000..until);
+            self.later(Duration::from_millis(at), Happening::ServerCrash);
+        }
+    }
+
+    fn later(&mut self, delay: Duration, happening: Happening) {
+        self.at(self.now + delay, happening);
+    }
+
+    fn at(&mut self, at: Instant, happening: Happening) {
+        if matches!(happening, Happening::PowerOn(_) | Happening::PowerCut(_) | Happening::ServerStart) {
+            self.pending += 1;
+        }
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), happening);
+    }
+
+    fn wall_clock(&self) -> Now {
+        Now { instant: self.now, timestamp: EPOCH + self.now.since_start() }
+    }
+
+    fn happen(&mut self, happening: Happening) -> Result<(), String> {
+        match happening {
+            Happening::PowerOn(index) => {
+                self.pending -= 1;
+                self.power_on(index);
+            }
+            Happening::PowerCut(index) => {
+                self.pending -= 1;
+                self.power_cut(index);
+            }
+            Happening::ClientTimer(index) => {
+                self.seats[index].armed = None;
+                self.input(index, Input::Timer);
+            }
+            Happening::ToClient { client, epoch, input } => {
+                if self.seats[client].epoch == epoch {
+                    self.input(client, input);
+                }
+            }
+            Happening::ToSession { client, session, input } => {
+                if self.seats[client].session == session {
+                    self.input(client, input);
+                }
+            }
+            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), bytes }),
+            Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
+            Happening::ServerHttp { asker, from, path, body } => self.http_arrives(asker, from, &path, body.as_deref()),
+            Happening::ServerDownload { asker, from, path } => self.download_begins(asker, from, &path),
+            Happening::Downloading { server, asker, transfer, sent, content } if server == self.server_epoch => {
+                self.download_goes_on(asker, transfer, sent, content);
+            }
+            Happening::ServerBatch { server } if server == self.server_epoch => return self.server_batch(),
+            Happening::ServerDeadline { server } if server == self.server_epoch => {
+                self.deadline_armed = None;
+                self.tell_server(Event::Deadline);
+            }
+            Happening::TftpTimer { server, port } if server == self.server_epoch => self.tftp_timer(port),
+            Happening::ServerCrash => self.crash("the server is killed"),
+            Happening::ServerStart => {
+                self.pending -= 1;
+                self.start_server();
+            }
+            // Of a server that is no more.
+            Happening::Downloading { .. }
+            | Happening::ServerBatch { .. }
+            | Happening::ServerDeadline { .. }
+            | Happening::TftpTimer { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.pending == 0 && self.unfinished == 0 && !self.plan.faults.hold(self.now)
+    }
+
+    fn into_report(self) -> Report {
+        let mut faulted = Vec::new();
+        for seat in &self.seats {
+            if let Some(Err(why)) = &seat.end {
+                faulted.push((seat.label.clone(), why.clone()));
+            }
+        }
+        Report {
+            done: self.seats.len() - faulted.len(),
+            faulted,
+            hash: self.tape.into_hex(),
+            events: self.events,
+            virtual_duration: self.ended_at.since_start(),
+            story: self.story.into_lines(),
+        }
+    }
+}
+
+impl Seat {
+    fn new(index: usize, client: Client) -> Seat {
+        Seat {
+            label: format!("{}-{:02}", client.kind().word(), index + 1),
+            client,
+            powered: false,
+            epoch: 0,
+            session: 0,
+            address: None,
+            armed: None,
+            end: None,
+            rebooted: false,
+            reported: false,
+        }
+    }
+}
+
+/// The machines of a plan: half of them go for each product, and most know their venue.
+fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
+    if let Some(kind) = plan.only {
+        let options = Options { venue: Some(VENUE.into()), ..Options::default() };
+        let numbers = 1..=u32::try_from(plan.clients).unwrap_or(u32::MAX);
+        let client = |index| Client::new(kind, Identity::numbered(kind, index, rng), u64::from(index), options.clone());
+        return numbers.map(client).collect();
+    }
+    let clients = mixed(plan.clients, plan.seed, &Options::default());
+    let with_wishes = |client: Client| {
+        let product = if rng.bool() { POOLED } else { BY_SERIAL };
+        let venue = (rng.u8(..4) > 0).then(|| VENUE.to_owned());
+        let options = Options { product: product.into(), venue, ..Options::default() };
+        Client::new(client.kind(), client.identity().clone(), rng.u64(..), options)
+    };
+    clients.into_iter().map(with_wishes).collect()
+}

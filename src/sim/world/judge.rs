@@ -1,0 +1,57 @@
+//! What must hold once every machine has reached its end.
+
+use super::World;
+use crate::fleet::{Change, Fleet};
+use crate::ids::Hostname;
+use crate::lease::LeaseState;
+use crate::machine::stage::Stage;
+
+impl World {
+    pub(super) fn judge(&mut self) -> Result<(), String> {
+        let Some(server) = &self.server else { return Err("the server is down at the end".into()) };
+        server.fleet.check()?;
+        for seat in self.seats.iter().filter(|seat| seat.client.kind().installs()) {
+            let Some(Ok(hostname)) = &seat.end else { continue };
+            let mac = seat.client.identity().mac;
+            let told = self.promises.name_of(mac).map(Hostname::as_str);
+            if told != Some(hostname) {
+                return Err(format!("{} calls itself {hostname} and was told {told:?}", seat.label));
+            }
+            let stage = server.fleet.tables().machines.by_mac(mac).map(|machine| &machine.stage);
+            // A machine whose power failed just before its last word boots a finished disk, and nobody knows.
+            if seat.reported && stage != Some(&Stage::Done) {
+                return Err(format!("{} is done, and its stage is {stage:?}", seat.label));
+            }
+        }
+        server.compare_board()?;
+        self.compare_with_journal(&server.fleet)
+    }
+
+    /// Loading the journal gives the tables that the running server has; what is only offered or was given back aside.
+    fn compare_with_journal(&self, live: &Fleet) -> Result<(), String> {
+        let rows: Vec<Change> = self.store.rows();
+        let place = &self.place;
+        let loaded =
+            Fleet::load(place.site.clone(), place.catalog.clone(), place.products.clone(), rows, self.wall_clock());
+        let (live, loaded) = (live.tables(), loaded.tables());
+        let equal = [
+            ("machines", live.machines == loaded.machines),
+            ("names", live.naming == loaded.naming),
+            ("deployments", live.open == loaded.open && live.next_deployment_id() == loaded.next_deployment_id()),
+            ("images", live.measured == loaded.measured),
+        ];
+        if let Some((table, _)) = equal.iter().find(|(_, equal)| !equal) {
+            return Err(format!("the journal's {table} are not those of the running server"));
+        }
+        let held = |state| matches!(state, LeaseState::Bound | LeaseState::Declined);
+        let mut of_live = live.leases.iter().filter(|lease| held(lease.state));
+        let mut of_loaded = loaded.leases.iter().filter(|lease| held(lease.state));
+        loop {
+            match (of_live.next(), of_loaded.next()) {
+                (None, None) => return Ok(()),
+                (a, b) if a == b => {}
+                (a, b) => return Err(format!("the running server has the lease {a:?}, its journal {b:?}")),
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The simulated world: many seeds, the same film for the same seed, promises that notice defects, and the stories.
+#![allow(clippy::disallowed_methods, reason = "a test reads its stories and its switches")]
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hatchery::sim::client::Kind;
+use hatchery::sim::world::{Faults, Plan, Report, Sabotage, run};
+
+fn play(plan: &Plan) -> Report {
+    run(plan).unwrap_or_else(|violation| panic!("{violation}"))
+}
+
+/// How many seeds to play: `SIM_SEEDS`, else 256.
+fn seeds() -> u64 {
+    std::env::var("SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(256)
+}
+
+#[test]
+fn every_machine_reaches_its_end_on_every_bad_day() {
+    const THREADS: u64 = 2;
+    let (done, faulted) = std::thread::scope(|scope| {
+        let play_share = |share| {
+            let mut sum = (0, 0);
+            for seed in (share..seeds()).step_by(THREADS as usize) {
+                let report = play(&Plan::new(20, seed));
+                sum = (sum.0 + report.done, sum.1 + report.faulted.len());
+            }
+            sum
+        };
+        let shares: Vec<_> = (0..THREADS).map(|share| scope.spawn(move || play_share(share))).collect();
+        let sums = shares.into_iter().map(|share| share.join().expect("its panic was printed"));
+        sums.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    });
+    // A fault must be named, but a world in which most give up proves nothing.
+    assert!(faulted * 50 <= done, "{faulted} gave up, {done} were done");
+}
+
+#[test]
+fn without_faults_every_machine_is_done() {
+    for seed in 0..8 {
+        let report = play(&Plan { faults: Faults::none(), ..Plan::new(50, seed) });
+        assert_eq!((report.done, report.faulted), (50, vec![]), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_to_be_reinstalled_is_and_keeps_its_name() {
+    let plan = Plan { clients: 2, reboot_every: 1, ..Plan::story_of(Kind::Pi5) };
+    let story = play(&plan).story;
+    let ends = |label: &str| -> Vec<&str> {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter_map(|line| line.split_once(" is done: ")).map(|(_, name)| name).collect()
+    };
+    let downloads = |label: &str| {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter(|line| line.contains("bytes are down")).count()
+    };
+    for (label, count) in [("pi5-01", 1), ("pi5-02", 2)] {
+        assert_eq!(downloads(label), count, "{label}: {story:#?}");
+        assert!(matches!(ends(label)[..], [first, second] if first == second), "{label}: {:?}", ends(label));
+    }
+}
+
+#[test]
+fn a_seed_is_a_film() {
+    for seed in [3, 77] {
+        let plan = Plan { story: true, ..Plan::new(20, seed) };
+        let first = play(&plan);
+        assert_eq!(first, play(&plan));
+        assert_eq!(first.hash, play(&Plan { story: false, ..plan.clone() }).hash, "telling changes the story");
+        assert_ne!(first.hash, play(&Plan { seed: seed + 1, ..plan }).hash);
+    }
+}
+
+/// A promise that no defect can break would be no test. (Not every loss matters: a later row may say the same again.)
+#[test]
+fn a_store_that_loses_a_transaction_is_caught() {
+    let caught: Vec<String> = (1..60)
+        .filter_map(|lost| {
+            let sabotage = Some(Sabotage::LosesTransaction(lost));
+            run(&Plan { sabotage, faults: Faults::none(), ..Plan::new(5, 1) }).err().map(|violation| violation.what)
+        })
+        .collect();
+    for promise in ["was acknowledged to", "was told the name", "the journal's"] {
+        assert!(caught.iter().any(|what| what.contains(promise)), "no loss broke '{promise}': {caught:#?}");
+    }
+}
+
+#[test]
+fn a_store_that_is_empty_after_a_restart_is_caught_and_says_how_to_replay() {
+    let faults = Faults { crashes: 3, until: std::time::Duration::from_secs(120), ..Faults::none() };
+    let sabotage = Some(Sabotage::ForgetsAtRestart);
+    let caught =
+        (0..20).filter_map(|seed| run(&Plan { sabotage, faults: faults.clone(), ..Plan::new(20, seed) }).err());
+    let caught: Vec<_> = caught.collect();
+    assert!(caught.len() >= 15, "{} of 20", caught.len());
+    let text = caught[0].to_string();
+    assert!(text.contains("replay: hatchery sim --clients 20 --seed ") && caught[0].story.len() > 10, "{text}");
+}
+
+#[test]
+fn story_pi5() {
+    told("pi5", &Plan::story_of(Kind::Pi5));
+}
+
+#[test]
+fn story_pi4() {
+    told("pi4", &Plan::story_of(Kind::Pi4));
+}
+
+#[test]
+fn story_uefi_x64_ipxe() {
+    told("uefi-x64-ipxe", &Plan::story_of(Kind::UefiX64));
+}
+
+#[test]
+fn story_plain_linux() {
+    told("plain-linux", &Plan::story_of(Kind::PlainLinux));
+}
+
+#[test]
+fn story_finished_machine_netboots_again() {
+    told("finished-machine-netboots-again", &Plan { reboot_every: 1, ..Plan::story_of(Kind::Pi5) });
+}
+
+/// Compares the story of a plan with `tests/stories/NAME.txt`; `UPDATE_GOLDEN=1` writes it instead.
+fn told(name: &str, plan: &Plan) {
+    let report = play(plan);
+    assert_eq!(report.faulted, vec![]);
+    let mut story = String::new();
+    for line in &report.story {
+        writeln!(story, "{}", line.trim_end()).expect("a String takes everything");
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stories").join(format!("{name}.txt"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &story).expect("the stories can be written");
+        return;
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = story.lines().zip(golden.lines()).position(|(ours, theirs)| ours != theirs);
+    let line = differs.unwrap_or_else(|| story.lines().count().min(golden.lines().count()));
+    assert!(
+        story == golden,
+        "{} differs from line {}:\n  told:   {}\n  golden: {}\nUPDATE_GOLDEN=1 rewrites it",
+        path.display(),
+        line + 1,
+        story.lines().nth(line).unwrap_or("(end)"),
+        golden.lines().nth(line).unwrap_or("(end)"),
+    );
+}
