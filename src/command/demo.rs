@@ -97,9 +97,11 @@ async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Resu
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ending = loop {
         tokio::select! {
-            () = run.finished() => break Ending::Finished,
+            // A Ctrl-C reaches the server too, so its end says nothing then.
+            biased;
             _ = interrupt.recv() => break Ending::Interrupted,
             _ = terminate.recv() => break Ending::Interrupted,
+            () = run.finished() => break Ending::Finished,
             _ = tick.tick() => {
                 progress.show(&run.records());
                 if let Some(status) = bench.server_ended() {

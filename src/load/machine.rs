@@ -122,8 +122,10 @@ impl Machine {
         let mut input = Input::PowerOn;
         loop {
             self.note(&input);
-            for output in self.client.handle(input, self.time.now()) {
-                if let Some(end) = self.carry_out(output, &mut sockets)? {
+            let outputs = self.client.handle(input, self.time.now());
+            let at = self.time.elapsed();
+            for output in outputs {
+                if let Some(end) = self.carry_out(output, at, &mut sockets)? {
                     return Ok(end);
                 }
             }
@@ -140,7 +142,9 @@ impl Machine {
         }
     }
 
-    fn carry_out(&mut self, output: Output, sockets: &mut Sockets) -> io::Result<Option<End>> {
+    /// Does what the client decided at that time. Milestones count from then: what comes before them here may block, and
+    /// is no machine's doing.
+    fn carry_out(&mut self, output: Output, at: Duration, sockets: &mut Sockets) -> io::Result<Option<End>> {
         match output {
             Output::SendDhcp { from, to, bytes } => lossy(sockets.dhcp.send(from, to, &bytes)),
             Output::SetAddress { address, prefix } => {
@@ -164,7 +168,6 @@ impl Machine {
             Output::Http { exchange, method, url, body } => self.exchange(exchange, Request { method, url, body }),
             Output::Download { exchange, url } => self.download(exchange, url),
             Output::Passed(phase) => {
-                let at = self.time.elapsed();
                 self.record.lock().phases.entry(phase).or_insert(at);
             }
             Output::Done { hostname } => return Ok(Some(End::Done(hostname))),
