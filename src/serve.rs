@@ -167,6 +167,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone()));
+    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
     endless.spawn(control::run(control, inbox.clone(), board));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
@@ -177,7 +178,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    ending.spawn(http::run(listeners, library, api::routes(inbox.clone()), settings.http, stopped));
+    ending.spawn(http::run(listeners, library, api::routes(api), settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
     tokio::select! {
