@@ -158,7 +158,8 @@ fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &
     }
 }
 
-fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
+/// What goes into the journal, and what happens once it is there.
+pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
     let mut changes = Vec::new();
     let mut rest = Vec::new();
     for action in actions {
