@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use hatchery::sim::client::Kind;
 use hatchery::sim::world::{Faults, Plan, Report, Sabotage, run};
@@ -41,6 +42,16 @@ fn without_faults_every_machine_is_done() {
     for seed in 0..8 {
         let report = play(&Plan { faults: Faults::none(), ..Plan::new(50, seed) });
         assert_eq!((report.done, report.faulted), (50, vec![]), "seed {seed}");
+    }
+}
+
+#[test]
+fn where_nothing_ever_arrives_every_machine_names_its_fault() {
+    let faults = Faults { until: Duration::from_secs(4 * 3600), loss: 1000, ..Faults::none() };
+    let report = play(&Plan { faults, ..Plan::new(20, 1) });
+    assert_eq!((report.done, report.faulted.len()), (0, 20));
+    for (machine, why) in &report.faulted {
+        assert!(why.contains("no OFFER"), "{machine}: {why}");
     }
 }
 
@@ -89,7 +100,7 @@ fn a_store_that_loses_a_transaction_is_caught() {
 
 #[test]
 fn a_store_that_is_empty_after_a_restart_is_caught_and_says_how_to_replay() {
-    let faults = Faults { crashes: 3, until: std::time::Duration::from_secs(120), ..Faults::none() };
+    let faults = Faults { crashes: 3, until: Duration::from_secs(120), ..Faults::none() };
     let sabotage = Some(Sabotage::ForgetsAtRestart);
     let caught =
         (0..20).filter_map(|seed| run(&Plan { sabotage, faults: faults.clone(), ..Plan::new(20, seed) }).err());

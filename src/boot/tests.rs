@@ -134,7 +134,7 @@ fn name(text: &str) -> Name {
 fn facts_say_what_is_known_and_are_empty_otherwise() {
     let site = site(vec![link(9)]);
     let mut catalog = Catalog::new(profiles());
-    catalog.profiles[1].kernel_args = "quiet".into();
+    std::sync::Arc::make_mut(&mut catalog.profiles[1]).kernel_args = "quiet".into();
     let mut view = View {
         machine: machine(Order::Install),
         name: None,

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::lease::{ClientKey, LeaseState, Leases};
+use crate::lease::{ClientKey, Leases};
 use crate::net::LinkId;
 use crate::refusal::Refusal;
 use crate::site::{Link, Site};

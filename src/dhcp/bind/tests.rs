@@ -3,6 +3,7 @@
 use super::*;
 use crate::ids::MachineId;
 use crate::lease::Lease;
+use crate::lease::LeaseState;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use crate::time::Timestamp;
 use crate::wire::dhcp::MessageType;

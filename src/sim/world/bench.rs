@@ -28,11 +28,11 @@ impl World {
     }
 
     pub(super) fn power_cut(&mut self, index: usize) {
-        self.forget_address(index);
-        let seat = &mut self.seats[index];
-        if !seat.powered {
+        if !self.seats[index].powered {
             return;
         }
+        self.forget_address(index);
+        let seat = &mut self.seats[index];
         seat.powered = false;
         seat.epoch += 1;
         seat.armed = None;
