@@ -87,7 +87,7 @@ pub enum Event {
         /// The file's identity, to be remembered with the digest.
         measured: Option<Measured>,
     },
-    /// [`Fleet::next_deadline`] has passed.
+    /// [`Fleet::next_deadline`](super::Fleet::next_deadline) has passed.
     Deadline,
 }
 
