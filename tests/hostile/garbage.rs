@@ -215,7 +215,7 @@ fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     assert_eq!(table.bench.server_id(), Some(process));
     let status = table.ask(&Request::Status);
     assert_eq!(status["stages"]["done"], 20, "{status}");
-    for kind in ["unparsable", "not-ours", "forbidden"] {
+    for kind in ["unparsable", "not-ours", "forbidden", "invalid", "no-such-file", "outside-tree"] {
         assert!(table.refusals(kind) > 0, "no {kind} among the refusals: {status}");
     }
     let log = table.log();
