@@ -60,6 +60,8 @@ pub struct Settings {
     pub journal: PathBuf,
     /// The boot directory.
     pub boot: PathBuf,
+    /// Whether boot files are found whatever the case of their names.
+    pub ignore_case: bool,
     /// The image directory.
     pub images: PathBuf,
     /// The control socket.
@@ -148,6 +150,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         board: board.clone(),
         answers: settings.answers,
         boot: tree(settings.boot)?,
+        ignore_case: settings.ignore_case,
         images: tree(settings.images.clone())?,
         inbox: inbox.clone(),
         next_transfer: AtomicU64::new(1),

@@ -87,10 +87,17 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         max_per_client: config.tftp.max_per_client as usize,
         max_blksize: config.tftp.max_blksize,
         max_windowsize: config.tftp.max_windowsize,
+        single_port: config.tftp.single_port,
     });
+    let http = http::Limits {
+        max_connections: config.limits.max_connections as usize,
+        max_connections_per_client: config.limits.max_connections_per_client as usize,
+        ..http::Limits::default()
+    };
     Ok(Settings {
         journal: paths.journal(),
         boot: paths.boot.clone(),
+        ignore_case: config.tftp.ignore_case,
         images: paths.images.clone(),
         socket: paths.socket.clone(),
         site: config.site,
@@ -101,6 +108,6 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         dhcp: config.dhcp.enabled,
         tftp,
         http_ports: config.http.ports,
-        http: http::Limits { max_connections: config.limits.max_connections as usize, ..http::Limits::default() },
+        http,
     })
 }
