@@ -226,7 +226,7 @@ impl Fleet {
     }
 
     fn view(&self, machine: &Machine) -> Arc<View> {
-        let address = self.tables.leases.of_machine(machine.id).next();
+        let address = self.tables.leases.of_machine(machine.id);
         let known_link = self.heard_on.get(&machine.id).copied();
         let link_id = known_link.or(address.and_then(|address| self.site.link_of(address)).map(|(id, _)| id));
         let link_id = link_id.unwrap_or(LinkId(0));

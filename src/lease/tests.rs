@@ -154,7 +154,7 @@ fn a_client_has_one_row_whatever_the_order_of_the_journal() {
         assert_eq!(leases.free_count(LINK), 2);
     }
     let (_, leases) = leases(&[lease(1, 1, Bound, 9), lease(2, 1, Bound, 10)]);
-    assert_eq!(leases.of_machine(MachineId(1)).collect::<Vec<_>>(), [ip(2)], "the later one counts");
+    assert_eq!(leases.of_machine(MachineId(1)), Some(ip(2)), "the later one counts");
     assert_eq!(leases.holder(ip(1)), None);
 }
 
@@ -163,7 +163,7 @@ fn only_a_bound_address_has_a_holder() {
     for (state, expected) in [(Offered, None), (Bound, Some(MachineId(1))), (Declined, None), (Released, None)] {
         let (_, leases) = leases(&[lease(1, 1, state, 9)]);
         assert_eq!(leases.holder(ip(1)), expected, "{state:?}");
-        assert_eq!(leases.of_machine(MachineId(1)).count(), expected.iter().count(), "{state:?}");
+        assert_eq!(leases.of_machine(MachineId(1)), expected.map(|_| ip(1)), "{state:?}");
     }
 }
 
