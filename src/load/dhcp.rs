@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 
 use super::machine::{Place, send_to};
 use crate::net::Mac;
-use crate::serve::packet::PacketSocket;
+use crate::serve::packet::{EtherType, PacketSocket};
 use crate::wire::ipv4;
 
 const SERVER_PORT: u16 = 67;
@@ -36,10 +36,10 @@ enum Ear {
 impl DhcpSocket {
     /// For a machine without an address.
     pub fn open(interface: &str) -> io::Result<DhcpSocket> {
-        let ear = PacketSocket::open(interface, true)?;
+        let ear = PacketSocket::open(interface, EtherType::Ipv4, true)?;
         // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
         let ear = unsafe { AsyncFd::register_with_interest(ear, Interest::READABLE) }.map_err(io::Error::from)?;
-        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::Frames(ear) })
+        Ok(DhcpSocket { mouth: PacketSocket::open(interface, EtherType::Ipv4, false)?, ear: Ear::Frames(ear) })
     }
 
     /// For a machine that has this address now.
@@ -70,7 +70,8 @@ impl DhcpSocket {
             Ear::Frames(socket) => loop {
                 let mut guard = ready!(socket.poll_read_ready(cx))?;
                 let Ok(received) = guard.try_io(|socket| socket.get_ref().receive(buffer)) else { continue };
-                if let Some((from, to, payload)) = ipv4::parse_udp(&buffer[..received?])
+                let (length, _) = received?;
+                if let Some((from, to, payload)) = ipv4::parse_udp(&buffer[..length])
                     && from.port() == SERVER_PORT
                     && to.port() == CLIENT_PORT
                 {
