@@ -241,6 +241,3 @@ fn log(before: &[Finding], now: &[Finding]) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
