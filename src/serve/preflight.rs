@@ -11,6 +11,7 @@ pub mod present;
 pub mod rival;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ pub struct Preflight {
     arp: Arp,
     rivals: Rivals,
     look: watch::Sender<Look>,
+    /// The number of the last look that was begun.
+    begun: Arc<AtomicU64>,
     asked: Arc<Notify>,
     news: Arc<Notify>,
 }
@@ -96,6 +99,7 @@ pub struct Preflight {
 #[derive(Clone, Debug)]
 pub struct Doctor {
     look: watch::Receiver<Look>,
+    begun: Arc<AtomicU64>,
     asked: Arc<Notify>,
 }
 
@@ -103,10 +107,11 @@ impl Doctor {
     /// Has everything looked at, and waits for what is found: a second or two.
     pub async fn findings(&self) -> Vec<Finding> {
         let mut look = self.look.clone();
-        let before = look.borrow().number;
+        // A look under way has seen some things already that may have been put right since.
+        let begun = self.begun.load(Ordering::SeqCst);
         self.asked.notify_one();
         // Without a fresh look, the last one must do.
-        let fresh = timeout(LOOK_TIME, look.wait_for(|look| look.number > before)).await;
+        let fresh = timeout(LOOK_TIME, look.wait_for(|look| look.number > begun)).await;
         drop(fresh);
         look.borrow().findings.clone()
     }
@@ -117,9 +122,10 @@ impl Preflight {
     pub fn new(place: Place, arp: Arp, rivals: Rivals) -> (Preflight, Doctor) {
         let (sender, receiver) = watch::channel(Look::default());
         let asked = Arc::new(Notify::new());
-        let doctor = Doctor { look: receiver, asked: asked.clone() };
+        let begun = Arc::new(AtomicU64::new(0));
+        let doctor = Doctor { look: receiver, begun: begun.clone(), asked: asked.clone() };
         let news = Arc::new(Notify::new());
-        (Preflight { place: Arc::new(place), arp, rivals, look: sender, asked, news }, doctor)
+        (Preflight { place: Arc::new(place), arp, rivals, look: sender, begun, asked, news }, doctor)
     }
 
     /// To be called by those who hear something that a look should not wait for.
@@ -150,6 +156,7 @@ impl Preflight {
 
     /// Looks once, says what has changed, and answers whether anything is red.
     async fn look_around(&self) -> bool {
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.arp.probe_own();
         let place = self.place.clone();
         let local = tokio::task::spawn_blocking(move || place.look());
@@ -166,7 +173,7 @@ impl Preflight {
         let before = self.look.borrow().findings.clone();
         log(&before, &findings);
         let red = findings.iter().any(|finding| finding.level == Level::Red);
-        self.look.send_modify(|look| *look = Look { number: look.number + 1, findings });
+        self.look.send_replace(Look { number, findings });
         red
     }
 
