@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
-use crate::config::Config;
+use crate::config::{Config, Paths};
 use crate::fleet::command::Declaration;
 use crate::serve::{self, Settings, http, tftp};
 
@@ -29,7 +29,13 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         tracing::warn!("{problem}");
     }
     let answers = compile(&config)?;
-    let settings = settings(config, answers)?;
+    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
+    // directory is an error.
+    let Paths { data, boot, images, .. } = &config.paths;
+    for directory in [data, boot, images] {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let settings = settings(config, answers);
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
@@ -72,13 +78,9 @@ pub fn compile(config: &Config) -> anyhow::Result<Answers> {
     anyhow::bail!("answer templates:\n{}", lines.join("\n"))
 }
 
-fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
+/// What a server with this configuration is told.
+pub fn settings(config: Config, answers: Answers) -> Settings {
     let paths = &config.paths;
-    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
-    // directory is an error.
-    for directory in [&paths.data, &paths.boot, &paths.images] {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
     let venues = config.venues.into_iter().map(|each| Declaration { venue: each.venue, pools: each.pools }).collect();
     let tftp = config.tftp.enabled.then(|| tftp::Config {
         listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, config.tftp.port),
@@ -94,7 +96,7 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         max_connections_per_client: config.limits.max_connections_per_client as usize,
         ..http::Limits::default()
     };
-    Ok(Settings {
+    Settings {
         journal: paths.journal(),
         boot: paths.boot.clone(),
         ignore_case: config.tftp.ignore_case,
@@ -109,5 +111,5 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         tftp,
         http_ports: config.http.ports,
         http,
-    })
+    }
 }
