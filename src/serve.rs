@@ -44,6 +44,7 @@ use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
 use crate::fleet::{Event, Fleet};
+use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
@@ -125,7 +126,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles);
-    let fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
     let board = Arc::new(RwLock::new(board));
@@ -171,11 +173,11 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let stop = stop_watching.clone();
         move || watch.run(&stop)
     })?;
-    declare(&inbox, settings.venues).await;
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
     let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
@@ -190,7 +192,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    ending.spawn(http::run(listeners, library, api::routes(inbox.clone()), settings.http, stopped));
+    ending.spawn(http::run(listeners, library, api::routes(api), settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
     tokio::select! {
@@ -227,12 +229,11 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// The venues and pools of the configuration: what is new is added before the first machine is served.
-async fn declare(inbox: &Inbox, venues: Vec<Declaration>) {
-    let declared = inbox.ask(|reply_to| Event::Command { command: Command::Declare { venues }, reply_to }).await;
-    if let Err(refusal) = declared {
-        tracing::error!(%refusal, "the venues of the configuration were not taken over");
-    }
+/// The venues and pools of the configuration: what is new is in the journal before the first machine is served.
+fn declare(fleet: &mut Fleet, store: &mut Store, venues: Vec<Declaration>) -> Result<(), StoreError> {
+    let event = Event::Command { command: Command::Declare { venues }, reply_to: ReplyTo::default() };
+    let (changes, _) = core::split(fleet.handle(event, clock::now()));
+    if changes.is_empty() { Ok(()) } else { store.commit(&changes) }
 }
 
 fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, ServeError> {

@@ -59,7 +59,8 @@ fn who_a_client_is() {
 
 #[test]
 fn section_4_3_1_which_address_is_offered() {
-    let table: [(&[Lease], u8, Option<u8>, Option<u8>); 14] = [
+    type Row<'a> = (&'a [Lease], u8, Option<u8>, Option<u8>);
+    let table: [Row<'_>; 14] = [
         // what is held; who asks; the wish; the answer
         (&[], 1, None, Some(1)),
         (&[lease(1, 9, Bound, 9)], 1, None, Some(2)),

@@ -13,7 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
+use super::log;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};
@@ -27,8 +29,17 @@ const FORMAT_VERSION: &str = "3.0";
 /// Longest status word and message that is kept, in characters.
 const TEXT_MAX: usize = 4096;
 
+/// What the routes work with.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Where reports go.
+    pub inbox: Inbox,
+    /// Where refusals are counted.
+    pub board: SharedBoard,
+}
+
 /// The routes of the deployment network.
-pub fn routes(inbox: Inbox) -> Router {
+pub fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/config", post(config))
         .route("/api/status", post(status))
@@ -36,14 +47,14 @@ pub fn routes(inbox: Inbox) -> Router {
         .route("/nginx-health", get(async || "healthy\n"))
         .fallback(async || error(StatusCode::NOT_FOUND, "Not found"))
         .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"))
-        .with_state(inbox)
+        .with_state(api)
 }
 
 async fn health() -> Response {
     reply(StatusCode::OK, &json!({ "status": "healthy", "timestamp": clock::iso(clock::now().timestamp) }))
 }
 
-async fn config(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
     let result = async {
         let fields = Fields::read(&body)?;
         let (mac, serial) = fields.identity()?;
@@ -56,16 +67,16 @@ async fn config(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<Socke
         };
         let report = Report::Config { product, venue };
         let address = ipv4(peer);
-        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
     };
     match result.await {
         Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
         Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
-        Err(refusal) => refuse(&refusal),
+        Err(refusal) => refuse(&api, "config question", peer, &refusal),
     }
 }
 
-async fn status(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
     let result = async {
         let fields = Fields::read(&body)?;
         let (mac, serial) = fields.identity()?;
@@ -85,12 +96,12 @@ async fn status(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<Socke
         let known_name = hostname.as_deref().and_then(Hostname::parse);
         let report = Report::Status { status, hostname: known_name, message };
         let address = ipv4(peer);
-        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
         Ok::<_, Refusal>(hostname)
     };
     match result.await {
         Ok(hostname) => reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true })),
-        Err(refusal) => refuse(&refusal),
+        Err(refusal) => refuse(&api, "status report", peer, &refusal),
     }
 }
 
@@ -152,7 +163,9 @@ fn ipv4(peer: SocketAddr) -> Ipv4Addr {
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response {
+fn refuse(api: &Api, what: &str, peer: SocketAddr, refusal: &Refusal) -> Response {
+    count(&api.board, refusal);
+    log::refused(what, &peer.ip().to_string(), refusal);
     let code = match refusal {
         Refusal::NoImage(_) | Refusal::NotFound(_) => StatusCode::NOT_FOUND,
         Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -49,8 +49,8 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-/// Most refusals are everyday; those that an operator must act on are warnings.
-fn refused(what: &str, who: &str, refusal: &Refusal) {
+/// Writes the line of a refusal. Most are everyday; those that an operator must act on are warnings.
+pub fn refused(what: &str, who: &str, refusal: &Refusal) {
     match refusal {
         // A machine without an address asks every few seconds, and twenty may: one line tells enough.
         Refusal::NoFreeAddress if FULL_POOL.is_due() => {

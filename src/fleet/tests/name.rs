@@ -202,7 +202,7 @@ fn a_name_survives_everything() {
     let installer = Installer::new(1).at(address);
     let expected = Some("KXP2-ARLT-001");
     assert_eq!(world.named(&installer).as_deref(), expected);
-    let mut still = |world: &mut World, what: &str| {
+    let still = |world: &mut World, what: &str| {
         assert_eq!(world.named(&installer).as_deref(), expected, "{what}");
         assert_eq!(assigned(world).len(), 1, "{what}");
     };
