@@ -180,11 +180,11 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
     let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
-    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
     endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), board, doctor }));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {

@@ -4,10 +4,10 @@
 //! an address of our own. Answering is left to the kernel. Nothing ever waits for an answer, and an answer counts only
 //! shortly after our own question, so a stranger cannot talk addresses out of use at will.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::inbox::Inbox;
@@ -24,6 +24,13 @@ use crate::wire::arp::{LENGTH, Packet};
 /// How long after a question its answers count.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
+/// How long a station's answers are counted together.
+const COUNT_TIME: Duration = Duration::from_secs(3600);
+
+/// Addresses that one station may take out of use in that time. What answers for more is no holder but a router with proxy ARP, or
+/// means harm; believing it would empty the pool.
+const HOLDINGS_MAX: usize = 4;
+
 const BROADCAST: Mac = Mac([0xff; 6]);
 
 /// ARP on every link where it could be opened.
@@ -39,8 +46,16 @@ struct Port {
     /// Our own address.
     address: Ipv4Addr,
     socket: AsyncPacketSocket,
-    asked: Mutex<BTreeMap<Ipv4Addr, Asked>>,
-    claimants: Arc<Present<Mac>>,
+    probing: Mutex<Probing>,
+    claimants: Present<Mac>,
+}
+
+#[derive(Debug, Default)]
+struct Probing {
+    asked: BTreeMap<Ipv4Addr, Asked>,
+    /// The addresses that a station answered for, since `counted_since`.
+    answers: BTreeMap<Mac, BTreeSet<Ipv4Addr>>,
+    counted_since: Instant,
 }
 
 /// A question under way: whether anyone but `client` uses an address.
@@ -61,11 +76,7 @@ impl Arp {
     pub fn probe(&self, link: LinkId, address: Ipv4Addr, client: Mac) {
         let Some(Ok(port)) = self.links.get(usize::from(link.0)) else { return };
         let at = clock::now().instant;
-        {
-            let mut asked = port.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.retain(|_, each| at.since(each.at) <= ANSWER_TIME);
-            asked.insert(address, Asked { client, at });
-        }
+        port.probing().begin(address, Asked { client, at });
         port.ask(address);
     }
 
@@ -80,6 +91,11 @@ impl Arp {
     /// Who else claims our own address on each link, in the order of the site; or why that cannot be known.
     pub fn claimants(&self) -> impl Iterator<Item = Result<Vec<Mac>, &io::Error>> {
         self.links.iter().map(|port| port.as_ref().map(|port| port.claimants.list()))
+    }
+
+    /// The stations of each link, in the order of the site, that answer for so many addresses that they are not believed.
+    pub fn proxies(&self) -> impl Iterator<Item = Vec<Mac>> {
+        self.links.iter().map(|port| port.as_ref().map_or_else(|_| Vec::new(), |port| port.probing().proxies()))
     }
 
     /// Hears every link for ever; `news` is called when someone claims an address of ours for the first time.
@@ -105,8 +121,8 @@ impl Port {
             mac,
             address: link.address,
             socket: AsyncPacketSocket::open(&link.interface, EtherType::Arp)?,
-            asked: Mutex::default(),
-            claimants: Arc::default(),
+            probing: Mutex::default(),
+            claimants: Present::default(),
         })
     }
 
@@ -145,14 +161,46 @@ impl Port {
             }
             return;
         }
-        let conflict = {
-            let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-            let other = |asked: &Asked| mac != asked.client && clock::now().instant.since(asked.at) <= ANSWER_TIME;
-            // One answer is enough.
-            asked.get(&address).copied().filter(other).and_then(|_| asked.remove(&address)).is_some()
-        };
+        let conflict = self.probing().is_conflict(address, mac, clock::now().instant);
         if conflict {
             inbox.offer(Event::Conflict { address, mac });
         }
     }
+
+    fn probing(&self) -> MutexGuard<'_, Probing> {
+        self.probing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+impl Probing {
+    fn begin(&mut self, address: Ipv4Addr, asked: Asked) {
+        self.asked.retain(|_, each| asked.at.since(each.at) <= ANSWER_TIME);
+        self.asked.insert(address, asked);
+    }
+
+    /// Whether `mac` claims an address that was just promised to another. One claim is enough.
+    fn is_conflict(&mut self, address: Ipv4Addr, mac: Mac, now: Instant) -> bool {
+        let Some(asked) = self.asked.get(&address).copied() else { return false };
+        if mac == asked.client || now.since(asked.at) > ANSWER_TIME {
+            return false;
+        }
+        self.asked.remove(&address);
+        if now.since(self.counted_since) > COUNT_TIME {
+            self.answers.clear();
+            self.counted_since = now;
+        }
+        let answers = self.answers.entry(mac).or_default();
+        if answers.len() < HOLDINGS_MAX {
+            answers.insert(address);
+        }
+        answers.contains(&address)
+    }
+
+    /// The stations that answered for more addresses than one has.
+    fn proxies(&self) -> Vec<Mac> {
+        self.answers.iter().filter(|(_, answers)| answers.len() == HOLDINGS_MAX).map(|(mac, _)| *mac).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

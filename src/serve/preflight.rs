@@ -169,6 +169,7 @@ impl Preflight {
             }
         };
         findings.extend(self.duplicates());
+        findings.extend(self.proxies());
         findings.extend(self.foreign_servers());
         let before = self.look.borrow().findings.clone();
         log(&before, &findings);
@@ -201,6 +202,17 @@ impl Preflight {
                     Finding::amber(check, what, "start as root, or grant CAP_NET_RAW")
                 }
             }
+        })
+    }
+
+    /// Who answers ARP for addresses that cannot all be its own.
+    fn proxies(&self) -> impl Iterator<Item = Finding> {
+        self.place.links().zip(self.arp.proxies()).filter(|(_, macs)| !macs.is_empty()).map(|(link, macs)| {
+            let macs = listed(macs.iter());
+            let what =
+                format!("{macs} answers ARP for address after address on {}; it is not believed", link.interface);
+            let hint = "switch proxy ARP off there: until then, addresses in use cannot be told from free ones";
+            Finding::amber(format!("proxies {}", link.interface), what, hint)
         })
     }
 

@@ -243,7 +243,8 @@ fn bad_heads_and_bodies_get_their_own_answers() {
     };
     for (request, code) in [
         ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\r\n\r\n".to_owned(), "400"),
-        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000)), "431"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000)), "414"),
+        (format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "a".repeat(100_000)), "431"),
         ("POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n{".to_owned(), "413"),
         (post("{"), "400"),
         (post("[1,2]"), "400"),

@@ -63,6 +63,7 @@ impl Place {
     /// Looks at everything. Reads files; blocks for as long as that takes.
     pub fn look(&self) -> Vec<Finding> {
         let mut findings = self.interfaces();
+        findings.extend(neighbours());
         findings.extend(self.journal());
         findings.extend(clock_finding(clock::now().timestamp));
         findings.extend(buffers());
@@ -200,6 +201,36 @@ fn clock_finding(now: Timestamp) -> Option<Finding> {
     (now < EPOCH).then(|| {
         let hint = "set the clock (timedatectl), or let it be set by NTP: leases and reports are dated by it";
         Finding::amber("clock", format!("the clock says {shown}, which is past"), hint)
+    })
+}
+
+/// Whether another program of this machine has port 67 open, too. The kernel lets it where both allow it, hands every
+/// broadcast to both, and neither hears the other.
+fn neighbours() -> Option<Finding> {
+    let text = std::fs::read_to_string("/proc/net/udp").ok()?;
+    let own: Vec<u64> =
+        std::fs::read_dir("/proc/self/fd").ok()?.flatten().filter_map(|fd| socket_inode(&fd.path())).collect();
+    let check = "neighbours";
+    Some(if on_port_67(&text).any(|inode| !own.contains(&inode)) {
+        let what = "another program of this machine has UDP port 67 open, too";
+        let hint = "see which: ss -lunp 'sport = :67'; stop it unless it serves other networks only";
+        Finding::amber(check, what, hint)
+    } else {
+        Finding::green(check, "no other program of this machine has UDP port 67 open")
+    })
+}
+
+fn socket_inode(fd: &Path) -> Option<u64> {
+    let target = std::fs::read_link(fd).ok()?;
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The inodes of the sockets on port 67, from /proc/net/udp (proc(5)).
+fn on_port_67(text: &str) -> impl Iterator<Item = u64> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        fields.nth(1).filter(|local| local.ends_with(":0043"))?;
+        fields.nth(7)?.parse().ok()
     })
 }
 

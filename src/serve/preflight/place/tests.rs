@@ -91,3 +91,13 @@ fn a_clock_from_before_hatchery_is_told() {
     assert!(clock_finding(Timestamp::default()).is_some_and(|finding| finding.level == Level::Amber));
     assert_eq!(clock_finding(EPOCH), None);
 }
+
+#[test]
+fn sockets_on_port_67_are_found_by_their_inode() {
+    let text = "\
+   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  338: 00000000:0043 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 19467 2 0000000000000000 0
+  338: 0100A8C0:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 20001 2 0000000000000000 0
+";
+    assert_eq!(on_port_67(text).collect::<Vec<_>>(), [19467]);
+}
