@@ -47,8 +47,7 @@ fn bytes_that_trickle_in_do_not_keep_a_head_open() {
     let mut client = world.client();
     client.send("GET /images/pi.img HTTP/1.1\r\nX: ");
     // As long as the server reads, whatever comes; the deadline stands since the first byte.
-    let ended = until("the head is given up", || (!client.try_send("x")).then_some(()));
-    assert_eq!(ended, ());
+    until("the head is given up", || (!client.try_send("x")).then_some(()));
 }
 
 #[test]

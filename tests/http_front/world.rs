@@ -293,7 +293,7 @@ impl Client {
     /// The status of a GET, if the connection lives to see it.
     pub fn response_to(&mut self, target: &str) -> Option<u16> {
         let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        self.try_send(&request).then(|| ())?;
+        self.try_send(&request).then_some(())?;
         let answer = String::from_utf8_lossy(&self.rest()).into_owned();
         answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
     }
