@@ -250,7 +250,7 @@ fn split_target(target: &str) -> Result<(String, Option<String>), HeadError> {
     let local = match scheme {
         Some(scheme) => {
             let after = &target[scheme.len()..];
-            after.find(['/', '?']).map_or("/", |at| &after[at..])
+            after.find(['/', '?']).map_or("", |at| &after[at..])
         }
         None if target.starts_with('/') || target == "*" => target,
         None => return Err(malformed("request target is neither a path nor an http URL")),
@@ -259,7 +259,8 @@ fn split_target(target: &str) -> Result<(String, Option<String>), HeadError> {
         Some((path, query)) => (path, Some(query.to_owned())),
         None => (local, None),
     };
-    Ok((decode(path)?, query))
+    // Only a URL can leave the path out (RFC 9112 §3.2.1).
+    Ok((decode(if path.is_empty() { "/" } else { path })?, query))
 }
 
 /// Percent-decodes once (RFC 3986 §2.1); no double decoding, so `%252e` stays the text `%2e`.

@@ -62,6 +62,7 @@ fn paths_are_decoded_once_and_slashes_stay() {
     assert_eq!(path("/%2e%2e/%252e"), "/../%2e");
     assert_eq!(path("http://192.0.2.1:80/boot/a?b"), "/boot/a");
     assert_eq!(path("HTTP://192.0.2.1"), "/");
+    assert_eq!(path("http://192.0.2.1?a/b"), "/");
     assert_eq!(path("*"), "*");
     assert!(refused(&["GET /a%0 HTTP/1.1", "Host: a"]).contains("two hex digits"));
     assert!(refused(&["GET /a%00b HTTP/1.1", "Host: a"]).contains("control character"));
