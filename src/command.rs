@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod demo;
+pub mod render;
 pub mod serve;
 pub mod sim;
 
@@ -24,6 +25,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),

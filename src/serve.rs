@@ -15,6 +15,7 @@ pub mod http;
 pub mod library;
 pub mod images;
 pub mod api;
+pub mod proxmox;
 pub mod show;
 pub mod control;
 
@@ -28,7 +29,6 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use self::content::FileSource;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Tree};
@@ -142,7 +142,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
-    let library: Arc<dyn FileSource> = Arc::new(Library {
+    let library = Arc::new(Library {
         board: board.clone(),
         answers: settings.answers,
         boot: tree(settings.boot)?,
@@ -167,7 +167,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone()));
-    endless.spawn(control::run(control, inbox.clone(), board));
+    endless.spawn(control::run(control, inbox.clone(), library.clone()));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();
@@ -177,7 +177,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    ending.spawn(http::run(listeners, library, api::routes(inbox.clone()), settings.http, stopped));
+    let routes = api::routes(inbox.clone()).merge(proxmox::routes(inbox.clone(), library.clone()));
+    ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
     tokio::select! {

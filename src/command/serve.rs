@@ -1,6 +1,5 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::ExitCode;
 
@@ -27,6 +26,9 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     start_log(args)?;
     for problem in config.check_files() {
         tracing::warn!("{problem}");
+    }
+    for problem in config.check_answers() {
+        tracing::warn!("answer template {problem}");
     }
     let answers = compile(&config)?;
     let settings = settings(config, answers)?;
@@ -56,15 +58,13 @@ fn start_log(args: &Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compiles every template a profile names. One that is broken is an error now, not at some machine's boot.
-pub fn compile(config: &Config) -> anyhow::Result<Answers> {
-    let mut templates = BTreeMap::new();
+/// Compiles every template a profile names. One that is missing or broken is an error now, not at some machine's boot.
+fn compile(config: &Config) -> anyhow::Result<Answers> {
     for name in config.profiles.iter().flat_map(|profile| profile.answers.values()) {
         let text = config.template(name).with_context(|| format!("cannot read the answer template {name}"))?;
-        let text = text.with_context(|| format!("there is no answer template {name}"))?;
-        templates.insert(name.clone(), text.into_owned());
+        text.with_context(|| format!("there is no answer template {name}"))?;
     }
-    let (answers, errors) = Answers::compile(&templates);
+    let (answers, errors) = config.compile_answers();
     if errors.is_empty() {
         return Ok(answers);
     }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::core::SharedBoard;
 use super::inbox::Inbox;
+use super::library::Library;
 use super::show;
 use crate::fleet::command::{Command, Selector};
 use crate::fleet::{Event, Told};
@@ -37,6 +38,13 @@ pub enum Request {
     Explain {
         /// A MAC, an address, a serial or a name.
         machine: String,
+    },
+    /// What one machine gets now under a name.
+    Render {
+        /// A MAC, an address, a serial or a name.
+        machine: String,
+        /// A file name as the machine asks for it, or the name of a template.
+        name: String,
     },
     /// Let a machine install again.
     Reinstall {
@@ -105,13 +113,13 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Answers for ever.
-pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
+pub async fn run(listener: UnixListener, inbox: Inbox, library: Arc<Library>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (inbox, board) = (inbox.clone(), board.clone());
+                let (inbox, library) = (inbox.clone(), library.clone());
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &inbox, &board).await {
+                    if let Err(error) = converse(stream, &inbox, &library).await {
                         tracing::debug!(%error, "control connection");
                     }
                 });
@@ -124,13 +132,13 @@ pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
     }
 }
 
-async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, inbox: &Inbox, library: &Library) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => answer(request, inbox, board).await,
+            Ok(request) => answer(request, inbox, library).await,
             Err(error) => Reply::Error(format!("not a request: {error}")),
         };
         let mut text = serde_json::to_string(&reply)?;
@@ -142,8 +150,8 @@ async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) ->
     Ok(())
 }
 
-async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
-    let read = || board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+async fn answer(request: Request, inbox: &Inbox, library: &Library) -> Reply {
+    let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
@@ -151,6 +159,11 @@ async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
+        }
+        Request::Render { machine, name } => {
+            let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
+            let text = found.and_then(|view| library.preview(&view, &name));
+            return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
         }
         Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
         Request::Hold { machine } => select(&machine).map(Command::Hold),

@@ -1,21 +1,50 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use minijinja::{Environment, UndefinedBehavior, context};
-
 use super::*;
+use crate::answer::Answers;
+use crate::boot::Facts;
+use crate::catalog::Vars;
 
-/// The facts of a Pi, as templates see them, with this name, serial and kernel arguments.
+/// Every built-in template, compiled as the server does.
+fn answers() -> Answers {
+    let templates = TEMPLATES.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    let (answers, errors) = Answers::compile(&templates);
+    assert_eq!(errors, []);
+    answers
+}
+
+/// The variables that templates need; everything else has a default.
+fn needed() -> Vars {
+    let vars = [("root_password_hash", "$6$salt$hash"), ("password_hash", "$6$salt$hash")];
+    Vars(vars.map(|(name, text)| (name.to_owned(), text.to_owned())).into())
+}
+
+/// A Pi with this name, serial and kernel arguments.
+fn facts(hostname: &str, serial: &str, kernel_args: &str) -> Facts {
+    Facts {
+        mac: "dc:a6:32:01:36:c2".into(),
+        serial: serial.into(),
+        hostname: hostname.into(),
+        address: "192.168.151.100".into(),
+        firmware: "raspberry-pi-5".into(),
+        profile: "raspberry-pi".into(),
+        product: "KXP2".into(),
+        venue: "SPAA".into(),
+        server: "192.168.151.1".into(),
+        base_url: "http://192.168.151.1".into(),
+        kernel_args: kernel_args.into(),
+        vars: needed(),
+        ..Facts::default()
+    }
+}
+
 fn render(name: &str, hostname: &str, serial: &str, kernel_args: &str) -> String {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let facts = context! {
-        mac => "dc:a6:32:01:36:c2", serial, hostname, address => "192.168.151.100", firmware => "raspberry-pi-5",
-        profile => "raspberry-pi", product => "KXP2", venue => "SPAA", server => "192.168.151.1",
-        base_url => "http://192.168.151.1", kernel_args, image_url => "", image_size => 0, image_sha256 => "",
-    };
-    let text = template(name).expect("a built-in template");
-    environment.render_str(text, facts).unwrap_or_else(|error| panic!("{name}: {error:#}"))
+    rendered(name, &facts(hostname, serial, kernel_args))
+}
+
+fn rendered(name: &str, facts: &Facts) -> String {
+    answers().render(name, facts).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -39,14 +68,9 @@ fn every_template_of_the_repository_is_built_in() {
 
 #[test]
 fn a_machine_of_which_nothing_is_known_renders_every_template() {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let facts = context! {
-        mac => "", serial => "", hostname => "", address => "", firmware => "unknown", profile => "", product => "",
-        venue => "", server => "", base_url => "", kernel_args => "", image_url => "", image_size => 0, image_sha256 => "",
-    };
-    for (name, text) in TEMPLATES {
-        let text = environment.render_str(text, &facts).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let nothing = Facts { firmware: "unknown".into(), vars: needed(), ..Facts::default() };
+    for (name, _) in TEMPLATES {
+        let text = rendered(name, &nothing);
         assert!(!text.contains("{{") && !text.contains("{%"), "{name}: {text}");
     }
 }
@@ -55,8 +79,8 @@ fn a_machine_of_which_nothing_is_known_renders_every_template() {
 fn the_command_line_is_one_line() {
     let expected = "console=serial0,115200 console=tty1 ip=dhcp hatchery.server=http://192.168.151.1 \
         hatchery.serial=10000000abcdef01 hatchery.product=KXP2 hatchery.venue=SPAA";
-    assert_eq!(render("pi/cmdline.txt", "", "10000000abcdef01", ""), expected);
-    assert_eq!(render("pi/cmdline.txt", "", "10000000abcdef01", "quiet splash"), format!("{expected} quiet splash"));
+    assert_eq!(render("pi/cmdline.txt", "", "10000000abcdef01", ""), format!("{expected}\n"));
+    assert_eq!(render("pi/cmdline.txt", "", "10000000abcdef01", "quiet splash"), format!("{expected} quiet splash\n"));
 }
 
 #[test]
