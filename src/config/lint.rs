@@ -40,14 +40,15 @@ impl Config {
         found
     }
 
-    /// What the fixture machine gets under `name`, a file name or a template, of the first profile that has it.
+    /// What the fixture machine gets under `name`, a file name or a template, of the first profile that has it; file names go
+    /// first.
     ///
     /// # Errors
     /// A sentence: nobody has it, or what is wrong with the template.
     pub fn render_fixture(&self, name: &str) -> Result<String, String> {
         let (answers, broken) = self.compile_answers();
-        let named = |(file, template): &(&String, &String)| *file == name || *template == name;
-        let found = self.profiles.iter().find_map(|profile| Some((profile, profile.answers.iter().find(named)?)));
+        let all = || self.profiles.iter().flat_map(|each| each.answers.iter().map(move |answer| (each, answer)));
+        let found = all().find(|(_, (file, _))| *file == name).or_else(|| all().find(|(_, (_, each))| *each == name));
         let (profile, (_, template)) =
             found.ok_or_else(|| format!("no profile has an answer or template named {name:?}"))?;
         if let Some(error) = broken.iter().find(|error| error.template == *template) {
