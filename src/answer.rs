@@ -7,6 +7,7 @@
 pub mod origin;
 pub mod quote;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -89,15 +90,15 @@ impl fmt::Debug for Answers {
     }
 }
 
-/// Filters take texts only: an undefined name stays an error, and nobody quotes a list by accident.
+/// The argument is a `Cow`, because then the engine itself refuses an undefined one, and says which.
 fn add_filters(environment: &mut Environment<'static>) {
     let refused = |what: &'static str| minijinja::Error::new(ErrorKind::InvalidOperation, what);
     for name in ["quote_toml", "quote_yaml", "quote_json"] {
-        environment.add_filter(name, |text: &str| quote::string(text));
+        environment.add_filter(name, |text: Cow<'_, str>| quote::string(&text));
     }
-    environment.add_filter("quote_sh", move |text: &str| quote::sh(text).map_err(refused));
-    environment.add_filter("line", move |text: &str| quote::line(text).map(str::to_owned).map_err(refused));
-    environment.add_filter("word", |text: &str| quote::word(text));
+    environment.add_filter("quote_sh", move |text: Cow<'_, str>| quote::sh(&text).map_err(refused));
+    environment.add_filter("line", move |text: Cow<'_, str>| quote::line(&text).map(str::to_owned).map_err(refused));
+    environment.add_filter("word", |text: Cow<'_, str>| quote::word(&text));
 }
 
 fn values(facts: &Facts) -> Value {

@@ -141,12 +141,12 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
             because(format!("that profile names no boot file for {firmware}"));
             break 'decided Boot::AddressOnly;
         };
-        Boot::Net(NetBoot { profile: Arc::new(profile.clone()), next_server: link.address, boot_file })
+        Boot::Net(NetBoot { profile: profile.clone(), next_server: link.address, boot_file })
     };
     BootPlan { boot, reasons }
 }
 
-fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Profile> {
+fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Arc<Profile>> {
     let Question { machine, firmware, link, catalog, .. } = *question;
     let reserved = machine.mac.and_then(|mac| link.reservation(mac)).and_then(|each| each.profile.as_deref());
     if let Some(name) = reserved {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::ids::{Digest, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
@@ -74,23 +75,23 @@ pub enum ImageState {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
     /// In the order of the configuration; the first that fits a firmware is taken.
-    pub profiles: Vec<Profile>,
+    pub profiles: Vec<Arc<Profile>>,
     images: BTreeMap<ProductName, ImageState>,
 }
 
 impl Catalog {
     /// A catalog of these profiles, with no image known yet.
     pub fn new(profiles: Vec<Profile>) -> Catalog {
-        Catalog { profiles, images: BTreeMap::new() }
+        Catalog { profiles: profiles.into_iter().map(Arc::new).collect(), images: BTreeMap::new() }
     }
 
     /// The profile of that name.
-    pub fn profile(&self, name: &str) -> Option<&Profile> {
+    pub fn profile(&self, name: &str) -> Option<&Arc<Profile>> {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
     /// The first profile for that firmware.
-    pub fn profile_for(&self, firmware: Firmware) -> Option<&Profile> {
+    pub fn profile_for(&self, firmware: Firmware) -> Option<&Arc<Profile>> {
         self.profiles.iter().find(|profile| profile.firmware.contains(&firmware))
     }
 

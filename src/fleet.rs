@@ -149,13 +149,23 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: a notice for every machine, bound address and known image.
+    /// Everything a reader must know to begin with: a notice for every machine, bound address, known image and transfer
+    /// under way.
     pub fn notices(&self) -> Vec<Notice> {
         let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
         let bound = self.tables.leases.iter().filter(|lease| lease.state == LeaseState::Bound);
         let images = self.catalog.images();
         let images = images.map(|(product, state)| Notice::Image { product: product.clone(), state: state.clone() });
-        machines.chain(bound.cloned().map(Notice::Lease)).chain(images).collect()
+        let transfers = self.transfers.iter().map(|(id, Transfer { machine, name, via, size })| Notice::Transfer {
+            transfer: *id,
+            machine: *machine,
+            name: name.clone(),
+            via: *via,
+            sent: 0,
+            size: *size,
+            outcome: None,
+        });
+        machines.chain(bound.cloned().map(Notice::Lease)).chain(images).chain(transfers).collect()
     }
 
     /// Does what `event` asks for.
@@ -226,7 +236,7 @@ impl Fleet {
     }
 
     fn view(&self, machine: &Machine) -> Arc<View> {
-        let address = self.tables.leases.of_machine(machine.id).next();
+        let address = self.tables.leases.of_machine(machine.id);
         let known_link = self.heard_on.get(&machine.id).copied();
         let link_id = known_link.or(address.and_then(|address| self.site.link_of(address)).map(|(id, _)| id));
         let link_id = link_id.unwrap_or(LinkId(0));

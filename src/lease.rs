@@ -146,9 +146,11 @@ impl Leases {
         self.offered_to.get(&(link, client.clone())).and_then(|address| self.offers.get(address))
     }
 
-    /// The addresses bound to a machine.
-    pub fn of_machine(&self, machine: MachineId) -> impl Iterator<Item = Ipv4Addr> {
-        self.bound.range((machine, Ipv4Addr::UNSPECIFIED)..=(machine, Ipv4Addr::BROADCAST)).map(|(_, address)| *address)
+    /// The address bound to a machine. Firmware and the system after it may hold one each: the one that lasts longest,
+    /// which is the one given last.
+    pub fn of_machine(&self, machine: MachineId) -> Option<Ipv4Addr> {
+        let bound = self.bound.range((machine, Ipv4Addr::UNSPECIFIED)..=(machine, Ipv4Addr::BROADCAST));
+        bound.map(|(_, address)| *address).max_by_key(|address| self.by_address.get(address).map(|lease| lease.expires))
     }
 
     /// The machine to which an address is bound.

@@ -21,9 +21,23 @@ use crate::ids::Hostname;
 use crate::lab::{self, Network};
 use crate::net::Mac;
 use crate::sim::client::{Client, Kind, Phase};
-use machine::Machine;
+use machine::{Machine, Time};
 
 pub use image::Known;
+
+/// What is to be run.
+#[derive(Debug)]
+pub struct Load {
+    /// The machines.
+    pub clients: Vec<Client>,
+    /// The link of the network that they are plugged into.
+    pub link: usize,
+    /// Downloads of this image are compared with it; others are hashed.
+    pub known: Option<Arc<Known>>,
+    /// How many of its seconds a client lives in one of ours. More than 1 makes firmware impatient, so that a test need
+    /// not wait for its timeouts.
+    pub pace: u32,
+}
 
 /// What one machine went through so far.
 #[derive(Clone, Debug)]
@@ -32,7 +46,7 @@ pub struct Record {
     pub kind: Kind,
     /// Its hardware address.
     pub mac: Mac,
-    /// When it passed each milestone for the first time, counted from power on.
+    /// When it passed each milestone for the first time, counted from the start of the run.
     pub phases: BTreeMap<Phase, Duration>,
     /// Bytes of the image that have arrived, over all tries; each was compared if the image is known.
     pub image_bytes: u64,
@@ -74,18 +88,13 @@ impl Shared {
 }
 
 impl Run {
-    /// Plugs every machine into `link` of the network, then switches all of them on at once. Downloads of the `known`
-    /// image are compared with it; others are hashed. Must be called inside a multi-threaded runtime, in the thread's
-    /// network namespace that is the network's client side; blocks for about a millisecond per machine.
+    /// Plugs every machine into the network, then switches all of them on at once. Must be called inside a
+    /// multi-threaded runtime, by a thread of the network's client side; blocks for about a millisecond per machine.
     ///
     /// # Errors
     /// A port that cannot be made.
-    pub fn start(
-        clients: Vec<Client>,
-        network: &Network,
-        link: usize,
-        known: Option<Arc<Known>>,
-    ) -> Result<Run, lab::Error> {
+    pub fn start(load: Load, network: &Network) -> Result<Run, lab::Error> {
+        let Load { clients, link, known, pace } = load;
         let mut machines = Vec::new();
         for client in clients {
             let port = network.add_machine_port(link, client.identity().mac)?;
@@ -102,10 +111,10 @@ impl Run {
             machines.push((client, port, Shared(Arc::new(Mutex::new(record)))));
         }
         let mut run = Run { machines: JoinSet::new(), records: Vec::new() };
-        let power_on = clock::now().instant;
+        let time = Time { start: clock::now().instant, pace };
         for (client, port, record) in machines {
             run.records.push(record.clone());
-            run.machines.spawn(Machine::new(client, port, known.clone(), power_on, record).live());
+            run.machines.spawn(Machine::new(client, port, known.clone(), time, record).live());
         }
         Ok(run)
     }

@@ -301,9 +301,13 @@ impl Naming {
         from_batch().or_else(from_venue).or_else(|| self.serial_name(wanted.product, None, 6, wanted.serial?.as_str()))
     }
 
-    /// The product a batch makes of the machine named next, if a batch would name it.
+    /// The product a batch makes of the machine named next, if a batch would name it, now or once its serial is known.
     pub fn batch_product(&self, serial: Option<&Serial>) -> Option<&ProductName> {
-        let makes = |batch: &&Batch| self.at_venue(&batch.product, &batch.venue, serial).is_some();
+        let waits = |batch: &Batch| {
+            let scheme = self.product(&batch.product).map(|product| product.scheme);
+            serial.is_none() && matches!(scheme, Some(Scheme::Serial { .. }))
+        };
+        let makes = |batch: &&Batch| waits(batch) || self.at_venue(&batch.product, &batch.venue, serial).is_some();
         self.active_batches().into_iter().find(makes).map(|batch| &batch.product)
     }
 

@@ -38,6 +38,7 @@ use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
 use crate::fleet::{Event, Fleet};
+use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::Site;
 use crate::store::{Store, StoreError};
@@ -118,7 +119,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles);
-    let fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
     let board = Arc::new(RwLock::new(board));
@@ -162,11 +164,11 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let stop = stop_watching.clone();
         move || watch.run(&stop)
     })?;
-    declare(&inbox, settings.venues).await;
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone()));
+    let api = api::Api { inbox: inbox.clone(), board };
     endless.spawn(control::run(control, inbox.clone(), library.clone()));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
@@ -177,7 +179,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    let routes = api::routes(inbox.clone()).merge(proxmox::routes(inbox.clone(), library.clone()));
+    let routes = api::routes(api.clone()).merge(proxmox::routes(api, library.clone()));
     ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
@@ -215,12 +217,11 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// The venues and pools of the configuration: what is new is added before the first machine is served.
-async fn declare(inbox: &Inbox, venues: Vec<Declaration>) {
-    let declared = inbox.ask(|reply_to| Event::Command { command: Command::Declare { venues }, reply_to }).await;
-    if let Err(refusal) = declared {
-        tracing::error!(%refusal, "the venues of the configuration were not taken over");
-    }
+/// The venues and pools of the configuration: what is new is in the journal before the first machine is served.
+fn declare(fleet: &mut Fleet, store: &mut Store, venues: Vec<Declaration>) -> Result<(), StoreError> {
+    let event = Event::Command { command: Command::Declare { venues }, reply_to: ReplyTo::default() };
+    let (changes, _) = core::split(fleet.handle(event, clock::now()));
+    if changes.is_empty() { Ok(()) } else { store.commit(&changes) }
 }
 
 fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, ServeError> {

@@ -4,6 +4,8 @@
 //! is printed. `UPDATE_GOLDEN=1` writes the lines anew and keeps the remarks (`#`) at the top of the file.
 #![allow(clippy::disallowed_methods, reason = "a test reads its fixtures and its switch")]
 
+#[path = "common/mutate.rs"]
+mod mutate;
 #[path = "common/pcap.rs"]
 mod pcap;
 
@@ -13,6 +15,7 @@ use std::path::{Path, PathBuf};
 use hatchery::machine::Evidence;
 use hatchery::machine::firmware::Firmware;
 use hatchery::wire::dhcp::{Request, code, codec};
+use mutate::mutate;
 use pcap::UdpPacket;
 
 /// Every capture and who speaks in it, each program once per DHCP round.
@@ -169,26 +172,4 @@ fn mutated_packets_never_panic_and_many_get_through() {
         let _ = codec::decode_reply(&bytes);
     }
     assert!(understood > 30_000 && refused > 10_000, "{understood} understood, {refused} refused");
-}
-
-/// One to four changes where they hurt: header bytes, option codes and lengths, the end of the frame.
-fn mutate(bytes: &mut Vec<u8>, rng: &mut fastrand::Rng) {
-    for _ in 0..rng.usize(1..=4) {
-        let options = 240.min(bytes.len());
-        match rng.u8(..8) {
-            0 => bytes.truncate(rng.usize(..=bytes.len())),
-            1 if options > 0 => bytes[rng.usize(..options)] = rng.u8(..),
-            2 => bytes.extend((0..rng.usize(..300)).map(|_| rng.u8(..))),
-            3 => {
-                // Overload: options from the `file` and `sname` fields.
-                let overload = [code::OVERLOAD, 1, rng.u8(..=4)];
-                bytes.splice(options..options, overload);
-            }
-            _ if bytes.len() > options => {
-                let index = rng.usize(options..bytes.len());
-                bytes[index] = if rng.bool() { rng.u8(..) } else { bytes[index].wrapping_add(1) };
-            }
-            _ => bytes.push(rng.u8(..)),
-        }
-    }
 }

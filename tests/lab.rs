@@ -3,13 +3,16 @@
 //! Every test runs as root and as an ordinary user. The `ip` program is never used.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "common/frames.rs"]
+mod frames;
 #[path = "common/inside.rs"]
 mod inside;
 
+use frames::packet_socket;
 use hatchery::lab::{self, Network, Port};
 use hatchery::net::Mac;
 use inside::{inside, until};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
@@ -32,28 +35,6 @@ fn mac(n: u8) -> Mac {
 
 fn address(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 168, 151, 100 + n)
-}
-
-/// A packet socket on an interface of the calling thread's namespace, for all frames of this EtherType.
-fn packet_socket(interface: &str, ethertype: u16) -> Socket {
-    let protocol = Protocol::from(i32::from(ethertype.to_be()));
-    let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("a packet socket");
-    let index = nix::net::if_::if_nametoindex(interface).expect("an interface that is there");
-    // SAFETY: sockaddr_ll is plain integers; all zero is a value of it.
-    let ((), address) = unsafe {
-        SockAddr::try_init(|storage, length| {
-            let link = storage.cast::<libc::sockaddr_ll>();
-            (*link).sll_family = libc::AF_PACKET as u16;
-            (*link).sll_protocol = ethertype.to_be();
-            (*link).sll_ifindex = index as i32;
-            *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-            Ok(())
-        })
-    }
-    .expect("an address that needs no system call");
-    socket.bind(&address).expect("binding to an interface of ours");
-    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    socket
 }
 
 /// An Ethernet frame with this payload.

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use hatchery::sim::client::Kind;
 use hatchery::sim::world::{Faults, Plan, Report, Sabotage, run};
@@ -45,6 +46,34 @@ fn without_faults_every_machine_is_done() {
 }
 
 #[test]
+fn where_nothing_ever_arrives_every_machine_names_its_fault() {
+    let faults = Faults { until: Duration::from_secs(4 * 3600), loss: 1000, ..Faults::none() };
+    let report = play(&Plan { faults, ..Plan::new(20, 1) });
+    assert_eq!((report.done, report.faulted.len()), (0, 20));
+    for (machine, why) in &report.faulted {
+        assert!(why.contains("no OFFER"), "{machine}: {why}");
+    }
+}
+
+#[test]
+fn a_machine_that_is_to_be_reinstalled_is_and_keeps_its_name() {
+    let plan = Plan { clients: 2, reboot_every: 1, ..Plan::story_of(Kind::Pi5) };
+    let story = play(&plan).story;
+    let ends = |label: &str| -> Vec<&str> {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter_map(|line| line.split_once(" is done: ")).map(|(_, name)| name).collect()
+    };
+    let downloads = |label: &str| {
+        let of_machine = story.iter().filter(|line| line.contains(label));
+        of_machine.filter(|line| line.contains("bytes are down")).count()
+    };
+    for (label, count) in [("pi5-01", 1), ("pi5-02", 2)] {
+        assert_eq!(downloads(label), count, "{label}: {story:#?}");
+        assert!(matches!(ends(label)[..], [first, second] if first == second), "{label}: {:?}", ends(label));
+    }
+}
+
+#[test]
 fn a_seed_is_a_film() {
     for seed in [3, 77] {
         let plan = Plan { story: true, ..Plan::new(20, seed) };
@@ -71,7 +100,7 @@ fn a_store_that_loses_a_transaction_is_caught() {
 
 #[test]
 fn a_store_that_is_empty_after_a_restart_is_caught_and_says_how_to_replay() {
-    let faults = Faults { crashes: 3, until: std::time::Duration::from_secs(120), ..Faults::none() };
+    let faults = Faults { crashes: 3, until: Duration::from_secs(120), ..Faults::none() };
     let sabotage = Some(Sabotage::ForgetsAtRestart);
     let caught =
         (0..20).filter_map(|seed| run(&Plan { sabotage, faults: faults.clone(), ..Plan::new(20, seed) }).err());

@@ -20,8 +20,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::print;
 use crate::cli::Demo;
 use crate::lab;
-use crate::load::Run;
 use crate::load::bench::{self, Bench, Setup};
+use crate::load::{Load, Run};
 use crate::serve::control::Request;
 use crate::sim::client::{Client, Identity, Kind, Options};
 use progress::Progress;
@@ -90,15 +90,18 @@ enum Ending {
 async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Result<(Run, Ending)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let mut run = Run::start(clients(args.clients), bench.network(), 0, Some(bench.image().clone()))?;
+    let load = Load { clients: clients(args.clients), link: 0, known: Some(bench.image().clone()), pace: 1 };
+    let mut run = Run::start(load, bench.network())?;
     let mut progress = Progress::new(&run.records(), image_bytes);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let ending = loop {
         tokio::select! {
-            () = run.finished() => break Ending::Finished,
+            // A Ctrl-C reaches the server too, so its end says nothing then.
+            biased;
             _ = interrupt.recv() => break Ending::Interrupted,
             _ = terminate.recv() => break Ending::Interrupted,
+            () = run.finished() => break Ending::Finished,
             _ = tick.tick() => {
                 progress.show(&run.records());
                 if let Some(status) = bench.server_ended() {

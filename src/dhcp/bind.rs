@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::lease::{ClientKey, LeaseState, Leases};
+use crate::lease::{ClientKey, Leases};
 use crate::net::LinkId;
 use crate::refusal::Refusal;
 use crate::site::{Link, Site};
@@ -65,11 +65,10 @@ pub fn verdict(
     link_id: LinkId,
 ) -> Verdict {
     let Some(link) = site.link(link_id) else { return Verdict::Silent(Refusal::NotOurs("no such link")) };
-    let may_have = |address| {
-        may_give(link, request, address) && leases.is_free_for(address, client)
-            // A lease of before a change of the pools runs on until it ends.
-            || leases.by_address(address).is_some_and(|lease| lease.client == *client && lease.state == LeaseState::Bound)
-    };
+    let may_have = |address| may_give(link, request, address) && leases.is_free_for(address, client);
+    // Some clients leave option 54 out when they take an OFFER: then the offer is what we know of them.
+    let offered = |address| leases.by_address(address).filter(|lease| lease.client == *client);
+    let known = |address| offered(address).or_else(|| leases.by_client(link_id, client));
     match wish {
         Wish::Selecting { server, .. } if server != link.address => {
             Verdict::Silent(Refusal::NotOurs("the client chose another server"))
@@ -79,11 +78,7 @@ pub fn verdict(
         Wish::InitReboot(address) if !link.subnet.contains(address) => {
             Verdict::Nak("the address belongs to another network")
         }
-        Wish::InitReboot(address) => match leases
-            .by_address(address)
-            .filter(|lease| lease.client == *client)
-            .or_else(|| leases.by_client(link_id, client))
-        {
+        Wish::InitReboot(address) => match known(address) {
             Some(lease) if lease.address == address && may_have(address) => Verdict::Bind(address),
             Some(_) => Verdict::Nak("you hold another address"),
             None if link.authoritative => Verdict::Nak("no lease of yours is known here"),
@@ -96,6 +91,7 @@ pub fn verdict(
         Wish::Extending(address) if !link.subnet.contains(address) && link.authoritative => {
             Verdict::Nak("the address belongs to another network")
         }
+        // A lease from before the pools or reservations changed runs on until it ends: no NAK, and no more time.
         Wish::Extending(_) => Verdict::Silent(Refusal::NotOurs("the address is not from our pools")),
     }
 }

@@ -28,9 +28,12 @@ pub fn push(reply: &mut Reply, request: &Request, firmware: Firmware, plan: &Boo
             reply.options.push((code::VENDOR_CLASS, b"HTTPClient".to_vec()));
             push_boot_file(reply, &net.boot_file);
         }
-        // 175.176 = 1, no-pxedhcp: we own DHCP here, so there is no proxyDHCP worth waiting two seconds for.
+        // 175.176 = 1, no-pxedhcp: we own DHCP here, so there is no proxyDHCP worth waiting two seconds for. The
+        // operator's own 175 stands: two of them would be read as one (RFC 3396 §7).
         Firmware::Ipxe => {
-            reply.options.push((code::IPXE, vec![0xb0, 1, 1]));
+            if reply.option(code::IPXE).is_none() {
+                reply.options.push((code::IPXE, vec![0xb0, 1, 1]));
+            }
             push_boot_file(reply, &net.boot_file);
         }
         // No class "PXEClient": OVMF would then ask UDP port 4011 for its boot file. No option 43 either.
@@ -71,3 +74,6 @@ fn raspberry_pi_boot(firmware: Firmware) -> Vec<u8> {
     menu.push(255);
     menu
 }
+
+#[cfg(test)]
+mod tests;

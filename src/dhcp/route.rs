@@ -23,3 +23,6 @@ pub fn destination(request: &Request, reply: &Reply) -> Destination {
         _ => Destination::Broadcast,
     }
 }
+
+#[cfg(test)]
+mod tests;

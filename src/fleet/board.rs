@@ -11,6 +11,7 @@ use crate::boot::{Facts, View};
 use crate::catalog::Catalog;
 use crate::ids::{MachineId, TransferId};
 use crate::lease::{Lease, LeaseState};
+use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::transfer::Via;
 
@@ -57,6 +58,7 @@ impl Board {
     pub fn reset(&mut self, notices: impl IntoIterator<Item = Notice>) {
         self.machines.clear();
         self.leases.clear();
+        self.transfers.clear();
         for notice in notices {
             self.apply(&notice);
         }
@@ -82,9 +84,14 @@ impl Board {
                 self.transfers.insert(*transfer, running);
             }
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
-            Notice::Refused { refusal, .. } => *self.refusals.entry(refusal.kind()).or_default() += 1,
+            Notice::Refused { refusal, .. } => self.count(refusal),
             Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
         }
+    }
+
+    /// Counts a refusal; those that a shell makes by itself reach no notice.
+    pub fn count(&mut self, refusal: &Refusal) {
+        *self.refusals.entry(refusal.kind()).or_default() += 1;
     }
 
     /// The machine to which an address is bound.

@@ -189,9 +189,8 @@ impl Fleet {
         let wanted = Wanted { product, venue: profile.venue.as_ref(), serial };
         let Some(name) = naming.choose(&wanted) else { return };
         // A name is given only to a machine that can get its image: otherwise a number would leak.
-        let ready =
-            name.product.as_ref().is_some_and(|product| matches!(self.catalog.image(product), ImageState::Ready(_)));
-        if ready && name.venue.is_some() {
+        let ready = matches!(self.catalog.image(product), ImageState::Ready(_));
+        if ready && name.product.as_ref() == Some(product) && name.venue.is_some() {
             self.assign(machine.id, name, now, out);
         }
     }

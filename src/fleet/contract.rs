@@ -134,7 +134,7 @@ pub enum Told {
     Done(String),
     /// Who a machine is and what it gets (`/api/config`).
     Config(Box<Config>),
-    /// The name of the machine that reported, if it has one (`/api/status`).
+    /// A status was noted; the name that the reporting machine believes to have (`/api/status`).
     Received(Option<Hostname>),
     /// A batch, as it is now.
     Batch(Batch),

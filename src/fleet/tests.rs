@@ -23,7 +23,7 @@ use crate::ids::{BatchId, Digest, Hostname, ProductName, ReplyTo, Serial, VenueC
 use crate::lease::ClientKey;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use crate::machine::firmware::Firmware;
-use crate::naming::{Batch, Name, NameState, Scheme, Venue};
+use crate::naming::{Batch, NameState, Scheme, Venue};
 use crate::net::{Destination, Mac};
 use crate::site::Link;
 use crate::wire::dhcp::MessageType::{self, Ack, Decline, Discover, Inform, Nak, Offer, Release, Request};

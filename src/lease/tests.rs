@@ -59,7 +59,8 @@ fn who_a_client_is() {
 
 #[test]
 fn section_4_3_1_which_address_is_offered() {
-    let table: [(&[Lease], u8, Option<u8>, Option<u8>); 14] = [
+    type Row<'a> = (&'a [Lease], u8, Option<u8>, Option<u8>);
+    let table: [Row<'_>; 14] = [
         // what is held; who asks; the wish; the answer
         (&[], 1, None, Some(1)),
         (&[lease(1, 9, Bound, 9)], 1, None, Some(2)),
@@ -154,7 +155,7 @@ fn a_client_has_one_row_whatever_the_order_of_the_journal() {
         assert_eq!(leases.free_count(LINK), 2);
     }
     let (_, leases) = leases(&[lease(1, 1, Bound, 9), lease(2, 1, Bound, 10)]);
-    assert_eq!(leases.of_machine(MachineId(1)).collect::<Vec<_>>(), [ip(2)], "the later one counts");
+    assert_eq!(leases.of_machine(MachineId(1)), Some(ip(2)), "the later one counts");
     assert_eq!(leases.holder(ip(1)), None);
 }
 
@@ -163,7 +164,7 @@ fn only_a_bound_address_has_a_holder() {
     for (state, expected) in [(Offered, None), (Bound, Some(MachineId(1))), (Declined, None), (Released, None)] {
         let (_, leases) = leases(&[lease(1, 1, state, 9)]);
         assert_eq!(leases.holder(ip(1)), expected, "{state:?}");
-        assert_eq!(leases.of_machine(MachineId(1)).count(), expected.iter().count(), "{state:?}");
+        assert_eq!(leases.of_machine(MachineId(1)), expected.map(|_| ip(1)), "{state:?}");
     }
 }
 

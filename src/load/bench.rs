@@ -203,6 +203,11 @@ impl Bench {
         Some(status)
     }
 
+    /// The process id of the server that was started last and not ended by us.
+    pub fn server_id(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
     /// Asks the running server.
     ///
     /// # Errors

@@ -34,19 +34,23 @@ enum Ear {
 }
 
 impl DhcpSocket {
-    /// For a machine without an address.
+    /// For a machine without an address. Opening and closing a packet socket blocks for a grace period of the kernel,
+    /// some 10 ms.
     pub fn open(interface: &str) -> io::Result<DhcpSocket> {
-        let ear = PacketSocket::open(interface, true)?;
-        // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
-        let ear = unsafe { AsyncFd::register_with_interest(ear, Interest::READABLE) }.map_err(io::Error::from)?;
-        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::Frames(ear) })
+        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::frames(interface)? })
     }
 
-    /// For a machine that has this address now.
+    /// The machine has this address now. Blocks as [`DhcpSocket::open`].
     pub fn settle(&mut self, place: &Place) -> io::Result<()> {
         // Not bound to the address: answers to broadcasts are broadcast.
         let anywhere = Place { address: Ipv4Addr::UNSPECIFIED, ..place.clone() };
         self.ear = Ear::Udp(anywhere.udp(CLIENT_PORT)?);
+        Ok(())
+    }
+
+    /// The machine has no address any more. Blocks as [`DhcpSocket::open`].
+    pub fn unsettle(&mut self, interface: &str) -> io::Result<()> {
+        self.ear = Ear::frames(interface)?;
         Ok(())
     }
 
@@ -78,6 +82,15 @@ impl DhcpSocket {
                 }
             },
         }
+    }
+}
+
+impl Ear {
+    fn frames(interface: &str) -> io::Result<Ear> {
+        let socket = PacketSocket::open(interface, true)?;
+        // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+        Ok(Ear::Frames(socket.map_err(io::Error::from)?))
     }
 }
 

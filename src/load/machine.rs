@@ -54,12 +54,37 @@ impl Place {
     }
 }
 
+/// The clock of a client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    pub start: Instant,
+    /// Seconds of the client in one of ours.
+    pub pace: u32,
+}
+
+impl Time {
+    /// Our time since the start.
+    fn elapsed(self) -> Duration {
+        clock::now().instant.since(self.start)
+    }
+
+    /// The client's time.
+    fn now(self) -> Instant {
+        Instant::from_start(self.elapsed() * self.pace)
+    }
+
+    /// How long we wait until the client's `deadline`.
+    fn until(self, deadline: Instant) -> Duration {
+        deadline.since(self.now()) / self.pace.max(1)
+    }
+}
+
 /// A machine under way.
 pub(super) struct Machine {
     client: Client,
     port: Port,
     known: Option<Arc<Known>>,
-    power_on: Instant,
+    time: Time,
     record: Shared,
     exchanges: JoinSet<()>,
     /// What exchanges have to say.
@@ -75,9 +100,9 @@ struct Sockets {
 }
 
 impl Machine {
-    pub fn new(client: Client, port: Port, known: Option<Arc<Known>>, power_on: Instant, record: Shared) -> Machine {
+    pub fn new(client: Client, port: Port, known: Option<Arc<Known>>, time: Time, record: Shared) -> Machine {
         let (said, hears) = unbounded_channel();
-        Machine { client, port, known, power_on, record, exchanges: JoinSet::new(), said, hears }
+        Machine { client, port, known, time, record, exchanges: JoinSet::new(), said, hears }
     }
 
     /// From power on to the end.
@@ -88,17 +113,19 @@ impl Machine {
                 End::Faulted(format!("the simulated machine {} itself broke: {error}", self.port.interface()))
             }
         };
-        let at = self.uptime();
+        let at = self.time.elapsed();
         self.record.lock().end = Some((end, at));
     }
 
     async fn run(&mut self) -> io::Result<End> {
-        let mut sockets = Sockets::open(self.port.interface())?;
+        let mut sockets = block_in_place(|| Sockets::open(self.port.interface()))?;
         let mut input = Input::PowerOn;
         loop {
             self.note(&input);
-            for output in self.client.handle(input, clock::now().instant) {
-                if let Some(end) = self.carry_out(output, &mut sockets)? {
+            let outputs = self.client.handle(input, self.time.now());
+            let at = self.time.elapsed();
+            for output in outputs {
+                if let Some(end) = self.carry_out(output, at, &mut sockets)? {
                     return Ok(end);
                 }
             }
@@ -107,8 +134,7 @@ impl Machine {
     }
 
     async fn next_input(&mut self, sockets: &mut Sockets) -> io::Result<Input> {
-        let deadline = self.client.next_deadline();
-        let patience = deadline.map(|deadline| deadline.since(clock::now().instant));
+        let patience = self.client.next_deadline().map(|deadline| self.time.until(deadline));
         tokio::select! {
             received = poll_fn(|cx| sockets.poll_receive(cx)) => received,
             Some(input) = self.hears.recv() => Ok(input),
@@ -116,17 +142,24 @@ impl Machine {
         }
     }
 
-    fn carry_out(&mut self, output: Output, sockets: &mut Sockets) -> io::Result<Option<End>> {
+    /// Does what the client decided at that time. Milestones count from then: what comes before them here may block, and
+    /// is no machine's doing.
+    fn carry_out(&mut self, output: Output, at: Duration, sockets: &mut Sockets) -> io::Result<Option<End>> {
         match output {
             Output::SendDhcp { from, to, bytes } => lossy(sockets.dhcp.send(from, to, &bytes)),
             Output::SetAddress { address, prefix } => {
-                block_in_place(|| self.port.set_address(address, prefix)).map_err(io::Error::other)?;
-                sockets.dhcp.settle(&self.place())?;
+                block_in_place(|| {
+                    self.port.set_address(address, prefix).map_err(io::Error::other)?;
+                    sockets.dhcp.settle(&self.place())
+                })?;
             }
             Output::ClearAddress => {
                 self.exchanges.abort_all();
-                *sockets = Sockets::open(self.port.interface())?;
-                block_in_place(|| self.port.clear_address()).map_err(io::Error::other)?;
+                sockets.tftp.clear();
+                block_in_place(|| {
+                    self.port.clear_address().map_err(io::Error::other)?;
+                    sockets.dhcp.unsettle(self.port.interface())
+                })?;
             }
             Output::SendTftp { port, to, bytes } => {
                 lossy(send_to(sockets.tftp(&self.place(), port)?, &bytes, to));
@@ -135,7 +168,6 @@ impl Machine {
             Output::Http { exchange, method, url, body } => self.exchange(exchange, Request { method, url, body }),
             Output::Download { exchange, url } => self.download(exchange, url),
             Output::Passed(phase) => {
-                let at = self.uptime();
                 self.record.lock().phases.entry(phase).or_insert(at);
             }
             Output::Done { hostname } => return Ok(Some(End::Done(hostname))),
@@ -210,10 +242,6 @@ impl Machine {
     fn place(&self) -> Place {
         let address = self.port.address().map_or(Ipv4Addr::UNSPECIFIED, |(address, _)| address);
         Place { interface: self.port.interface().into(), address }
-    }
-
-    fn uptime(&self) -> Duration {
-        clock::now().instant.since(self.power_on)
     }
 }
 

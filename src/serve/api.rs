@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
+use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
@@ -27,8 +28,17 @@ const FORMAT_VERSION: &str = "3.0";
 /// Longest status word and message that is kept, in characters.
 const TEXT_MAX: usize = 4096;
 
+/// What the routes work with.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Where reports go.
+    pub inbox: Inbox,
+    /// Where refusals are counted.
+    pub board: SharedBoard,
+}
+
 /// The routes of the deployment network.
-pub fn routes(inbox: Inbox) -> Router {
+pub fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/config", post(config))
         .route("/api/status", post(status))
@@ -36,14 +46,14 @@ pub fn routes(inbox: Inbox) -> Router {
         .route("/nginx-health", get(async || "healthy\n"))
         .fallback(async || error(StatusCode::NOT_FOUND, "Not found"))
         .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"))
-        .with_state(inbox)
+        .with_state(api)
 }
 
 async fn health() -> Response {
     reply(StatusCode::OK, &json!({ "status": "healthy", "timestamp": clock::iso(clock::now().timestamp) }))
 }
 
-async fn config(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
     let result = async {
         let fields = Fields::read(&body)?;
         let (mac, serial) = fields.identity()?;
@@ -56,16 +66,16 @@ async fn config(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<Socke
         };
         let report = Report::Config { product, venue };
         let address = ipv4(peer);
-        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
     };
     match result.await {
         Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
         Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
-        Err(refusal) => refuse(&refusal),
+        Err(refusal) => refuse(&api, &refusal),
     }
 }
 
-async fn status(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
     let result = async {
         let fields = Fields::read(&body)?;
         let (mac, serial) = fields.identity()?;
@@ -85,12 +95,12 @@ async fn status(State(inbox): State<Inbox>, ConnectInfo(peer): ConnectInfo<Socke
         let known_name = hostname.as_deref().and_then(Hostname::parse);
         let report = Report::Status { status, hostname: known_name, message };
         let address = ipv4(peer);
-        inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
         Ok::<_, Refusal>(hostname)
     };
     match result.await {
         Ok(hostname) => reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true })),
-        Err(refusal) => refuse(&refusal),
+        Err(refusal) => refuse(&api, &refusal),
     }
 }
 
@@ -153,8 +163,9 @@ pub(super) fn ipv4(peer: SocketAddr) -> Ipv4Addr {
     }
 }
 
-/// A refusal as a reply.
-pub(super) fn refuse(refusal: &Refusal) -> Response {
+/// A refusal as a reply, counted.
+pub(super) fn refuse(api: &Api, refusal: &Refusal) -> Response {
+    count(&api.board, refusal);
     let code = match refusal {
         Refusal::NoImage(_) | Refusal::NotFound(_) | Refusal::NoSuchFile(_) | Refusal::UnknownMachine => {
             StatusCode::NOT_FOUND

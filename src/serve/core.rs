@@ -30,6 +30,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// What readers see, behind a lock that is held for a look-up or for taking one notice.
 pub type SharedBoard = Arc<RwLock<Board>>;
 
+/// Counts a refusal that a shell made by itself.
+pub fn count(board: &SharedBoard, refusal: &Refusal) {
+    board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).count(refusal);
+}
+
 /// The owner of the fleet.
 pub struct Core {
     /// The state machine.
@@ -153,7 +158,8 @@ fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &
     }
 }
 
-fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
+/// What goes into the journal, and what happens once it is there.
+pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
     let mut changes = Vec::new();
     let mut rest = Vec::new();
     for action in actions {

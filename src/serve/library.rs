@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::content::{Content, FileSource, OpenFile};
-use super::core::SharedBoard;
+use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
 use crate::answer::Answers;
 use crate::boot::View;
@@ -110,10 +110,8 @@ impl Library {
             Refusal::NothingToBoot(error.to_string())
         })
     }
-}
 
-impl FileSource for Library {
-    fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
+    fn find(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
         let view = self.at(asker);
         // Over HTTP the names of TFTP stand below /boot.
         let name = if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name };
@@ -128,6 +126,12 @@ impl FileSource for Library {
                 Ok(Content::File(file))
             }
         }
+    }
+}
+
+impl FileSource for Library {
+    fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
+        self.find(asker, name, via).inspect_err(|refusal| count(&self.board, refusal))
     }
 
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {

@@ -16,8 +16,7 @@ use axum::routing::post;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::api::{ipv4, refuse, reply};
-use super::inbox::Inbox;
+use super::api::{Api, ipv4, refuse, reply};
 use super::library::Library;
 use crate::boot::View;
 use crate::fleet::Event;
@@ -28,10 +27,10 @@ use crate::refusal::Refusal;
 /// The name under which a profile has the answer file of its machines.
 pub const ANSWER: &str = "answer.toml";
 
-/// What the routes need: where reports go, and the answers.
+/// What the routes work with.
 #[derive(Clone, Debug)]
 struct Desk {
-    inbox: Inbox,
+    api: Api,
     library: Arc<Library>,
 }
 
@@ -48,11 +47,11 @@ struct Interface {
 }
 
 /// The routes of Proxmox installers.
-pub fn routes(inbox: Inbox, library: Arc<Library>) -> Router {
+pub fn routes(api: Api, library: Arc<Library>) -> Router {
     Router::new()
         .route("/answer", post(answer))
         .route("/api/proxmox/installed", post(installed))
-        .with_state(Desk { inbox, library })
+        .with_state(Desk { api, library })
 }
 
 async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
@@ -68,7 +67,7 @@ async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketA
         }
         let text = desk.library.answer(&view, ANSWER)?;
         // The answer is what it waits for: from here on it installs.
-        report(&desk.inbox, address, &view, "starting").await?;
+        report(&desk.api, address, &view, "starting").await?;
         Ok(text)
     };
     match result.await {
@@ -76,7 +75,7 @@ async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketA
             .into_response(),
         Err(refusal) => {
             tracing::info!(%address, %refusal, "no answer for a Proxmox installer");
-            refuse(&refusal)
+            refuse(&desk.api, &refusal)
         }
     }
 }
@@ -85,7 +84,7 @@ async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Sock
     let address = ipv4(peer);
     let result = async {
         let view = desk.library.at(address).ok_or(Refusal::UnknownMachine)?;
-        report(&desk.inbox, address, &view, "success").await?;
+        report(&desk.api, address, &view, "success").await?;
         Ok(view)
     };
     match result.await {
@@ -93,13 +92,13 @@ async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Sock
             let hostname = view.name.as_ref().map(|name| name.hostname.as_str());
             reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true }))
         }
-        Err(refusal) => refuse(&refusal),
+        Err(refusal) => refuse(&desk.api, &refusal),
     }
 }
 
-async fn report(inbox: &Inbox, address: Ipv4Addr, view: &View, status: &str) -> Result<(), Refusal> {
+async fn report(api: &Api, address: Ipv4Addr, view: &View, status: &str) -> Result<(), Refusal> {
     tracing::info!(%address, machine = view.label(), status, "status report of a Proxmox installer");
     let report = Report::Status { status: status.to_owned(), hostname: None, message: None };
     let (mac, serial) = (view.machine.mac, None);
-    inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await.map(|_| ())
+    api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await.map(|_| ())
 }

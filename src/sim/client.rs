@@ -243,11 +243,6 @@ impl Client {
         &self.hardware.identity
     }
 
-    /// Whether a finished system is on its disk.
-    pub fn is_installed(&self) -> bool {
-        self.hardware.kind.installs() && self.hardware.disk.is_some()
-    }
-
     /// When it wants [`Input::Timer`]; earlier ones change nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
         match &self.program {

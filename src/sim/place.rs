@@ -27,12 +27,10 @@ pub(super) const BY_SERIAL: &str = "RXP2";
 
 const IMAGE_SIZE: u64 = 3_000_000_000;
 
-const CONFIG_TXT: &str = "arm_64bit=1\n[pi4]\nkernel=kernel8.img\n[pi5]\nkernel=kernel_2712.img\n[all]\ninitramfs \
-                          initramfs.img followkernel\ndtoverlay=disable-bt\n";
-const CMDLINE_TXT: &str = "console=tty1 ip=dhcp hatchery.server={{ base_url }}\n";
-const BOOT_IPXE: &str = "#!ipxe\nset server {{ base_url }}\nkernel ${server}/boot/installer/${buildarch}/vmlinuz ip=dhcp \
-                         hatchery.server={{ base_url }}\ninitrd --name initrd.img \
-                         ${server}/boot/installer/${buildarch}/initrd.img\nboot\n";
+// The templates that are shipped, so that every simulated boot tries them.
+const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
+const CMDLINE_TXT: &str = include_str!("../../answer-templates/pi/cmdline.txt");
+const BOOT_IPXE: &str = include_str!("../../answer-templates/ipxe/boot.ipxe");
 
 /// Everything that stays the same while the world runs.
 #[derive(Debug)]
@@ -166,7 +164,6 @@ fn boot_files() -> BTreeMap<String, Arc<[u8]>> {
         ("pi/initramfs.img", 4000),
         ("pi/bcm2711-rpi-4-b.dtb", 1500),
         ("pi/bcm2712-rpi-5-b.dtb", 1500),
-        ("pi/overlays/disable-bt.dtbo", 200),
         ("snponly.efi", 8 * 1468),
         ("installer/x86_64/vmlinuz", 9000),
         ("installer/x86_64/initrd.img", 30_000),

@@ -154,6 +154,16 @@ impl Server {
         if bound(&self.board) != bound(&fresh) {
             return Err("readers see other leases than the fleet knows".into());
         }
+        let transfers = |board: &Board| -> Vec<_> {
+            board
+                .transfers()
+                .map(|running| (running.machine, running.name.clone(), running.via, running.size))
+                .collect()
+        };
+        if transfers(&self.board) != transfers(&fresh) {
+            let (seen, known) = (transfers(&self.board), transfers(&fresh));
+            return Err(format!("readers see the transfers {seen:?}, the fleet knows {known:?}"));
+        }
         if self.board.catalog() != self.fleet.catalog() {
             return Err("readers see other images than the fleet knows".into());
         }

@@ -86,10 +86,11 @@ fn describe_reply(reply: &Reply) -> String {
     if !reply.file.is_empty() {
         let _ = write!(text, " file {}", reply.file);
     }
-    if let Some(menu) = reply.option(code::VENDOR_ENCAPSULATED) {
-        let name: String =
-            menu.iter().map(|byte| char::from(*byte)).filter(|c| c.is_ascii_alphabetic() || *c == ' ').collect();
-        let _ = write!(text, " option 43 \"{name}\"");
+    if let Some(value) = reply.option(code::VENDOR_ENCAPSULATED) {
+        // The menu's entry is what a Raspberry Pi looks for; what stands around it is length and type.
+        let shown = words(value);
+        let entry = shown.find("Raspberry Pi Boot").map_or("…", |_| "Raspberry Pi Boot");
+        let _ = write!(text, " option 43 \"{entry}\"");
     }
     if let Some(class) = reply.option(code::VENDOR_CLASS) {
         let _ = write!(text, " class {}", words(class));
@@ -129,6 +130,14 @@ fn options(options: &Options) -> String {
         ("windowsize", options.windowsize.map(u64::from)),
     ];
     pairs.iter().filter_map(|(name, value)| value.map(|value| format!(" {name} {value}"))).collect()
+}
+
+/// The body of an HTTP answer: JSON as it stands, of anything else the size.
+pub(super) fn body(body: &[u8]) -> String {
+    match std::str::from_utf8(body) {
+        Ok(text) if text.starts_with('{') => text.trim_end().to_owned(),
+        _ => format!("({} bytes)", body.len()),
+    }
 }
 
 /// What the fleet made of it, as far as it is no repetition of a packet.

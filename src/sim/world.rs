@@ -57,7 +57,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Every machine is of this kind; `None` mixes them.
     pub only: Option<Kind>,
-    /// Every so manyth machine is switched off and on again once it is finished; 0 for none.
+    /// Every so manyth machine is switched off and on again once it is finished, and every other of those is to be
+    /// installed again; 0 for none.
     pub reboot_every: usize,
     /// Whether the story is told.
     pub story: bool,
@@ -78,7 +79,7 @@ impl Plan {
             reboot_every: 4,
             story: false,
             // A check looks at every machine, so its cost per machine stays the same.
-            check_every: 1 + clients as u64 / 16,
+            check_every: 1 + clients as u64 / 32,
             sabotage: None,
         }
     }
@@ -135,7 +136,10 @@ impl std::error::Error for Violation {}
 pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut world = World::new(plan);
     let Err(what) = world.play() else { return Ok(world.into_report()) };
-    let replay = format!("hatchery sim --clients {} --seed {}", plan.clients, plan.seed);
+    let mut replay = format!("hatchery sim --clients {} --seed {}", plan.clients, plan.seed);
+    if (Plan { story: plan.story, ..Plan::new(plan.clients, plan.seed) }) != *plan {
+        replay += &format!(" # but with {plan:?}");
+    }
     // The same seed breaks the same promise: this time with every word written down.
     let mut again = World::new(&Plan { story: true, ..plan.clone() });
     let _ = again.play();
@@ -243,7 +247,7 @@ struct World {
     server_epoch: u32,
     batch_due: bool,
     deadline_armed: Option<Instant>,
-    /// Power-ons and starts that are still to come.
+    /// Machines and servers that are still to be switched on or off.
     pending: usize,
     /// Machines that have reached no end.
     unfinished: usize,
@@ -343,7 +347,8 @@ impl World {
     }
 
     fn at(&mut self, at: Instant, happening: Happening) {
-        if matches!(happening, Happening::PowerOn(_) | Happening::PowerCut(_) | Happening::ServerStart) {
+        use Happening::{PowerCut, PowerOn, ServerCrash, ServerStart};
+        if matches!(happening, PowerOn(_) | PowerCut(_) | ServerCrash | ServerStart) {
             self.pending += 1;
         }
         self.sequence += 1;
@@ -391,7 +396,10 @@ impl World {
                 self.tell_server(Event::Deadline);
             }
             Happening::TftpTimer { server, port } if server == self.server_epoch => self.tftp_timer(port),
-            Happening::ServerCrash => self.crash("the server is killed"),
+            Happening::ServerCrash => {
+                self.pending -= 1;
+                self.crash("the server is killed");
+            }
             Happening::ServerStart => {
                 self.pending -= 1;
                 self.start_server();
@@ -406,7 +414,7 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.pending == 0 && self.unfinished == 0 && !self.plan.faults.hold(self.now)
+        self.pending == 0 && self.unfinished == 0
     }
 
     fn into_report(self) -> Report {

@@ -36,12 +36,12 @@ impl Progress {
         } else if terminal_rows().is_some_and(|rows| records.len() < usize::from(rows)) {
             let all = MultiProgress::new();
             let bar = |record: &Record| {
-                let style = "{prefix:<24} {bar:30} {binary_bytes_per_sec:>12}  {msg}";
+                let style = "{prefix:<24} {bar:30} {binary_bytes:>12}  {msg}";
                 all.add(bar(image_bytes, style)).with_prefix(format!("{} {:<5}", record.mac, record.kind.word()))
             };
             View::Bars(records.iter().map(bar).collect())
         } else {
-            let style = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}  {msg}";
+            let style = "{bar:30} {binary_bytes} of {binary_total_bytes}  {msg}";
             View::Total(bar(image_bytes * records.len() as u64, style))
         };
         Progress { view, image_bytes }

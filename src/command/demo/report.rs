@@ -184,7 +184,7 @@ impl Report {
         self.records.iter().map(|record| record.image_bytes).sum()
     }
 
-    /// From power on to the last end.
+    /// From the start to the last end.
     fn seconds(&self) -> f64 {
         let ends = self.records.iter().filter_map(|record| record.end.as_ref().map(|(_, at)| *at));
         ends.max().unwrap_or_default().as_secs_f64()
@@ -203,9 +203,9 @@ impl Report {
             .records
             .iter()
             .filter_map(|record| {
-                let at = *record.phases.get(&phase)?;
-                let before = record.phases.range(..phase).next_back().map_or(Duration::ZERO, |(_, at)| *at);
-                Some((at, at.saturating_sub(before)))
+                let (at, power) = (*record.phases.get(&phase)?, *record.phases.get(&Phase::Power)?);
+                let (_, before) = record.phases.range(..phase).next_back()?;
+                Some((at.saturating_sub(power), at.saturating_sub(*before)))
             })
             .collect();
         Some(Times {

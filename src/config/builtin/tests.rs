@@ -245,7 +245,8 @@ fn the_debian_answers_are_a_preseed() {
     let target = scratch.path().join("root/.ssh");
     let command = answers["preseed/late_command"].replace("/target", &scratch.path().display().to_string());
     std::fs::create_dir(scratch.path().join("root")).expect("a directory");
-    let script = format!("in-target() {{ printf '%s\\n' \"$@\"; }}\n{command}");
+    let command = command.replace("in-target", "in_target");
+    let script = format!("in_target() {{ printf '%s\\n' \"$@\"; }}\n{command}");
     let run = Command::new("/bin/sh").arg("-c").arg(script).output().expect("a shell");
     let keys = std::fs::read_to_string(target.join("authorized_keys")).expect("keys");
     assert_eq!(keys, "ssh-ed25519 AAAA it's $(me)\nssh-rsa BBBB\n");

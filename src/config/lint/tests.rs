@@ -33,7 +33,7 @@ fn every_mistake_is_named_with_its_file_and_line() {
     let begins = [
         "c:1: syntax error",
         "a:2: undefined value",
-        "built-in proxmox/answer.toml:20: ",
+        "built-in proxmox/answer.toml:21: undefined value: `vars.root_password_hash` is undefined",
         "b:4: not valid TOML: duplicate key",
         "b:5: not valid TOML: duplicate key",
         "d:1: the kernel command line has more than one line (cmdline.txt of profile p for bios)",

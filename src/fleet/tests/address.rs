@@ -272,3 +272,16 @@ fn a_client_that_moved_on_has_one_row_in_the_journal() {
     assert_eq!(world.lease(2).map(|lease| lease.state), Some(LeaseState::Offered), "the offer stands");
     assert_eq!(world.restarted(), world.remembered());
 }
+
+#[test]
+fn a_lease_from_before_a_reservation_ends_and_is_not_extended() {
+    let mut before = World::pool(3);
+    before.bind(9);
+    let mut world = reserving(3, &[(1, 1)]);
+    world.fleet.reload(before.journal, world.now);
+    assert_eq!(world.answer(&Message::new(Request, 9).ciaddr(ip(1))), None, "no NAK: it may go on");
+    world.wait(3999);
+    assert_eq!(world.bind(1), ip(2));
+    world.wait(1);
+    assert_eq!(world.bind(1), ip(1));
+}

@@ -331,3 +331,6 @@ fn boot_file(reply: &Reply) -> String {
     let option = text(reply.option(code::BOOT_FILE));
     if option.is_empty() { reply.file.clone() } else { option }
 }
+
+#[cfg(test)]
+mod tests;

@@ -264,3 +264,6 @@ fn report(status: &str, hostname: &str, failure: Option<&str>, hw: &Hardware) ->
         hw.identity.mac
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,6 @@ fn absolute(url: &str, script_url: &str) -> String {
     let directory = path.rsplit_once('/').map_or(String::new(), |(directory, _)| format!("{directory}/"));
     format!("{scheme}://{host}/{directory}{url}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,8 @@ use super::tftp::{Get, Got, Style};
 use super::{Input, Kind, Next, Phase};
 use crate::time::Instant;
 
+const PI4_CONFIG_MAX: usize = 4096;
+
 /// The bootloader at work.
 #[derive(Debug)]
 pub(super) struct Pi {
@@ -137,6 +139,9 @@ impl Loading {
     }
 
     fn keep(&mut self, bytes: &[u8], kind: Kind) {
+        let is_config = matches!(self.now.keep, Keep::Config | Keep::LastConfig);
+        // A Pi 4 passes over a larger config.txt without a word (raspberrypi/firmware#1012).
+        let bytes = if kind == Kind::Pi4 && is_config && bytes.len() > PI4_CONFIG_MAX { &[] } else { bytes };
         let text = || String::from_utf8_lossy(bytes).into_owned();
         match self.now.keep {
             Keep::Nothing => {}
@@ -237,3 +242,6 @@ fn settings(kind: Kind, config: &str) -> impl Iterator<Item = &str> {
         ours && !line.starts_with(['[', '#'])
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,3 +239,6 @@ impl Get {
         hw.send_tftp(self.port, SocketAddrV4::new(self.server, TFTP_PORT), bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{Happening, REBOOT_PAUSE, World};
+use crate::fleet::Event;
+use crate::fleet::command::{Command, Selector};
+use crate::ids::ReplyTo;
 use crate::sim::client::{Input, Output, Phase};
 use crate::sim::server::Asker;
 use crate::sim::story;
@@ -25,11 +28,11 @@ impl World {
     }
 
     pub(super) fn power_cut(&mut self, index: usize) {
-        self.forget_address(index);
-        let seat = &mut self.seats[index];
-        if !seat.powered {
+        if !self.seats[index].powered {
             return;
         }
+        self.forget_address(index);
+        let seat = &mut self.seats[index];
         seat.powered = false;
         seat.epoch += 1;
         seat.armed = None;
@@ -156,6 +159,12 @@ impl World {
         }
         if reboots {
             seat.rebooted = true;
+            // Every other of them is to be installed once more: it must hear the same name again.
+            if seat.client.kind().netboots() && (index / every) % 2 == 1 {
+                seat.reported = false;
+                let command = Command::Reinstall(Selector::Mac(seat.client.identity().mac));
+                self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
+            }
             self.later(REBOOT_PAUSE, Happening::PowerCut(index));
         }
     }

@@ -27,7 +27,7 @@ impl World {
         self.compare_with_journal(&server.fleet)
     }
 
-    /// Loading the journal gives the tables that the running server has; what is only offered or was given back aside.
+    /// Loading the journal gives the tables that the running server has, offers aside.
     fn compare_with_journal(&self, live: &Fleet) -> Result<(), String> {
         let rows: Vec<Change> = self.store.rows();
         let place = &self.place;
@@ -43,7 +43,7 @@ impl World {
         if let Some((table, _)) = equal.iter().find(|(_, equal)| !equal) {
             return Err(format!("the journal's {table} are not those of the running server"));
         }
-        let held = |state| matches!(state, LeaseState::Bound | LeaseState::Declined);
+        let held = |state| state != LeaseState::Offered;
         let mut of_live = live.leases.iter().filter(|lease| held(lease.state));
         let mut of_loaded = loaded.leases.iter().filter(|lease| held(lease.state));
         loop {

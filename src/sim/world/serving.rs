@@ -54,7 +54,9 @@ impl World {
     fn wake_server(&mut self) {
         if !self.batch_due && self.server.as_ref().is_some_and(Server::has_work) {
             self.batch_due = true;
-            let busy = Duration::from_micros(self.rng.u64(50..2000));
+            // A slow disk makes large batches.
+            let longest = if self.plan.faults.hold(self.now) { 60_000 } else { 2000 };
+            let busy = Duration::from_micros(self.rng.u64(50..longest));
             self.later(busy, Happening::ServerBatch { server: self.server_epoch });
         }
     }
@@ -226,9 +228,7 @@ impl World {
 
     fn answer(&mut self, asker: Asker, (status, body): Response) {
         let label = &self.seats[asker.client].label;
-        self.story.line(self.now, || {
-            format!("server → {label}  HTTP {status} {}", String::from_utf8_lossy(&body).trim_end().replace('\n', "⏎"))
-        });
+        self.story.line(self.now, || format!("server → {label}  HTTP {status} {}", story::body(&body)));
         let input = Input::Http { exchange: asker.exchange, response: Ok((status, body)) };
         self.reply_in_session(asker, input);
     }

@@ -1,0 +1,113 @@
+//! The vendor options of every firmware, byte by byte.
+
+use super::*;
+use crate::boot::NetBoot;
+use crate::lease::fixture::{Message, SERVER, link};
+use crate::wire::dhcp::MessageType;
+
+fn net(boot_file: &str) -> BootPlan {
+    let profile = crate::catalog::Profile {
+        name: "any".into(),
+        firmware: Vec::new(),
+        product: None,
+        venue: None,
+        tree: None,
+        boot_file: None,
+        boot_files: Default::default(),
+        kernel_args: String::new(),
+        answers: Default::default(),
+        vars: Default::default(),
+    };
+    let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: boot_file.into() };
+    BootPlan { boot: Boot::Net(net), reasons: Vec::new() }
+}
+
+fn pushed(request: &Message, firmware: Firmware, plan: &BootPlan) -> Reply {
+    let request = request.request();
+    let mut reply = crate::dhcp::nak(&request, "", &link(9));
+    reply.options.clear();
+    push(&mut reply, &request, firmware, plan);
+    reply
+}
+
+fn discover() -> Message {
+    Message::new(MessageType::Discover, 1)
+}
+
+/// siaddr, `file`, and the options in order, as text.
+fn line(reply: &Reply) -> String {
+    let option = |(code, value): &(u8, Vec<u8>)| format!(" {code}={}", value.escape_ascii());
+    let options: String = reply.options.iter().map(option).collect();
+    format!("{} {:?}{options}", reply.siaddr, reply.file)
+}
+
+const MENU: &str = r"\x06\x01\x03\n\x04\x00PXE\t\x14\x00\x00\x11Raspberry Pi Boot\xff";
+const MENU_PI3: &str = r"\x06\x01\x03\n\x04\x00PXE\t\x17\x00\x00\x14Raspberry Pi Boot   \xff";
+
+#[test]
+fn what_each_firmware_is_told() {
+    use Firmware::*;
+    let file = "192.168.50.252 \"ipxe.efi\"";
+    let table = [
+        (RaspberryPi3, format!("192.168.50.252 \"\" 60=PXEClient 43={MENU_PI3} 66=192.168.50.252")),
+        (RaspberryPi4, format!("192.168.50.252 \"\" 60=PXEClient 43={MENU} 66=192.168.50.252")),
+        (RaspberryPi5, format!("192.168.50.252 \"\" 60=PXEClient 43={MENU} 66=192.168.50.252")),
+        (BiosPxe, format!("{file} 66=192.168.50.252")),
+        (UefiX64, format!("{file} 66=192.168.50.252")),
+        (UefiArm64, format!("{file} 66=192.168.50.252")),
+        (UBoot, format!("{file} 66=192.168.50.252")),
+        (UefiHttpX64, format!("{file} 60=HTTPClient")),
+        (UefiHttpArm64, format!("{file} 60=HTTPClient")),
+        (Ipxe, format!(r"{file} 175=\xb0\x01\x01")),
+        (Unknown, file.to_owned()),
+    ];
+    for (firmware, expected) in table {
+        let boot_file = if firmware.is_raspberry_pi() { "" } else { "ipxe.efi" };
+        assert_eq!(line(&pushed(&discover(), firmware, &net(boot_file))), expected, "{firmware}");
+    }
+}
+
+#[test]
+fn who_is_not_to_boot_is_told_nothing() {
+    for boot in [Boot::Disk, Boot::AddressOnly] {
+        for firmware in Firmware::ALL {
+            let plan = BootPlan { boot: boot.clone(), reasons: Vec::new() };
+            assert_eq!(line(&pushed(&discover(), firmware, &plan)), "0.0.0.0 \"\"", "{firmware}");
+        }
+    }
+}
+
+#[test]
+fn option_97_is_echoed_to_what_netboots() {
+    let guid = [&[0][..], &[7; 16]].concat();
+    let asking = discover().with(code::CLIENT_UUID, &guid);
+    for firmware in Firmware::ALL {
+        let reply = pushed(&asking, firmware, &BootPlan { boot: Boot::Disk, reasons: Vec::new() });
+        assert_eq!(reply.option(code::CLIENT_UUID).is_some(), firmware.netboots(), "{firmware}");
+    }
+    // Legal in the field: empty, and of zeros.
+    for guid in [&[][..], &[0; 17]] {
+        let reply = pushed(&discover().with(code::CLIENT_UUID, guid), Firmware::UefiX64, &net("x"));
+        assert_eq!(reply.option(code::CLIENT_UUID), Some(guid).filter(|guid| !guid.is_empty()));
+    }
+}
+
+#[test]
+fn a_long_boot_file_goes_into_option_67_last() {
+    for (length, in_field) in [(1, true), (127, true), (128, false), (300, false)] {
+        let name = "x".repeat(length);
+        let reply = pushed(&discover(), Firmware::UefiX64, &net(&name));
+        assert_eq!(reply.file == name, in_field, "{length}");
+        let last = reply.options.last().filter(|(code, _)| *code == code::BOOT_FILE);
+        assert_eq!(last.map(|(_, value)| value.len()), (!in_field).then_some(length));
+    }
+}
+
+#[test]
+fn the_operators_own_option_175_is_not_doubled() {
+    let request = discover().request();
+    let mut reply = crate::dhcp::nak(&request, "", &link(9));
+    reply.options = vec![(code::IPXE, vec![1, 1, 5])];
+    push(&mut reply, &request, Firmware::Ipxe, &net("boot.ipxe"));
+    assert_eq!(reply.options, [(code::IPXE, vec![1, 1, 5])]);
+}

@@ -1,0 +1,259 @@
+//! Garbage on every port while machines boot.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddrV4, TcpStream, UdpSocket};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+use hatchery::lab::Port;
+use hatchery::load::bench::SERVER;
+use hatchery::serve::control::Request;
+use hatchery::sim::client::{Client, Kind};
+use socket2::{Domain, Socket, Type};
+
+use crate::inside::inside;
+use crate::mutate::mutate;
+use crate::pcap;
+use crate::shortage::{answer, answer_text, connect};
+use crate::table::{Station, Table, client, mac, name_of};
+
+/// Of the whole process, in a debug build.
+const MEMORY_MAX_KIB: u64 = 200 << 10;
+/// Requests for files that nobody acknowledges.
+const HALF_OPEN: usize = 200;
+/// Connections that begin a request and never end it.
+const SLOW_HEADS: usize = 100;
+const KINDS: [Kind; 5] = [Kind::Pi5, Kind::UefiX64, Kind::Pi4, Kind::LinuxInstaller, Kind::Pi5];
+
+/// Whether the machines still boot, and how much was thrown at the server so far.
+struct Storm {
+    over: AtomicBool,
+    thrown: AtomicU32,
+}
+
+impl Storm {
+    /// Throws, with short pauses so that two cores have time for others, until the machines are done.
+    fn blow(&self, mut throw: impl FnMut()) {
+        while !self.over.load(Ordering::Relaxed) {
+            throw();
+            self.thrown.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+fn noise(rng: &mut Rng, most: usize) -> Vec<u8> {
+    (0..rng.usize(..=most)).map(|_| rng.u8(..)).collect()
+}
+
+fn udp(port: &Port) -> UdpSocket {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    socket.bind_device(Some(port.interface().as_bytes())).expect("SO_BINDTODEVICE");
+    let (address, _) = port.address().expect("an address");
+    socket.bind(&SocketAddrV4::new(address, 0).into()).expect("the machine's own address");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    socket.into()
+}
+
+/// Real DHCP messages of every firmware.
+fn real_messages() -> Vec<Vec<u8>> {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let mut paths: Vec<_> =
+        fs::read_dir(captures).expect("fixtures").map(|entry| entry.expect("a fixture").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "pcap"));
+    paths.sort();
+    let packets = paths.iter().flat_map(|path| pcap::udp_packets(path));
+    packets.filter(|packet| packet.dst.port() == 67).map(|packet| packet.payload).collect()
+}
+
+fn dhcp_garbage(port: &Port, storm: &Storm) {
+    let mut rng = Rng::with_seed(1);
+    let messages = real_messages();
+    let station = Station::at(port.interface());
+    let unicast = udp(port);
+    storm.blow(|| {
+        let mut bytes = messages[rng.usize(..messages.len())].clone();
+        mutate(&mut bytes, &mut rng);
+        bytes.truncate(1400);
+        station.send(&bytes);
+        // Lost where a queue is full, as on a wire.
+        unicast.send_to(&noise(&mut rng, 1400), SocketAddrV4::new(SERVER.0, 67)).ok();
+    });
+}
+
+fn tftp_garbage(port: &Port, storm: &Storm) {
+    let mut rng = Rng::with_seed(2);
+    let requests: [&[u8]; 5] = [
+        b"\0\x01pi/fixup4.dat\0octet\0tsize\x000\0blksize\x001468\0windowsize\x0064\0",
+        b"\0\x01../../secret\0octet\0",
+        b"\0\x01pi/fixup4.dat\0netascii\0blksize\x0099999999999999999999\0",
+        b"\0\x02upload\0octet\0",
+        b"\0\x04\xff\xff",
+    ];
+    let socket = udp(port);
+    let mut buffer = [0; 2048];
+    let mut transfer = None;
+    storm.blow(|| {
+        let mut bytes = requests[rng.usize(..requests.len())].to_vec();
+        for _ in 0..rng.usize(..4) {
+            let at = rng.usize(..bytes.len());
+            bytes[at] = rng.u8(..);
+        }
+        bytes.extend(noise(&mut rng, 40));
+        socket.send_to(&bytes, SocketAddrV4::new(SERVER.0, 69)).ok();
+        socket.send_to(&noise(&mut rng, 600), SocketAddrV4::new(SERVER.0, 69)).ok();
+        while let Ok((_, from)) = socket.recv_from(&mut buffer) {
+            transfer = Some(from);
+        }
+        // Into a transfer of ours: acknowledgements of nothing, and what is no TFTP at all.
+        if let Some(transfer) = transfer {
+            socket.send_to(&[0, 4, rng.u8(..), rng.u8(..)], transfer).ok();
+            socket.send_to(&noise(&mut rng, 100), transfer).ok();
+        }
+    });
+}
+
+fn http_garbage(port: &Port, storm: &Storm) {
+    let mut rng = Rng::with_seed(3);
+    let bodies = [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{\"product_type\":7}",
+        "{\"mac_address\":\"zz\"}",
+        "{\"status\":{\"a\":[[[[]]]]}}",
+        "\u{0}\u{0}",
+    ];
+    storm.blow(|| {
+        let tcp = [80, 5001, 8888][rng.usize(..3)];
+        let request = match rng.u8(..6) {
+            0 => noise(&mut rng, 2000),
+            1 => format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000)).into_bytes(),
+            2 => format!("GET / HTTP/1.1\r\n{}\r\n", "X: y\r\n".repeat(5000)).into_bytes(),
+            3 => b"GET /images/../../secret HTTP/1.1\r\nHost: h\r\nRange: bytes=9-1,-0,99999999999999999999-\r\nConnection: close\r\n\r\n".to_vec(),
+            4 => b"POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n{".to_vec(),
+            _ => {
+                let body = bodies[rng.usize(..bodies.len())];
+                let path = ["/api/config", "/api/status"][rng.usize(..2)];
+                format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+                    .into_bytes()
+            }
+        };
+        let Ok(mut stream) = connect(port, tcp) else { return };
+        // The server may close before it has read everything.
+        if stream.write_all(&request).is_ok() {
+            stream.shutdown(std::net::Shutdown::Write).ok();
+            stream.read_to_end(&mut Vec::new()).ok();
+        }
+    });
+}
+
+/// Connections that come and go without a word, a hundred at once.
+fn connection_flood(port: &Port, storm: &Storm) {
+    storm.blow(|| {
+        let _held: Vec<_> = (0..100).map_while(|n| connect(port, [80, 5001, 8888][n % 3]).ok()).collect();
+    });
+}
+
+/// Half-open transfers and half-said heads, held until the end.
+fn half_open(port: &Port) -> (Vec<UdpSocket>, Vec<TcpStream>) {
+    let sockets: Vec<UdpSocket> = (0..HALF_OPEN).map(|_| udp(port)).collect();
+    for socket in &sockets {
+        let request = b"\0\x01pi/kernel8.img\0octet\0blksize\x001468\0windowsize\x0064\0";
+        socket.send_to(request, SocketAddrV4::new(SERVER.0, 69)).expect("a request");
+    }
+    let heads = (0..SLOW_HEADS).map(|_| {
+        let mut stream = connect(port, 80).expect("a connection");
+        stream.write_all(b"POST /api/config HTTP/1.1\r\nContent-Le").expect("half a head");
+        stream
+    });
+    (sockets, heads.collect())
+}
+
+fn status_of(process: u32, key: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).expect("the server's status");
+    let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.and_then(|value| value.split_whitespace().next()?.parse().ok()).expect("a number")
+}
+
+#[test]
+fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
+    if !inside("garbage::twenty_machines_finish_while_garbage_comes_in_on_every_port") {
+        return;
+    }
+    // Mutated DISCOVERs are strangers that would hold every address for two minutes.
+    let table = Table::serving("", "[dhcp]\noffer_hold = \"2s\"");
+    fs::write(table.path("secret"), "for the operator only").expect("a file");
+    let process = table.bench.server_id().expect("a server that runs");
+    let ports: Vec<Port> = (1..=5).map(|n| table.plug_at(mac(n), 20 + n)).collect();
+    let clients: Vec<Client> = (1..=20).map(|n| client(KINDS[n as usize % KINDS.len()], n)).collect();
+    let storm = Storm { over: AtomicBool::new(false), thrown: AtomicU32::new(0) };
+    let held = half_open(&ports[4]);
+    let records = thread::scope(|scope| {
+        let throwers = [dhcp_garbage, tftp_garbage, http_garbage, connection_flood];
+        for (port, throw) in ports.iter().zip(throwers) {
+            let storm = &storm;
+            scope.spawn(move || throw(port, storm));
+        }
+        let records = table.boot(clients, || ());
+        storm.over.store(true, Ordering::Relaxed);
+        records
+    });
+    let mut names: Vec<&str> = records.iter().map(name_of).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 20, "each has a name of its own");
+    let thrown = storm.thrown.load(Ordering::Relaxed);
+    assert!(thrown > 500, "only {thrown} rounds of garbage");
+    drop(held);
+
+    assert_eq!(table.bench.server_id(), Some(process));
+    let status = table.ask(&Request::Status);
+    assert_eq!(status["stages"]["done"], 20, "{status}");
+    for kind in ["unparsable", "not-ours", "forbidden"] {
+        assert!(table.refusals(kind) > 0, "no {kind} among the refusals: {status}");
+    }
+    let log = table.log();
+    assert!(!log.contains("panic"), "{}", log.lines().filter(|line| line.contains("panic")).collect::<String>());
+    assert!(!log.contains("ended by itself"), "a server within the server ended");
+    let peak = status_of(process, "VmHWM");
+    assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at most in memory");
+}
+
+#[test]
+fn bad_heads_and_bodies_get_their_own_answers() {
+    if !inside("garbage::bad_heads_and_bodies_get_their_own_answers") {
+        return;
+    }
+    let table = Table::serving("", "");
+    let port = table.plug_at(mac(1), 20);
+    let post = |body: &str| {
+        format!(
+            "POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    };
+    for (request, code) in [
+        ("\x16\x03\x01\x02\0\x01\0\x01\u{fc}\r\n\r\n".to_owned(), "400"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(100_000)), "431"),
+        ("POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n{".to_owned(), "413"),
+        (post("{"), "400"),
+        (post("[1,2]"), "400"),
+        (post("{\"product_type\":7}"), "400"),
+        (post("{\"product_type\":\"NOPE\"}"), "400"),
+        ("GET /images/../../secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_owned(), "404"),
+        ("GET /boot/%2e%2e/%2e%2e/secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_owned(), "404"),
+    ] {
+        let said = answer_text(&port, &request);
+        let first: String = request.chars().take(60).collect();
+        assert!(said.starts_with(&format!("HTTP/1.1 {code} ")), "{first:?}, not {code}: {said}");
+        assert!(said.contains("{\"error\":\""), "a reason for people: {said}");
+    }
+    let said = answer(&port, 5001, b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").expect("an answer");
+    assert!(said.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&said));
+}
