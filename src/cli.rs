@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
 #[derive(Debug, Parser)]
@@ -52,6 +52,12 @@ pub enum Command {
   hatchery explain --ip 192.168.151.100
   hatchery explain --serial 10000000d9780558 --json")]
     Explain(Explain),
+    /// Print an answer file as a machine gets it now
+    #[command(after_help = "Examples:
+  hatchery render config.txt --mac dc:a6:32:01:36:c2
+  hatchery render proxmox/answer.toml --hostname KXP2-SPAA-007
+  hatchery render nocloud/user-data --fixture -c ./hatchery.toml")]
+    Render(Render),
     /// List the machines the server knows
     #[command(after_help = "Examples:
   hatchery machines
@@ -192,8 +198,27 @@ pub struct Doctor {
     pub json: bool,
 }
 
+/// Arguments of `render`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["mac", "ip", "serial", "hostname", "fixture"])))]
+pub struct Render {
+    /// The file name as the machine asks for it, or the name of a template
+    pub name: String,
+    #[command(flatten)]
+    pub machine: WhichMachine,
+    /// Render for an invented machine, from the configuration alone; needs no server
+    #[arg(long)]
+    pub fixture: bool,
+    /// The configuration file of --fixture
+    #[arg(short, long, default_value = "/etc/hatchery/hatchery.toml", value_name = "FILE", requires = "fixture")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["mac", "ip", "serial", "hostname"])))]
 pub struct Explain {
     #[command(flatten)]
     pub machine: WhichMachine,
@@ -203,7 +228,7 @@ pub struct Explain {
 
 /// One machine, named in one way.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(skip)]
 pub struct WhichMachine {
     /// Its hardware address, in any spelling
     #[arg(long, value_name = "MAC")]
@@ -217,6 +242,13 @@ pub struct WhichMachine {
     /// Its host name
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
+}
+
+impl WhichMachine {
+    /// What it is named by.
+    pub fn text(&self) -> Option<String> {
+        [&self.mac, &self.ip, &self.serial, &self.hostname].into_iter().flatten().next().cloned()
+    }
 }
 
 /// What becomes of a machine.

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod render;
 pub mod serve;
 pub mod sim;
 
@@ -25,6 +26,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),

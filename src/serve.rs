@@ -17,6 +17,7 @@ pub mod http;
 pub mod library;
 pub mod images;
 pub mod api;
+pub mod proxmox;
 pub mod show;
 pub mod control;
 
@@ -31,7 +32,6 @@ use std::thread;
 use tokio::sync::watch;
 
 use self::arp::Arp;
-use self::content::FileSource;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Tree};
@@ -155,7 +155,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
-    let library: Arc<dyn FileSource> = Arc::new(Library {
+    let library = Arc::new(Library {
         board: board.clone(),
         answers: settings.answers,
         boot: tree(settings.boot)?,
@@ -180,12 +180,12 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
-    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
     let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
-    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), board, doctor }));
+    let api = api::Api { inbox: inbox.clone(), board };
+    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), library: library.clone(), doctor }));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();
@@ -195,7 +195,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    ending.spawn(http::run(listeners, library, api::routes(api), settings.http, stopped));
+    let routes = api::routes(api.clone()).merge(proxmox::routes(api, library.clone()));
+    ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
     tokio::select! {

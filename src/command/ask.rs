@@ -12,9 +12,7 @@ use crate::serve::control::{self, Reply, Request};
 
 /// `hatchery explain`
 pub fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
-    let which = &args.machine;
-    let machine = [&which.mac, &which.ip, &which.serial, &which.hostname].into_iter().flatten().next();
-    let machine = machine.context("name the machine by --mac, --ip, --serial or --hostname")?.clone();
+    let machine = args.machine.text().context("name the machine by --mac, --ip, --serial or --hostname")?;
     show(&args.ask, &Request::Explain { machine }, explanation)
 }
 
@@ -59,7 +57,8 @@ pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
+/// Asks the server and prints its reply, in these words or as JSON.
+pub(super) fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
     let reply = control::ask(&ask.socket, request).with_context(|| unreachable_server(&ask.socket))?;
     match reply {
         Reply::Ok(value) if ask.json => print(&format!("{value}\n"))?,

@@ -75,6 +75,7 @@ fn profile(name: &str, firmware: &[Firmware], boot_file: Option<&str>) -> Profil
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
         answers: BTreeMap::new(),
+        vars: Default::default(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,8 +13,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::core::SharedBoard;
 use super::inbox::Inbox;
+use super::library::Library;
 use super::preflight::Doctor;
 use super::show;
 use crate::fleet::command::{Command, Selector};
@@ -40,6 +41,13 @@ pub enum Request {
     Explain {
         /// A MAC, an address, a serial or a name.
         machine: String,
+    },
+    /// What one machine gets now under a name.
+    Render {
+        /// A MAC, an address, a serial or a name.
+        machine: String,
+        /// A file name as the machine asks for it, or the name of a template.
+        name: String,
     },
     /// Let a machine install again.
     Reinstall {
@@ -112,8 +120,8 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub struct Desk {
     /// The fleet.
     pub inbox: Inbox,
-    /// What it was last known to be.
-    pub board: SharedBoard,
+    /// What it was last known to be, and what machines get.
+    pub library: Arc<Library>,
     /// What was found wrong around it.
     pub doctor: Doctor,
 }
@@ -157,8 +165,8 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 }
 
 async fn answer(request: Request, desk: &Desk) -> Reply {
-    let Desk { inbox, board, doctor } = desk;
-    let read = || board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Desk { inbox, library, doctor } = desk;
+    let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
@@ -170,6 +178,11 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
+        }
+        Request::Render { machine, name } => {
+            let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
+            let text = found.and_then(|view| library.preview(&view, &name));
+            return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
         }
         Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
         Request::Hold { machine } => select(&machine).map(Command::Hold),

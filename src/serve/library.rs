@@ -15,6 +15,7 @@ use super::content::{Content, FileSource, OpenFile};
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
 use crate::answer::Answers;
+use crate::boot::View;
 use crate::boot::file::{RelativePath, Source, resolve};
 use crate::fleet::Event;
 use crate::ids::TransferId;
@@ -115,16 +116,60 @@ pub struct Library {
 }
 
 impl Library {
-    fn answer(&self, asker: Ipv4Addr, template: &str) -> Result<Content, Refusal> {
-        let facts = {
-            let board = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-            board.at(asker).and_then(|view| board.facts(view)).ok_or(Refusal::UnknownMachine)?
-        };
-        let text = self.answers.render(template, &facts).map_err(|error| {
-            tracing::warn!(%error, %asker, "answer could not be rendered");
+    /// The machine to which the address is bound: answers go to nobody else.
+    pub fn at(&self, asker: Ipv4Addr) -> Option<Arc<View>> {
+        self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).at(asker).cloned()
+    }
+
+    /// The answer that this machine gets now under the file name `name`.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchFile`] if its profile has no answer of that name, [`Refusal::NothingToBoot`] if it cannot be
+    /// rendered, and as [`resolve`].
+    pub fn answer(&self, view: &View, name: &str) -> Result<String, Refusal> {
+        match resolve(Some(view), name)? {
+            Source::Answer(template) => self.render(view, &template),
+            Source::Image(_) | Source::BootFiles(_) => Err(Refusal::NoSuchFile(name.to_owned())),
+        }
+    }
+
+    /// For the operator: [`Library::answer`], or else the template `name` of any profile, filled for this machine.
+    ///
+    /// # Errors
+    /// As [`Library::answer`].
+    pub fn preview(&self, view: &View, name: &str) -> Result<String, Refusal> {
+        match self.answer(view, name) {
+            Err(Refusal::NoSuchFile(_)) if self.answers.has(name) => self.render(view, name),
+            answer => answer,
+        }
+    }
+
+    fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
+        let facts = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).facts(view);
+        self.answers.render(template, &facts.ok_or(Refusal::UnknownMachine)?).map_err(|error| {
+            tracing::warn!(%error, machine = view.label(), "answer could not be rendered");
             Refusal::NothingToBoot(error.to_string())
-        })?;
-        Ok(Content::Text(text.into()))
+        })
+    }
+
+    fn find(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
+        let view = self.at(asker);
+        // Over HTTP the names of TFTP stand below /boot.
+        let name = if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name };
+        let missing = || Refusal::NoSuchFile(name.to_owned());
+        match (resolve(view.as_deref(), name)?, view.as_deref()) {
+            // The same view chose the template and fills it: nobody's file with somebody else's values.
+            (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
+            (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
+            (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
+            (Source::BootFiles(paths), _) => {
+                let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
+                if file.is_none() && self.ignore_case {
+                    file = first(paths.iter().map(|path| self.boot.open_ignoring_case(path)))?;
+                }
+                Ok(Content::File(file.ok_or_else(missing)?))
+            }
+        }
     }
 }
 
@@ -141,26 +186,6 @@ fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Optio
         }
     }
     Ok(None)
-}
-
-impl Library {
-    fn find(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
-        let view = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).at(asker).cloned();
-        // Over HTTP the names of TFTP stand below /boot.
-        let name = if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name };
-        let missing = || Refusal::NoSuchFile(name.to_owned());
-        match resolve(view.as_deref(), name)? {
-            Source::Answer(template) => self.answer(asker, &template),
-            Source::Image(path) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
-            Source::BootFiles(paths) => {
-                let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
-                if file.is_none() && self.ignore_case {
-                    file = first(paths.iter().map(|path| self.boot.open_ignoring_case(path)))?;
-                }
-                Ok(Content::File(file.ok_or_else(missing)?))
-            }
-        }
-    }
 }
 
 impl FileSource for Library {

@@ -1,6 +1,7 @@
 //! The board as JSON, for the command line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -87,11 +88,11 @@ pub fn leases(board: &Board) -> Value {
         .collect()
 }
 
-/// What one machine gets now, and why.
+/// The machine that an operator names.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if no machine is known by the selector.
-pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
+pub fn find<'a>(board: &'a Board, selector: &Selector) -> Result<&'a Arc<View>, Refusal> {
     let fits = |view: &View| match selector {
         Selector::Mac(mac) => view.machine.mac == Some(*mac),
         Selector::Address(address) => board.at(*address).is_some_and(|held| held.machine.id == view.machine.id),
@@ -99,7 +100,15 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
         Selector::Hostname(hostname) => view.name.as_ref().is_some_and(|name| name.hostname == *hostname),
     };
     let view = board.machines().find(|view| fits(view));
-    let view = view.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))?;
+    view.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))
+}
+
+/// What one machine gets now, and why.
+///
+/// # Errors
+/// As [`find`].
+pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
+    let view = find(board, selector)?;
     let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| reason.0.as_str()).collect();
     let boot = match &view.plan.boot {
         Boot::Net(net) => json!({

@@ -1,6 +1,7 @@
 //! What can be told without the network: interfaces, files, room, clock. Needs no running server.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -166,9 +167,9 @@ fn image(product: &ProductName, path: &Path) -> Finding {
     Finding::amber(check, format!("{product} has no image"), format!("put {name} into {directory}"))
 }
 
-/// Renders every template once. Names that do not exist show only then.
+/// Renders every template once for its profile. Names that do not exist show only then.
 fn templates(profiles: &[Profile], answers: &Answers) -> Finding {
-    let facts = Facts {
+    let facts = |profile: &Profile| Facts {
         mac: "02:00:00:00:00:01".into(),
         serial: "10000000d9780558".into(),
         hostname: "KXP2-SPAA-001".into(),
@@ -183,16 +184,15 @@ fn templates(profiles: &[Profile], answers: &Answers) -> Finding {
         image_url: "http://192.168.151.1/images/sample.img".into(),
         image_size: 1,
         image_sha256: "0".repeat(64),
+        vars: profile.vars.clone(),
     };
-    let mut names: Vec<&String> = profiles.iter().flat_map(|profile| profile.answers.values()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let broken = names.into_iter().filter_map(|name| answers.render(name, &facts).err());
-    let broken: Vec<String> = broken.map(|error| error.to_string()).collect();
+    let named = profiles.iter().flat_map(|profile| profile.answers.values().map(move |name| (profile, name)));
+    let broken = named.filter_map(|(profile, name)| answers.render(name, &facts(profile)).err());
+    let broken: BTreeSet<String> = broken.map(|error| error.to_string()).collect();
     if broken.is_empty() {
         return Finding::green("templates", "every answer template renders");
     }
-    let what = format!("answer templates do not render: {}", broken.join("; "));
+    let what = format!("answer templates do not render: {}", Vec::from_iter(broken).join("; "));
     Finding::red("templates", what, "correct them and restart hatchery: the machines that need them get no answer")
 }
 

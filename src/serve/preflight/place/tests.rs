@@ -13,6 +13,7 @@ fn profile(boot_file: Option<&str>, tree: Option<&str>) -> Profile {
         boot_file: boot_file.map(str::to_owned),
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: BTreeMap::from([("boot.ipxe".to_owned(), "t".to_owned())]),
     }
 }
