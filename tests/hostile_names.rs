@@ -87,6 +87,7 @@ fn board() -> Board {
         boot_file: None,
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: BTreeMap::new(),
     };
     let site = Site {

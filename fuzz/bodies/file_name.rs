@@ -51,6 +51,7 @@ fn view() -> View {
         boot_file: None,
         boot_files: Default::default(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: [("config.txt".into(), "pi/config.txt".into())].into(),
     };
     let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
