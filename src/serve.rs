@@ -142,6 +142,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let interface = Some(link.interface.clone());
         tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
     }
+    let control = control::bind(&settings.socket)
+        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
     let addresses: Vec<SocketAddr> = site
         .links
         .iter()
@@ -150,8 +152,6 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
     let arp = Arp::open(&site);
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
-    let control = control::bind(&settings.socket)
-        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
