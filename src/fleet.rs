@@ -4,7 +4,7 @@
 //!
 //! - Actions are carried out in order, and no [`Action::Send`] or [`Action::Tell`] before the [`Action::Commit`]s in front
 //!   of it are on disk. If a commit fails, the actions behind it are dropped and the fleet is loaded anew from the journal.
-//! - `handle` is bounded: no event makes it look at every machine.
+//! - `handle` is bounded: no event of the network makes it look at every machine.
 //! - The same events give the same actions, and a repeated event a repeated answer.
 //! - Loading the tables gives the same fleet as replaying the changes.
 
@@ -33,7 +33,7 @@ use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
-pub use contract::{Action, Change, Deployment, Event, Measured, Notice, Told};
+pub use contract::{Action, Change, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
 pub use tables::Tables;
 
 /// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
@@ -209,10 +209,15 @@ impl Fleet {
         out.push(Action::Commit(change));
     }
 
-    /// Binds, declines or releases an address: journal and readers alike.
+    /// Binds, declines or releases an address: journal and readers alike. A client identifier may move to another
+    /// machine and take its address along.
     fn commit_lease(&mut self, out: &mut Outbox, lease: Lease) {
+        let holder = self.tables.leases.holder(lease.address).filter(|holder| lease.machine != Some(*holder));
         self.commit(out, Change::Lease(lease.clone()));
         out.publish(Notice::Lease(lease));
+        if let Some(id) = holder {
+            self.publish_machine(id, out);
+        }
     }
 
     /// The machine that `evidence` is about, made if there is none. `firmware` and other facts are learnt.

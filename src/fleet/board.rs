@@ -70,6 +70,9 @@ impl Board {
             Notice::Machine(view) => {
                 self.machines.insert(view.machine.id, view.clone());
             }
+            Notice::Forgotten(id) => {
+                self.machines.remove(id);
+            }
             Notice::Lease(lease) => {
                 self.leases.insert(lease.address, lease.clone());
             }

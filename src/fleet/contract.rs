@@ -1,5 +1,6 @@
 //! The vocabulary between the fleet and the shell: events in; actions, changes and notices out.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial
 use crate::lease::Lease;
 use crate::machine::Machine;
 use crate::machine::stage::Stage;
-use crate::naming::{Batch, Name, Venue};
+use crate::naming::{Batch, Count, Name, Venue};
 use crate::net::{Destination, LinkId, Mac};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
@@ -140,6 +141,39 @@ pub enum Told {
     Batch(Batch),
     /// Several batches.
     Batches(Vec<Batch>),
+    /// A venue, as it is now.
+    Venue(Venue),
+    /// Every venue.
+    Venues(Vec<VenueRow>),
+    /// Numbers were added to a pool.
+    Imported {
+        /// Names that are new.
+        added: u64,
+        /// Names that were there.
+        known: u64,
+    },
+    /// A name, as it is now.
+    Name(NameRow),
+    /// Several names.
+    Names(Vec<NameRow>),
+}
+
+/// A venue and how its names stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueRow {
+    /// The venue.
+    pub venue: Venue,
+    /// Its names, by product.
+    pub names: BTreeMap<ProductName, Count>,
+}
+
+/// A name and who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameRow {
+    /// The name.
+    pub name: Name,
+    /// Its holder.
+    pub machine: Option<Machine>,
 }
 
 /// A fact that survives a restart.
@@ -147,6 +181,8 @@ pub enum Told {
 pub enum Change {
     /// A machine is new, or something about it is.
     Machine(Machine),
+    /// A machine is remembered no more; its id is not given again.
+    MachineForgotten(MachineId),
     /// A machine went on to another stage.
     StageEntered {
         /// Which.
@@ -226,6 +262,8 @@ pub enum Notice {
     },
     /// A machine, as it is from now on.
     Machine(Arc<View>),
+    /// A machine is remembered no more.
+    Forgotten(MachineId),
     /// An address was bound, declined or released.
     Lease(Lease),
     /// An address has no holder any more.

@@ -56,6 +56,7 @@ impl Tables {
                     self.machines.put(machine);
                 }
             }
+            Change::MachineForgotten(id) => self.machines.forget(*id),
             Change::Lease(lease) => self.leases.put(site, lease.clone()),
             Change::LeaseFreed(address) => self.leases.remove(site, *address),
             Change::Name(name) => self.naming.put_name(name.clone()),

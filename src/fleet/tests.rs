@@ -5,6 +5,7 @@ mod deployment;
 mod fields;
 mod journal;
 mod name;
+mod operator;
 mod request;
 mod stage;
 

@@ -222,6 +222,7 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Machine(Machine { stage: Stage::Writing, stage_since: at(12), ..machine(1) }),
         Change::Machine(full_machine.clone()),
         Change::Machine(bare_machine.clone()),
+        Change::MachineForgotten(MachineId(7)),
         Change::Lease(bound.clone()),
         Change::Lease(by_id.clone()),
         Change::Lease(declined.clone()),
@@ -242,6 +243,8 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Machine(machine(1)),
         Change::Machine(full_machine),
         Change::Machine(bare_machine),
+        Change::MachineForgotten(MachineId(7)),
+        Change::MachineForgotten(MachineId(5)),
         Change::StageEntered { machine: MachineId(1), stage: Stage::Failed("x".into()), at: at(11) },
         Change::StageEntered { machine: MachineId(1), stage: Stage::Writing, at: at(12) },
         Change::Lease(lease(9, bound.address, LeaseState::Declined, 1)),
@@ -340,7 +343,7 @@ fn the_file_is_ours_alone_and_durable() {
         ("journal_mode", "Text(\"wal\")".to_owned()),
         ("synchronous", "Integer(2)".to_owned()),
         ("foreign_keys", "Integer(1)".to_owned()),
-        ("user_version", "Integer(1)".to_owned()),
+        ("user_version", "Integer(2)".to_owned()),
         ("application_id", format!("Integer({})", 0x6861_7463)),
         ("locking_mode", "Text(\"normal\")".to_owned()),
     ]);
@@ -365,7 +368,7 @@ fn a_journal_of_a_later_version_is_refused_and_not_touched() {
     journal.edit("PRAGMA user_version = 7");
     let before = std::fs::read(journal.path()).unwrap();
     let refusal = journal.refused();
-    assert!(matches!(refusal, StoreError::Newer { found: 7, known: 1, .. }), "{refusal}");
+    assert!(matches!(refusal, StoreError::Newer { found: 7, known: 2, .. }), "{refusal}");
     assert_eq!(std::fs::read(journal.path()).unwrap(), before);
 }
 
@@ -509,20 +512,58 @@ fn a_foreign_writer_is_named_and_survived() {
 }
 
 #[test]
-fn a_journal_of_version_1_takes_the_next_step_or_stays_as_it_is() {
+fn a_journal_takes_the_next_step_or_stays_as_it_is() {
     let journal = Journal::new();
     let (written, loaded) = everything();
     let mut store = journal.open();
     store.commit(&written).unwrap();
     let path = journal.path();
-    let broken =
-        [schema::MIGRATIONS[0], "ALTER TABLE machine ADD COLUMN shelf TEXT; ALTER TABLE nonsense ADD COLUMN x"];
-    let error = migrate(&mut store.connection, &path, &broken, 1).unwrap_err();
-    assert!(matches!(error, StoreError::Migrate { version: 2, .. }), "{error}");
-    assert_eq!(schema::version(&store.connection).unwrap(), 1);
-    let sound = [schema::MIGRATIONS[0], "ALTER TABLE machine ADD COLUMN shelf TEXT"];
-    migrate(&mut store.connection, &path, &sound, 1).unwrap();
-    assert_eq!(schema::version(&store.connection).unwrap(), 2);
+    let now = schema::version(&store.connection).unwrap();
+    let with = |step: &'static str| [schema::MIGRATIONS, &[step]].concat();
+    let broken = with("ALTER TABLE machine ADD COLUMN shelf TEXT; ALTER TABLE nonsense ADD COLUMN x");
+    let error = migrate(&mut store.connection, &path, &broken, now).unwrap_err();
+    assert!(matches!(error, StoreError::Migrate { version, .. } if version == now + 1), "{error}");
+    assert_eq!(schema::version(&store.connection).unwrap(), now);
+    let sound = with("ALTER TABLE machine ADD COLUMN shelf TEXT");
+    migrate(&mut store.connection, &path, &sound, now).unwrap();
+    assert_eq!(schema::version(&store.connection).unwrap(), now + 1);
     store.connection.execute("UPDATE machine SET shelf = 'top'", []).expect("the column is there");
     assert_eq!(store.load().unwrap(), loaded);
+}
+
+#[test]
+fn a_journal_of_version_1_keeps_its_rows() {
+    let journal = Journal::new();
+    let mut connection = Connection::open(journal.path()).unwrap();
+    schema::migrate(&mut connection, schema::MIGRATIONS[0], 1).unwrap();
+    let (written, loaded) = everything();
+    let since: fn(&Change) -> bool = |change| matches!(change, Change::MachineForgotten(_));
+    for change in written.iter().filter(|change| !since(change)) {
+        rows::write(&connection, change).unwrap();
+    }
+    drop(connection);
+    let rows: Vec<Change> = loaded.into_iter().filter(|change| !since(change)).collect();
+    assert_eq!(journal.open().load().unwrap(), rows);
+}
+
+#[test]
+fn a_forgotten_machine_leaves_its_deployments_and_its_id() {
+    let journal = Journal::new();
+    let mut store = journal.open();
+    let over = Deployment { completed_at: Some(at(6)), ..deployment(1, 2) };
+    store
+        .commit(&[
+            Change::Machine(machine(1)),
+            Change::Machine(machine(2)),
+            Change::StageEntered { machine: MachineId(2), stage: Stage::Done, at: at(2) },
+            // On a subnet that is not served: the fleet does not know of it.
+            Change::Lease(lease(2, Ipv4Addr::new(10, 9, 9, 9), LeaseState::Bound, 9)),
+            Change::Deployment(over.clone()),
+        ])
+        .unwrap();
+    store.commit(&[Change::MachineForgotten(MachineId(2))]).unwrap();
+    let left = store.load().unwrap();
+    let wanted = [Change::Machine(machine(1)), Change::MachineForgotten(MachineId(2)), Change::Deployment(over)];
+    assert_eq!(left, wanted);
+    assert_eq!(tables(&left).machines.next_id(), MachineId(3));
 }

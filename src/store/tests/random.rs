@@ -27,7 +27,7 @@ impl History {
     /// One event's worth of changes, already applied to the tables.
     fn step(&mut self) -> Vec<Change> {
         self.now += self.dice.i64(1..1000);
-        let changes = match self.dice.u8(0..10) {
+        let changes = match self.dice.u8(0..11) {
             0 => self.machine(),
             1 => self.stage(),
             2..=4 => self.lease(),
@@ -35,6 +35,7 @@ impl History {
             6 => self.name(),
             7 => self.batch_or_venue(),
             8 => self.deployment(),
+            9 => self.forget(),
             _ => self.measured(),
         };
         changes.iter().for_each(|change| self.tables.apply(&self.site, change));
@@ -118,6 +119,18 @@ impl History {
         let status = format!("word {}", self.dice.u8(..));
         let completed_at = (self.dice.u8(0..3) == 0).then(|| at(self.now));
         vec![Change::Deployment(Deployment { status, completed_at, ..deployment })]
+    }
+
+    /// As the fleet does it: everything that points at the machine lets go of it first.
+    fn forget(&mut self) -> Vec<Change> {
+        let Some(machine) = self.some_machine().filter(|_| self.dice.u8(0..3) == 0) else { return Vec::new() };
+        let name = self.tables.naming.of_machine(machine.id).cloned();
+        let name = name.map(|name| Change::Name(Name { state: NameState::Retired, ..name }));
+        let open = self.tables.open.get(&machine.id).cloned();
+        let open = open.map(|open| Change::Deployment(Deployment { completed_at: Some(at(self.now)), ..open }));
+        let leases = self.tables.leases.iter().filter(|lease| lease.machine == Some(machine.id));
+        let freed: Vec<Change> = leases.map(|lease| Change::LeaseFreed(lease.address)).collect();
+        name.into_iter().chain(open).chain(freed).chain([Change::MachineForgotten(machine.id)]).collect()
     }
 
     fn measured(&mut self) -> Vec<Change> {
