@@ -72,6 +72,17 @@ pub enum Command {
   hatchery status
   hatchery status --json")]
     Status(Ask),
+    /// Let the running server take over a changed configuration
+    #[command(
+        after_help = "The whole file is checked first; if anything is wrong with it, every problem is reported and the old
+configuration stays in force (exit code 2). Leases, names and transfers are not touched. Interfaces,
+addresses, ports, paths and connection limits take a restart. SIGHUP does the same; its result is in the log.
+
+Examples:
+  hatchery check && hatchery reload
+  hatchery reload --json"
+    )]
+    Reload(Ask),
     /// Decide what becomes of one machine
     #[command(
         subcommand,

@@ -31,6 +31,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
+        Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),
         Command::Batch(args) => operate::batch(&args),
         Command::Venue(args) => operate::venue(&args),

@@ -12,6 +12,7 @@ pub mod board;
 pub mod boot;
 pub mod check;
 pub mod command;
+pub mod configure;
 pub mod contract;
 pub mod report;
 pub mod tables;
@@ -33,7 +34,7 @@ use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
-pub use contract::{Action, Change, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
+pub use contract::{Action, Change, Configuration, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
 pub use tables::Tables;
 
 /// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
@@ -149,7 +150,7 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: a notice for every machine, bound address, known image and transfer
+    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound address, known image and transfer
     /// under way.
     pub fn notices(&self) -> Vec<Notice> {
         let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
@@ -165,7 +166,10 @@ impl Fleet {
             size: *size,
             outcome: None,
         });
-        machines.chain(bound.cloned().map(Notice::Lease)).chain(images).chain(transfers).collect()
+        // The configuration first: what follows is seen in its light.
+        let configured = [self.configured(), self.image_files()];
+        let leases = bound.cloned().map(Notice::Lease);
+        configured.into_iter().chain(machines).chain(leases).chain(images).chain(transfers).collect()
     }
 
     /// Does what `event` asks for.
@@ -184,6 +188,10 @@ impl Fleet {
             }
             Event::Command { command, reply_to } => {
                 let result = self.on_command(command, now, &mut out);
+                out.push(Action::Tell { reply_to, result });
+            }
+            Event::Configure { configuration, reply_to } => {
+                let result = self.reconfigure(*configuration, &mut out);
                 out.push(Action::Tell { reply_to, result });
             }
             Event::Image { product, state, measured } => {

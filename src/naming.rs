@@ -204,8 +204,14 @@ pub struct Naming {
 impl Naming {
     /// These products; no venue, name or batch yet.
     pub fn new(products: &[Product]) -> Naming {
-        let products = products.iter().map(|product| (product.name.clone(), product.clone())).collect();
-        Naming { products, ..Naming::default() }
+        let mut naming = Naming::default();
+        naming.set_products(products);
+        naming
+    }
+
+    /// Other products; names given stay given.
+    pub fn set_products(&mut self, products: &[Product]) {
+        self.products = products.iter().map(|product| (product.name.clone(), product.clone())).collect();
     }
 
     /// The product of that name.

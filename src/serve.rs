@@ -15,6 +15,7 @@ pub mod http;
 pub mod library;
 pub mod images;
 pub mod api;
+pub mod reload;
 pub mod show;
 pub mod control;
 
@@ -28,10 +29,10 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use self::content::FileSource;
 use self::core::Core;
 use self::inbox::Inbox;
-use self::library::{Library, Tree};
+use self::library::{Library, Templates, Tree};
+use self::reload::{Reloader, Reread};
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::clock;
@@ -104,6 +105,9 @@ pub enum ServeError {
         /// The system's answer.
         source: io::Error,
     },
+    /// SIGHUP.
+    #[error("cannot listen for SIGHUP")]
+    Signal(#[source] io::Error),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -114,6 +118,20 @@ pub enum ServeError {
 /// # Errors
 /// What kept it from starting; once it runs, nothing does.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    run_reloadable(settings, None, stop).await
+}
+
+/// As [`run`]; with `reread`, takes over what it reads at SIGHUP and when the control socket asks.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reloadable(
+    settings: Settings,
+    reread: Option<Reread>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let hangup = reread.is_some().then(reload::hangup).transpose().map_err(ServeError::Signal)?;
+    let fixed = reload::fixed(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
@@ -142,9 +160,9 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
-    let library: Arc<dyn FileSource> = Arc::new(Library {
+    let library = Arc::new(Library {
         board: board.clone(),
-        answers: settings.answers,
+        answers: Templates::new(settings.answers),
         boot: tree(settings.boot)?,
         images: tree(settings.images.clone())?,
         inbox: inbox.clone(),
@@ -155,8 +173,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let _guard = AbortOnPanic;
         core.run(outlet);
     })?;
-    let files = settings.products.iter().map(|product| (product.name.clone(), product.image_file())).collect();
-    let watch = images::Watch { directory: settings.images, files, measured, inbox: inbox.clone() };
+    let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
         let stop = stop_watching.clone();
@@ -168,7 +185,11 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone()));
     let api = api::Api { inbox: inbox.clone(), board: board.clone() };
-    endless.spawn(control::run(control, inbox.clone(), board));
+    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
+    if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
+        endless.spawn(reloader.clone().at_hangup(hangup));
+    }
+    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), board, reloader }));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{UNREACHABLE, print};
+use super::{UNREACHABLE, WRONG_INPUT, print};
 use crate::cli::{Ask, Explain};
 use crate::serve::control::{self, Reply, Request};
 
@@ -49,6 +49,7 @@ pub(super) fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> S
 pub(super) fn reply(ask: &Ask, request: &Request) -> anyhow::Result<Result<Value, ExitCode>> {
     let (sentence, code) = match control::ask(&ask.socket, request) {
         Ok(Reply::Ok(value)) => return Ok(Ok(value)),
+        Ok(Reply::Problems(problems)) => return wrong(ask, &problems).map(Err),
         Ok(Reply::Error(sentence)) => (sentence, ExitCode::FAILURE),
         Err(error) => (format!("{}: {error}", unreachable_server(&ask.socket)), ExitCode::from(UNREACHABLE)),
     };
@@ -57,6 +58,17 @@ pub(super) fn reply(ask: &Ask, request: &Request) -> anyhow::Result<Result<Value
     }
     eprintln!("hatchery: {sentence}");
     Ok(Err(code))
+}
+
+/// Says what is wrong with what was typed or configured.
+pub(super) fn wrong(ask: &Ask, problems: &[String]) -> anyhow::Result<ExitCode> {
+    if ask.json {
+        print(&format!("{}\n", json!({ "problems": problems })))?;
+    }
+    for problem in problems {
+        eprintln!("hatchery: {problem}");
+    }
+    Ok(ExitCode::from(WRONG_INPUT))
 }
 
 fn unreachable_server(socket: &Path) -> String {

@@ -7,11 +7,16 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::ask::{cell, reply, sentence, show, table};
-use super::{WRONG_INPUT, print};
+use super::ask::{cell, reply, sentence, show, table, wrong};
+use super::print;
 use crate::cli::{Ask, Batch, Machine, Names, NamesImport, Venue};
 use crate::naming::numbers::{self, Numbers};
 use crate::serve::control::Request;
+
+/// `hatchery reload`
+pub fn reload(args: &Ask) -> anyhow::Result<ExitCode> {
+    show(args, &Request::Reload, sentence)
+}
 
 /// `hatchery machine …`
 pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
@@ -139,15 +144,4 @@ fn read_numbers(args: &NamesImport) -> anyhow::Result<Numbers> {
     };
     let table = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("tsv"));
     Ok(numbers::read(&text, table))
-}
-
-/// Says what is wrong with what was typed.
-fn wrong(ask: &Ask, problems: &[String]) -> anyhow::Result<ExitCode> {
-    if ask.json {
-        print(&format!("{}\n", json!({ "problems": problems })))?;
-    }
-    for problem in problems {
-        eprintln!("hatchery: {problem}");
-    }
-    Ok(ExitCode::from(WRONG_INPUT))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,8 +12,9 @@ use tracing_subscriber::EnvFilter;
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
-use crate::config::Config;
+use crate::config::{Config, Paths};
 use crate::fleet::command::Declaration;
+use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
 
 /// Serves until SIGINT or SIGTERM.
@@ -29,7 +31,15 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         tracing::warn!("{problem}");
     }
     let answers = compile(&config)?;
-    let settings = settings(config, answers)?;
+    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
+    // directory is an error.
+    let Paths { data, boot, images, .. } = &config.paths;
+    for directory in [data, boot, images] {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let settings = settings(config, answers);
+    let file = args.config.config.clone();
+    let reread = Reread::new(move || reread(&file));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
@@ -41,7 +51,7 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        serve::run(settings, stop).await?;
+        serve::run_reloadable(settings, Some(reread), stop).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -72,13 +82,16 @@ pub fn compile(config: &Config) -> anyhow::Result<Answers> {
     anyhow::bail!("answer templates:\n{}", lines.join("\n"))
 }
 
-fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
+/// The configuration as it is now; every problem of the file, or of its templates.
+fn reread(file: &Path) -> Result<Settings, Vec<String>> {
+    let config = Config::load(file).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let answers = compile(&config).map_err(|error| vec![format!("{error:#}")])?;
+    Ok(settings(config, answers))
+}
+
+/// What a server with this configuration is told.
+pub fn settings(config: Config, answers: Answers) -> Settings {
     let paths = &config.paths;
-    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
-    // directory is an error.
-    for directory in [&paths.data, &paths.boot, &paths.images] {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
     let venues = config.venues.into_iter().map(|each| Declaration { venue: each.venue, pools: each.pools }).collect();
     let tftp = config.tftp.enabled.then(|| tftp::Config {
         listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, config.tftp.port),
@@ -88,7 +101,7 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         max_blksize: config.tftp.max_blksize,
         max_windowsize: config.tftp.max_windowsize,
     });
-    Ok(Settings {
+    Settings {
         journal: paths.journal(),
         boot: paths.boot.clone(),
         images: paths.images.clone(),
@@ -102,5 +115,5 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         tftp,
         http_ports: config.http.ports,
         http: http::Limits { max_connections: config.limits.max_connections as usize, ..http::Limits::default() },
-    })
+    }
 }

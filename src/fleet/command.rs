@@ -193,7 +193,7 @@ impl Fleet {
         found.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))
     }
 
-    fn declare(&mut self, venues: Vec<Declaration>, out: &mut Outbox) -> Result<Told, Refusal> {
+    pub(super) fn declare(&mut self, venues: Vec<Declaration>, out: &mut Outbox) -> Result<Told, Refusal> {
         let mut added = 0;
         for Declaration { venue, pools } in venues {
             let code = venue.code.clone();

@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::command::Command;
+use super::command::{Command, Declaration};
 use super::report::{Config, Report};
 use crate::boot::View;
-use crate::catalog::{Image, ImageState};
+use crate::catalog::{Catalog, Image, ImageState, Profile};
 use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
 use crate::lease::Lease;
 use crate::machine::Machine;
 use crate::machine::stage::Stage;
-use crate::naming::{Batch, Count, Name, Venue};
+use crate::naming::{Batch, Count, Name, Product, Venue};
 use crate::net::{Destination, LinkId, Mac};
 use crate::refusal::Refusal;
+use crate::site::Site;
 use crate::time::Timestamp;
 use crate::transfer::{Outcome, Via};
 
@@ -79,6 +80,13 @@ pub enum Event {
         /// Where the result goes.
         reply_to: ReplyTo,
     },
+    /// The configuration changed.
+    Configure {
+        /// What it says now.
+        configuration: Box<Configuration>,
+        /// Where the result goes.
+        reply_to: ReplyTo,
+    },
     /// The shell looked at a product's image.
     Image {
         /// The product.
@@ -90,6 +98,19 @@ pub enum Event {
     },
     /// [`Fleet::next_deadline`] has passed.
     Deadline,
+}
+
+/// What a configuration says to the fleet. Its links are those of the start: sockets are bound to them.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// This place.
+    pub site: Arc<Site>,
+    /// What machines become.
+    pub profiles: Vec<Profile>,
+    /// What is made.
+    pub products: Vec<Product>,
+    /// Where it goes, with the names loaded beforehand.
+    pub venues: Vec<Declaration>,
 }
 
 /// An image file that was hashed once, so that it need not be hashed again.
@@ -303,6 +324,15 @@ pub enum Notice {
         /// Set once it has ended.
         outcome: Option<Outcome>,
     },
+    /// Another configuration is in force.
+    Configured {
+        /// This place, as it is from now on.
+        site: Arc<Site>,
+        /// What there is to boot.
+        catalog: Catalog,
+    },
+    /// The image file of every product, as it is from now on.
+    ImageFiles(Arc<BTreeMap<ProductName, String>>),
     /// What is known of a product's image has changed.
     Image {
         /// The product.

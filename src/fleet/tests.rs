@@ -6,6 +6,7 @@ mod fields;
 mod journal;
 mod name;
 mod operator;
+mod reload;
 mod request;
 mod stage;
 

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::core::SharedBoard;
 use super::inbox::Inbox;
+use super::reload::Reloader;
 use super::show;
 use crate::fleet::Event;
 use crate::fleet::command::{Command, NameFilter, Selector};
@@ -38,6 +40,8 @@ pub enum Request {
         /// A MAC, an address, a serial or a name.
         machine: String,
     },
+    /// Read the configuration again.
+    Reload,
     /// Let a machine install again.
     Reinstall {
         /// As above.
@@ -150,6 +154,8 @@ pub enum Reply {
     Ok(Value),
     /// Refused; a sentence for the operator.
     Error(String),
+    /// The configuration is wrong; a sentence for each problem.
+    Problems(Vec<String>),
 }
 
 /// Opens the socket, readable and writable by owner and group. A socket left behind by a server that died is replaced.
@@ -173,14 +179,25 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// What the control socket works with.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Where operations go.
+    pub inbox: Inbox,
+    /// What can be read.
+    pub board: SharedBoard,
+    /// Takes over another configuration; `None` where there is none to read.
+    pub reloader: Option<Arc<Reloader>>,
+}
+
 /// Answers for ever.
-pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
+pub async fn run(listener: UnixListener, desk: Desk) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (inbox, board) = (inbox.clone(), board.clone());
+                let desk = desk.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &inbox, &board).await {
+                    if let Err(error) = converse(stream, &desk).await {
                         tracing::debug!(%error, "control connection");
                     }
                 });
@@ -193,13 +210,13 @@ pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
     }
 }
 
-async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => answer(request, inbox, board).await,
+            Ok(request) => answer(request, desk).await,
             Err(error) => Reply::Error(format!("not a request: {error}")),
         };
         let mut text = serde_json::to_string(&reply)?;
@@ -211,8 +228,8 @@ async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) ->
     Ok(())
 }
 
-async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
-    let read = || board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+async fn answer(request: Request, desk: &Desk) -> Reply {
+    let read = || desk.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
@@ -220,6 +237,12 @@ async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
+        }
+        Request::Reload => {
+            let Some(reloader) = &desk.reloader else {
+                return Reply::Error("this server has no configuration file to read again".into());
+            };
+            return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));
         }
         Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
         Request::Hold { machine } => select(&machine).map(Command::Hold),
@@ -247,7 +270,7 @@ async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
         Request::BatchPriority { id, priority } => Ok(Command::BatchPriority { id: BatchId(id), priority }),
     };
     let told = match command {
-        Ok(command) => inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
+        Ok(command) => desk.inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
         Err(refusal) => Err(refusal),
     };
     match told {
