@@ -5,6 +5,7 @@
 //! be told from the file alone; what can only be told from the disk is asked with [`Config::check_files`].
 
 pub mod builtin;
+mod class;
 mod files;
 mod network;
 mod option;
@@ -12,6 +13,7 @@ mod problem;
 mod product;
 mod profile;
 mod reader;
+mod reservation;
 mod server;
 mod value;
 
@@ -20,6 +22,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::catalog::Profile;
+use crate::class::Class;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
 use crate::site::Site;
@@ -37,6 +40,8 @@ pub struct Config {
     pub site: Site,
     /// In the order of the file; the first that fits a firmware is taken.
     pub profiles: Vec<Profile>,
+    /// In the order of the file; the options of the first go before those of later ones.
+    pub classes: Vec<Class>,
     /// What is made.
     pub products: Vec<Product>,
     /// Where it goes, with the numbers loaded there.
@@ -106,7 +111,8 @@ impl Config {
         let base = Path::new(file).parent().unwrap_or(Path::new(""));
         let products = product::products(root);
         let venues = product::venues(root, &products);
-        let names = Names::new(&products, &venues);
+        let classes = class::read(root);
+        let names = Names::new(&products, &venues, &classes);
         let profiles = profile::read(root, &names);
         let links = network::read(root, &names.with_profiles(&profiles));
         let http = Http::read(root);
@@ -114,6 +120,9 @@ impl Config {
         let limits = Limits::read(root);
         let site = Site {
             links,
+            options: option::of(root, option::Level::Other),
+            next_server: dhcp.next_server,
+            leniency: dhcp.leniency,
             http_port: http.url_port(),
             offer_hold: dhcp.offer_hold,
             decline_hold: dhcp.decline_hold,
@@ -122,6 +131,7 @@ impl Config {
         Config {
             site,
             profiles,
+            classes,
             products,
             venues,
             paths: Paths::read(root, base),
@@ -140,12 +150,13 @@ impl Config {
         // Writing to a String cannot fail.
         let mut line = |text: String| _ = writeln!(out, "{text}");
         for link in &self.site.links {
-            let pool: u64 = link.pools.iter().map(|(a, b)| u64::from(u32::from(*b) - u32::from(*a)) + 1).sum();
+            let pool: u64 =
+                link.pools.iter().map(|pool| u64::from(u32::from(pool.last) - u32::from(pool.first)) + 1).sum();
             line(format!(
                 "network {}: {} on {}, {}; {}, {}, leases of {}",
                 link.name,
                 link.address,
-                link.interface,
+                link.interface.as_deref().unwrap_or("relays"),
                 link.subnet,
                 count(pool, "pool address", "pool addresses"),
                 count(link.reservations.len() as u64, "reservation", "reservations"),

@@ -95,6 +95,7 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         socket: paths.socket.clone(),
         site: config.site,
         profiles: config.profiles,
+        classes: config.classes,
         products: config.products,
         venues,
         answers,
