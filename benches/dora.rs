@@ -4,7 +4,6 @@
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -12,7 +11,7 @@ use hatchery::catalog::{Catalog, Profile};
 use hatchery::fleet::{Action, Event, Fleet};
 use hatchery::machine::firmware::Firmware;
 use hatchery::net::{LinkId, Subnet};
-use hatchery::site::{Link, Site};
+use hatchery::site::{DhcpOption, Link, Pool, Site};
 use hatchery::time::{Instant, Now, Timestamp};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -22,34 +21,12 @@ const REQUEST: u8 = 3;
 fn fleet() -> Fleet {
     let link = Link {
         name: "bench".into(),
-        interface: "none".into(),
-        subnet: Subnet::containing(SERVER, 16).expect("a prefix"),
-        address: SERVER,
-        pools: vec![(Ipv4Addr::new(10, 0, 1, 0), Ipv4Addr::new(10, 0, 255, 250))],
-        lease_time: Duration::from_secs(12 * 3600),
-        authoritative: true,
-        options: vec![(3, SERVER.octets().to_vec()), (6, vec![8, 8, 8, 8, 8, 8, 4, 4])],
-        reservations: Vec::new(),
+        pools: vec![Pool::new(Ipv4Addr::new(10, 0, 1, 0), Ipv4Addr::new(10, 0, 255, 250))],
+        options: vec![DhcpOption::new(3, SERVER.octets()), DhcpOption::new(6, [8, 8, 8, 8, 8, 8, 4, 4])],
+        ..Link::new("none", Subnet::containing(SERVER, 16).expect("a prefix"), SERVER)
     };
-    let site = Site {
-        links: vec![link],
-        http_port: 80,
-        offer_hold: Duration::from_secs(120),
-        decline_hold: Duration::from_secs(600),
-        silence_limit: Duration::from_secs(3600),
-    };
-    let profile = Profile {
-        name: "pi".into(),
-        firmware: vec![Firmware::RaspberryPi4],
-        product: None,
-        venue: None,
-        tree: None,
-        boot_file: None,
-        boot_files: Default::default(),
-        kernel_args: String::new(),
-        answers: Default::default(),
-        vars: Default::default(),
-    };
+    let site = Site::new(vec![link]);
+    let profile = Profile { name: "pi".into(), firmware: vec![Firmware::RaspberryPi4], ..Profile::default() };
     Fleet::load(Arc::new(site), Catalog::new(vec![profile]), Vec::new(), Vec::new(), now())
 }
 

@@ -16,7 +16,7 @@ use crate::machine::firmware::Firmware;
 use crate::machine::{Machine, Order};
 use crate::naming::Name;
 use crate::net::LinkId;
-use crate::site::{Link, Site};
+use crate::site::{Link, Reservation, Site};
 
 /// The decision for one machine, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +103,10 @@ pub struct Question<'a> {
     pub firmware: Firmware,
     /// By which link.
     pub link: &'a Link,
+    /// What the operator fixed for it.
+    pub reservation: Option<&'a Reservation>,
+    /// The classes it belongs to.
+    pub classes: &'a [String],
     /// This place.
     pub site: &'a Site,
     /// What there is to boot.
@@ -147,13 +151,12 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
 }
 
 fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Arc<Profile>> {
-    let Question { machine, firmware, link, catalog, .. } = *question;
-    let reserved = machine.mac.and_then(|mac| link.reservation(mac)).and_then(|each| each.profile.as_deref());
-    if let Some(name) = reserved {
+    let Question { firmware, reservation, classes, catalog, .. } = *question;
+    if let Some(name) = reservation.and_then(|each| each.profile.as_deref()) {
         because(format!("its reservation names the profile {name}"));
         return catalog.profile(name);
     }
-    let found = catalog.profile_for(firmware);
+    let found = catalog.profile_for(firmware, classes);
     because(match found {
         Some(profile) => format!("the first profile for {firmware} is {}", profile.name),
         None => format!("no profile is for {firmware}"),

@@ -1,19 +1,22 @@
-//! What there is to boot: profiles, and the images of products.
+//! What there is to boot: profiles, the classes of clients they and options may depend on, and the images of products.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::class::Class;
 use crate::ids::{Digest, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
 
 /// What a kind of machine should become.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The name the operator gave it.
     pub name: String,
     /// The firmware kinds it is for.
     pub firmware: Vec<Firmware>,
+    /// Only for clients of any of these classes; empty for all.
+    pub classes: Vec<String>,
     /// What its machines become, if that is fixed.
     pub product: Option<ProductName>,
     /// Where they go, if that is fixed.
@@ -30,6 +33,8 @@ pub struct Profile {
     pub answers: BTreeMap<String, String>,
     /// What templates see as `vars`.
     pub vars: Vars,
+    /// What a Raspberry Pi is told in option 43.
+    pub pi_menu: PiMenu,
 }
 
 /// The operator's own texts for templates, by name. Password hashes and keys stand here, so only the names ever show.
@@ -46,6 +51,21 @@ impl Profile {
     /// The boot file for that firmware.
     pub fn boot_file_for(&self, firmware: Firmware) -> Option<&str> {
         self.boot_files.get(&firmware).or(self.boot_file.as_ref()).map(String::as_str)
+    }
+}
+
+/// How a Raspberry Pi is told that it may boot from us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PiMenu {
+    /// The entry that its EEPROM looks for (`PXE_OPTION43`).
+    pub entry: String,
+    /// Whether option 43 is the entry alone, instead of a PXE menu that holds it.
+    pub raw: bool,
+}
+
+impl Default for PiMenu {
+    fn default() -> Self {
+        PiMenu { entry: "Raspberry Pi Boot".to_owned(), raw: false }
     }
 }
 
@@ -76,13 +96,21 @@ pub enum ImageState {
 pub struct Catalog {
     /// In the order of the configuration; the first that fits a firmware is taken.
     pub profiles: Vec<Arc<Profile>>,
+    /// In the order of the configuration; the options of the first go before those of later ones.
+    pub classes: Vec<Class>,
     images: BTreeMap<ProductName, ImageState>,
 }
 
 impl Catalog {
     /// A catalog of these profiles, with no image known yet.
     pub fn new(profiles: Vec<Profile>) -> Catalog {
-        Catalog { profiles: profiles.into_iter().map(Arc::new).collect(), images: BTreeMap::new() }
+        let profiles = profiles.into_iter().map(Arc::new).collect();
+        Catalog { profiles, classes: Vec::new(), images: BTreeMap::new() }
+    }
+
+    /// The same with these classes of clients.
+    pub fn with_classes(self, classes: Vec<Class>) -> Catalog {
+        Catalog { classes, ..self }
     }
 
     /// The profile of that name.
@@ -90,9 +118,12 @@ impl Catalog {
         self.profiles.iter().find(|profile| profile.name == name)
     }
 
-    /// The first profile for that firmware.
-    pub fn profile_for(&self, firmware: Firmware) -> Option<&Arc<Profile>> {
-        self.profiles.iter().find(|profile| profile.firmware.contains(&firmware))
+    /// The first profile for that firmware and any of these classes.
+    pub fn profile_for(&self, firmware: Firmware, classes: &[String]) -> Option<&Arc<Profile>> {
+        let takes = |profile: &Profile| {
+            profile.classes.is_empty() || profile.classes.iter().any(|class| classes.contains(class))
+        };
+        self.profiles.iter().find(|profile| profile.firmware.contains(&firmware) && takes(profile))
     }
 
     /// What is known of the product's image.

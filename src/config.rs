@@ -5,6 +5,7 @@
 //! be told from the file alone; what can only be told from the disk is asked with [`Config::check_files`].
 
 pub mod builtin;
+mod class;
 mod files;
 mod lint;
 mod network;
@@ -13,6 +14,7 @@ mod problem;
 mod product;
 mod profile;
 mod reader;
+mod reservation;
 mod server;
 mod value;
 
@@ -21,6 +23,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::catalog::Profile;
+use crate::class::Class;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
@@ -39,6 +42,8 @@ pub struct Config {
     pub site: Site,
     /// In the order of the file; the first that fits a firmware is taken.
     pub profiles: Vec<Profile>,
+    /// In the order of the file; the options of the first go before those of later ones.
+    pub classes: Vec<Class>,
     /// What is made.
     pub products: Vec<Product>,
     /// Where it goes, with the numbers loaded there.
@@ -108,7 +113,8 @@ impl Config {
         let base = Path::new(file).parent().unwrap_or(Path::new(""));
         let products = product::products(root);
         let venues = product::venues(root, &products);
-        let names = Names::new(&products, &venues);
+        let classes = class::read(root);
+        let names = Names::new(&products, &venues, &classes);
         let profiles = profile::read(root, &names);
         let links = network::read(root, &names.with_profiles(&profiles));
         let http = Http::read(root);
@@ -116,6 +122,9 @@ impl Config {
         let limits = Limits::read(root);
         let mut site = Site {
             links,
+            options: option::of(root, option::Level::Other),
+            next_server: dhcp.next_server,
+            leniency: dhcp.leniency,
             http_port: http.url_port(),
             offer_hold: dhcp.offer_hold,
             decline_hold: dhcp.decline_hold,
@@ -127,6 +136,7 @@ impl Config {
         Config {
             site,
             profiles,
+            classes,
             products,
             venues,
             paths: Paths::read(root, base),
@@ -145,12 +155,13 @@ impl Config {
         // Writing to a String cannot fail.
         let mut line = |text: String| _ = writeln!(out, "{text}");
         for link in &self.site.links {
-            let pool: u64 = link.pools.iter().map(|(a, b)| u64::from(u32::from(*b) - u32::from(*a)) + 1).sum();
+            let pool: u64 =
+                link.pools.iter().map(|pool| u64::from(u32::from(pool.last) - u32::from(pool.first)) + 1).sum();
             line(format!(
                 "network {}: {} on {}, {}; {}, {}, leases of {}",
                 link.name,
                 link.address,
-                link.interface,
+                link.interface.as_deref().unwrap_or("relays"),
                 link.subnet,
                 count(pool, "pool address", "pool addresses"),
                 count(link.reservations.len() as u64, "reservation", "reservations"),

@@ -8,6 +8,8 @@
 //! - The same events give the same actions, and a repeated event a repeated answer.
 //! - Loading the tables gives the same fleet as replaying the changes.
 
+mod asking;
+mod conflict;
 pub mod board;
 pub mod boot;
 pub mod check;
@@ -25,13 +27,13 @@ use crate::boot::pipeline::{self, Milestone};
 use crate::boot::{Question, View};
 use crate::catalog::Catalog;
 use crate::ids::{MachineId, TransferId};
-use crate::lease::{Lease, LeaseState};
+use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::machine::{Evidence, Machine, Order};
 use crate::naming::Product;
 use crate::net::LinkId;
 use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::site::{Identifiers, Reservation, Site};
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
 pub use contract::{Action, Change, Configuration, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
@@ -48,8 +50,15 @@ pub struct Fleet {
     catalog: Catalog,
     tables: Tables,
     transfers: BTreeMap<TransferId, Transfer>,
-    heard_on: BTreeMap<MachineId, LinkId>,
+    heard_on: BTreeMap<MachineId, Heard>,
     silence: Silence,
+}
+
+/// How a machine spoke when it was last given an address.
+#[derive(Clone, Debug)]
+struct Heard {
+    link: LinkId,
+    classes: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -251,13 +260,26 @@ impl Fleet {
 
     fn view(&self, machine: &Machine) -> Arc<View> {
         let address = self.tables.leases.of_machine(machine.id);
-        let known_link = self.heard_on.get(&machine.id).copied();
+        let heard = self.heard_on.get(&machine.id);
+        let known_link = heard.map(|heard| heard.link);
         let link_id = known_link.or(address.and_then(|address| self.site.link_of(address)).map(|(id, _)| id));
         let link_id = link_id.unwrap_or(LinkId(0));
+        let lease = address.and_then(|address| self.tables.leases.by_address(address));
+        let client_id = match lease.map(|lease| &lease.client) {
+            Some(ClientKey::Id(id)) => Some(&id.0[..]),
+            _ => None,
+        };
+        let identifiers = Identifiers { mac: machine.mac, client_id, uuid: machine.uuid, circuit_id: None };
+        // A reservation by circuit is found by the address that it gave.
+        let of_address = |each: &&Reservation| each.address.is_some() && each.address == address;
+        let link = &self.site.links[usize::from(link_id.0)];
+        let reservation = self.site.reservation(link_id, &identifiers);
         let plan = crate::boot::plan(&Question {
             machine,
             firmware: machine.firmware,
-            link: &self.site.links[usize::from(link_id.0)],
+            link,
+            reservation: reservation.or_else(|| link.reservations.iter().find(of_address)),
+            classes: heard.map(|heard| heard.classes.as_slice()).unwrap_or_default(),
             site: &self.site,
             catalog: &self.catalog,
         });

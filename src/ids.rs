@@ -94,12 +94,13 @@ impl VenueCode {
 }
 
 impl Hostname {
-    /// A single label by RFC 1123 §2.1: letters, digits and inner hyphens, 1–63 bytes.
+    /// A single label by RFC 1123 §2.1: letters, digits and inner hyphens, 1–63 bytes. `wpad` is no machine's name: who
+    /// bears it tells every browser around which proxy to use.
     pub fn parse(text: &str) -> Option<Self> {
         let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         let fits =
             (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
-        fits.then(|| Hostname(text.to_owned()))
+        (fits && !text.eq_ignore_ascii_case("wpad")).then(|| Hostname(text.to_owned()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns every lease of every link. Rows (bound, declined, released) are what the journal holds; offers lie beside them
 //! and change none, so that loading rows and replaying changes end in the same table. The invariants: an address has
-//! one holder; a client has one row per link; an address that is offered, bound or declined is not in the free set.
+//! one holder; a client has one row per segment; an address that is offered, bound or declined is not in the free set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::net::Ipv4Addr;
 use crate::ids::{ClientId, MachineId};
 use crate::net::{LinkId, Mac};
 use crate::refusal::Refusal;
-use crate::site::Site;
+use crate::site::{Link, Site};
 use crate::time::Timestamp;
 use crate::wire::dhcp::{Request, code};
 
@@ -97,7 +97,31 @@ pub struct Lease {
     pub expires: Timestamp,
 }
 
-/// Every lease, and the free addresses of every link.
+/// Who asks for an address, as far as that decides which one it may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'a> {
+    /// The link it is on; the others of the segment serve it, too.
+    pub link: LinkId,
+    /// Who.
+    pub client: &'a ClientKey,
+    /// The address reserved for it.
+    pub reserved: Option<Ipv4Addr>,
+    /// The classes it belongs to.
+    pub classes: &'a [String],
+}
+
+impl Claim<'_> {
+    /// Whether the operator lets the client have the address at all, whoever may hold it now: it is reserved for it, or
+    /// in a pool of its segment that takes one of its classes.
+    pub fn allows(&self, site: &Site, address: Ipv4Addr) -> bool {
+        let open = |link: &Link| {
+            link.gives(address) && link.pool_of(address).is_some_and(|(_, pool)| pool.takes(self.classes))
+        };
+        self.reserved == Some(address) || site.segment(self.link).any(|(_, link)| open(link))
+    }
+}
+
+/// Every lease, and the free addresses of every pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leases {
     by_address: BTreeMap<Ipv4Addr, Lease>,
@@ -106,20 +130,24 @@ pub struct Leases {
     offered_to: BTreeMap<(LinkId, ClientKey), Ipv4Addr>,
     bound: BTreeSet<(MachineId, Ipv4Addr)>,
     expiry: BTreeSet<(Timestamp, Ipv4Addr)>,
-    free: Vec<BTreeSet<Ipv4Addr>>,
+    /// By link and pool.
+    free: Vec<Vec<BTreeSet<Ipv4Addr>>>,
+    /// The first link of each link's segment: clients are found by it.
+    home: Vec<LinkId>,
 }
 
 impl Leases {
     /// No lease; every pool address free, except our own and the reserved ones.
     pub fn new(site: &Site) -> Leases {
-        let free = |link: &crate::site::Link| {
+        let free = |link: &Link| -> Vec<BTreeSet<Ipv4Addr>> {
             let reserved: BTreeSet<Ipv4Addr> = link.reservations.iter().filter_map(|each| each.address).collect();
-            link.pools
-                .iter()
-                .flat_map(|(first, last)| (u32::from(*first)..=u32::from(*last)).map(Ipv4Addr::from))
-                .filter(|address| *address != link.address && !reserved.contains(address))
-                .collect()
+            let given = |address: &Ipv4Addr| *address != link.address && !reserved.contains(address);
+            let pool = |pool: &crate::site::Pool| {
+                (u32::from(pool.first)..=u32::from(pool.last)).map(Ipv4Addr::from).filter(given).collect()
+            };
+            link.pools.iter().map(pool).collect()
         };
+        let home = |id| site.segment(id).map(|(other, _)| other).min().unwrap_or(id);
         Leases {
             by_address: BTreeMap::new(),
             by_client: BTreeMap::new(),
@@ -128,6 +156,7 @@ impl Leases {
             bound: BTreeSet::new(),
             expiry: BTreeSet::new(),
             free: site.links.iter().map(free).collect(),
+            home: site.numbered().map(|(id, _)| home(id)).collect(),
         }
     }
 
@@ -136,14 +165,14 @@ impl Leases {
         self.offers.get(&address).or_else(|| self.by_address.get(&address))
     }
 
-    /// The lease, bound or released, of a client on a link.
+    /// The lease, bound or released, of a client on the segment of a link.
     pub fn by_client(&self, link: LinkId, client: &ClientKey) -> Option<&Lease> {
-        self.by_client.get(&(link, client.clone())).and_then(|address| self.by_address.get(address))
+        self.by_client.get(&self.key(link, client)).and_then(|address| self.by_address.get(address))
     }
 
-    /// The offer made to a client on a link.
+    /// The offer made to a client on the segment of a link.
     pub fn offer_to(&self, link: LinkId, client: &ClientKey) -> Option<&Lease> {
-        self.offered_to.get(&(link, client.clone())).and_then(|address| self.offers.get(address))
+        self.offered_to.get(&self.key(link, client)).and_then(|address| self.offers.get(address))
     }
 
     /// The address bound to a machine. Firmware and the system after it may hold one each: the one that lasts longest,
@@ -168,9 +197,13 @@ impl Leases {
         self.offers.values()
     }
 
-    /// How many addresses of the link can still be given to anyone.
+    /// How many addresses of the link's pools can still be given.
     pub fn free_count(&self, link: LinkId) -> usize {
-        self.free.get(usize::from(link.0)).map_or(0, BTreeSet::len)
+        self.free.get(usize::from(link.0)).map_or(0, |pools| pools.iter().map(BTreeSet::len).sum())
+    }
+
+    fn key(&self, link: LinkId, client: &ClientKey) -> (LinkId, ClientKey) {
+        (self.home.get(usize::from(link.0)).copied().unwrap_or(link), client.clone())
     }
 
     /// When the next offer, lease or probation ends.
@@ -197,32 +230,28 @@ impl Leases {
     }
 
     /// The address to offer (RFC 2131 §4.3.1): the reserved one, else the one offered before, else the one the client
-    /// holds or held, else the one it wishes, else the lowest free one.
+    /// holds or held, else the one it wishes, else the lowest free one of the link, else of its segment.
     ///
     /// # Errors
     /// [`Refusal::NoFreeAddress`] if nothing is left.
-    pub fn choose(
-        &self,
-        site: &Site,
-        link_id: LinkId,
-        client: &ClientKey,
-        mac: Option<Mac>,
-        wish: Option<Ipv4Addr>,
-    ) -> Result<Ipv4Addr, Refusal> {
-        let link = site.link(link_id).ok_or(Refusal::NotOurs("no such link"))?;
-        let reserved = mac.and_then(|mac| link.reservation(mac)).and_then(|reservation| reservation.address);
+    pub fn choose(&self, site: &Site, claim: &Claim<'_>, wish: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
         // A reserved address that someone else still holds is not offered; its owner gets a pool address meanwhile.
-        if let Some(address) = reserved.filter(|address| self.is_free_for(*address, client)) {
+        if let Some(address) = claim.reserved.filter(|address| self.is_free_for(*address, claim.client)) {
             return Ok(address);
         }
-        let usable = |address: &Ipv4Addr| link.gives(*address) && self.is_free_for(*address, client);
-        let offered = self.offer_to(link_id, client).map(|lease| lease.address).filter(usable);
-        let held = self.by_client(link_id, client).map(|lease| lease.address).filter(usable);
+        let usable = |address: &Ipv4Addr| claim.allows(site, *address) && self.is_free_for(*address, claim.client);
+        let offered = self.offer_to(claim.link, claim.client).map(|lease| lease.address).filter(usable);
+        let held = self.by_client(claim.link, claim.client).map(|lease| lease.address).filter(usable);
         offered
             .or(held)
             .or(wish.filter(usable))
-            .or_else(|| self.free.get(usize::from(link_id.0))?.first().copied())
+            .or_else(|| site.segment(claim.link).find_map(|(id, link)| self.lowest_free(id, link, claim.classes)))
             .ok_or(Refusal::NoFreeAddress)
+    }
+
+    fn lowest_free(&self, id: LinkId, link: &Link, classes: &[String]) -> Option<Ipv4Addr> {
+        let pools = self.free.get(usize::from(id.0))?.iter().zip(&link.pools);
+        pools.filter(|(_, pool)| pool.takes(classes)).filter_map(|(free, _)| free.first()).min().copied()
     }
 
     /// Adds an offer, or replaces the row of the lease's address. A client that is bound has no other row on that link,
@@ -239,7 +268,7 @@ impl Leases {
         };
         let address = lease.address;
         if lease.state != LeaseState::Declined {
-            let key = (link_id, lease.client.clone());
+            let key = self.key(link_id, &lease.client);
             if let Some(other) = self.by_client.get(&key).copied() {
                 let other_bound = self.by_address.get(&other).is_some_and(|other| other.state == LeaseState::Bound);
                 if other_bound && lease.state == LeaseState::Released {
@@ -270,7 +299,7 @@ impl Leases {
             self.bound.remove(&(machine, address));
         }
         if let Some((link_id, _)) = site.link_of(address) {
-            let key = (link_id, old.client);
+            let key = self.key(link_id, &old.client);
             if self.by_client.get(&key) == Some(&address) {
                 self.by_client.remove(&key);
             }
@@ -286,7 +315,7 @@ impl Leases {
         let Some(old) = self.offers.remove(&address) else { return };
         self.expiry.remove(&(old.expires, address));
         if let Some((link_id, _)) = site.link_of(address) {
-            self.offered_to.remove(&(link_id, old.client));
+            self.offered_to.remove(&self.key(link_id, &old.client));
         }
         self.sort_out(site, address);
     }
@@ -294,7 +323,7 @@ impl Leases {
     fn offer(&mut self, site: &Site, lease: Lease) {
         let address = lease.address;
         let Some((link_id, _)) = site.link_of(address) else { return };
-        let key = (link_id, lease.client.clone());
+        let key = self.key(link_id, &lease.client);
         let before = self.offered_to.get(&key).copied();
         for address in before.into_iter().chain([address]) {
             self.withdraw(site, address);
@@ -309,7 +338,8 @@ impl Leases {
     fn sort_out(&mut self, site: &Site, address: Ipv4Addr) {
         let Some((link_id, link)) = site.link_of(address) else { return };
         let free = self.by_address(address).is_none_or(|lease| lease.state == LeaseState::Released);
-        let addresses = &mut self.free[usize::from(link_id.0)];
+        let Some((pool, _)) = link.pool_of(address) else { return };
+        let addresses = &mut self.free[usize::from(link_id.0)][pool];
         if free && link.gives(address) {
             addresses.insert(address);
         } else {
@@ -340,7 +370,7 @@ impl Leases {
         }
         for lease in self.by_address.values().chain(self.offers.values()) {
             let address = lease.address;
-            let free = self.free.iter().any(|free| free.contains(&address));
+            let free = self.free.iter().flatten().any(|free| free.contains(&address));
             let held = self.by_address(address).is_some_and(|lease| lease.state != LeaseState::Released);
             if free && held {
                 return Err(format!("{address} is {} and free at once", lease.state.word()));

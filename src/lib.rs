@@ -50,7 +50,7 @@
 //! |---|---|---|
 //! | 0 vocabulary | [`ids`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
 //! | 1 wire | [`wire`]: bytes to values and back | dhcproto and httparse, in one file each |
-//! | 2 rules | [`machine`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] | the template engine, in `answer` |
+//! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
 //! | 5 shell | [`clock`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
@@ -88,6 +88,7 @@ pub mod wire;
 
 // Row 2: rules.
 pub mod machine;
+pub mod class;
 pub mod catalog;
 pub mod lease;
 pub mod naming;

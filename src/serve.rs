@@ -42,13 +42,14 @@ use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
+use crate::class::Class;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
 use crate::fleet::{Event, Fleet};
 use crate::ids::ReplyTo;
 use crate::naming::Product;
-use crate::site::Site;
+use crate::site::{Link, Site};
 use crate::store::{Store, StoreError};
 
 /// Everything the server is told.
@@ -58,6 +59,8 @@ pub struct Settings {
     pub site: Site,
     /// What machines become.
     pub profiles: Vec<Profile>,
+    /// The classes of clients.
+    pub classes: Vec<Class>,
     /// What is made.
     pub products: Vec<Product>,
     /// Where it goes, with the names loaded beforehand.
@@ -146,7 +149,7 @@ pub async fn run_reloadable(
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
-    let catalog = Catalog::new(settings.profiles);
+    let catalog = Catalog::new(settings.profiles).with_classes(settings.classes);
     let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
@@ -156,15 +159,17 @@ pub async fn run_reloadable(
 
     let outlets = if settings.dhcp { dhcp::bind(&site)? } else { dhcp::Outlets::none() };
     let mut tftp_servers = Vec::new();
-    for (config, link) in settings.tftp.iter().flat_map(|config| site.links.iter().map(move |link| (config, link))) {
+    // A network where we have no address of our own has that of another one, which is listened on there.
+    let home: Vec<&Link> =
+        site.links.iter().filter(|link| link.interface.is_some() && link.subnet.contains(link.address)).collect();
+    for (config, link) in settings.tftp.iter().flat_map(|config| home.iter().map(move |link| (config, link))) {
         let listen = SocketAddrV4::new(link.address, config.listen.port());
-        let interface = Some(link.interface.clone());
+        let interface = link.interface.clone();
         tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
     }
     let control = control::bind(&settings.socket)
         .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
-    let addresses: Vec<SocketAddr> = site
-        .links
+    let addresses: Vec<SocketAddr> = home
         .iter()
         .flat_map(|link| settings.http_ports.iter().map(|port| SocketAddr::from((link.address, *port))))
         .collect();

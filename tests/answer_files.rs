@@ -21,7 +21,7 @@ use hatchery::machine::{Evidence, Machine};
 use hatchery::net::{Mac, Subnet};
 use hatchery::serve::control::{self, Reply, Request};
 use hatchery::serve::{self, Settings, http};
-use hatchery::site::{Link, Site};
+use hatchery::site::{Link, Pool, Site};
 use hatchery::store::Store;
 use hatchery::time::Timestamp;
 use serde_json::{Value, json};
@@ -148,12 +148,7 @@ fn profile(name: &str, firmware: Firmware, secret: &str) -> Profile {
     Profile {
         name: name.into(),
         firmware: vec![firmware],
-        product: None,
-        venue: None,
-        tree: None,
         boot_file: Some("x".into()),
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
         answers: texts(&[
             ("answer.toml", "proxmox/answer.toml"),
             ("pxelinux.cfg/default", "pxelinux/default"),
@@ -161,28 +156,14 @@ fn profile(name: &str, firmware: Firmware, secret: &str) -> Profile {
             (&format!("only-{name}"), "pi/firstrun.sh"),
         ]),
         vars: Vars(texts(&[("root_password_hash", secret), ("password_hash", secret)])),
+        ..Profile::default()
     }
 }
 
 fn settings(directory: &Path, port: u16) -> Settings {
-    let link = Link {
-        name: "loopback".into(),
-        interface: "lo".into(),
-        subnet: Subnet::parse("127.0.0.0/8").expect("a subnet"),
-        address: Ipv4Addr::LOCALHOST,
-        pools: vec![(A, STRANGER)],
-        lease_time: Duration::from_secs(3600),
-        authoritative: true,
-        options: Vec::new(),
-        reservations: Vec::new(),
-    };
-    let site = Site {
-        links: vec![link],
-        http_port: port,
-        offer_hold: Duration::from_secs(60),
-        decline_hold: Duration::from_secs(60),
-        silence_limit: Duration::from_secs(600),
-    };
+    let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
+    let link = Link { pools: vec![Pool::new(A, STRANGER)], ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
+    let site = Site { http_port: port, ..Site::new(vec![link]) };
     let templates = builtin::TEMPLATES.map(|(name, text)| (name.to_owned(), text.to_owned()));
     Settings {
         site,
@@ -190,6 +171,7 @@ fn settings(directory: &Path, port: u16) -> Settings {
             profile("a", Firmware::BiosPxe, "$6$secret-of-a"),
             profile("b", Firmware::Ipxe, "$6$secret-of-b"),
         ],
+        classes: Vec::new(),
         venues: Vec::new(),
         products: Vec::new(),
         answers: Answers::compile(&BTreeMap::from(templates)).0,

@@ -12,13 +12,12 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hatchery::catalog::{Catalog, Profile};
 use hatchery::fleet::{Action, Event, Fleet};
 use hatchery::machine::firmware::Firmware;
 use hatchery::net::{Destination, LinkId, Subnet};
-use hatchery::site::{Link, Site};
+use hatchery::site::{DhcpOption, Link, Pool, Site};
 use hatchery::time::Now;
 use hatchery::wire::dhcp::{MessageType, Reply, Request, code, codec};
 
@@ -30,22 +29,14 @@ const PI_MENU: &[u8] = b"\x06\x01\x03\x0a\x04\x00PXE\x09\x14\x00\x00\x11Raspberr
 fn site() -> Site {
     let link = Link {
         name: "deployment".into(),
-        interface: "eth1".into(),
-        subnet: Subnet::parse("192.168.151.0/24").expect("a subnet"),
-        address: SERVER,
-        pools: vec![(Ipv4Addr::new(192, 168, 151, 60), Ipv4Addr::new(192, 168, 151, 240))],
-        lease_time: Duration::from_secs(43200),
-        authoritative: true,
-        options: vec![(code::ROUTERS, SERVER.octets().to_vec()), (code::DNS_SERVERS, vec![8, 8, 8, 8, 8, 8, 4, 4])],
-        reservations: Vec::new(),
+        pools: vec![Pool::new(Ipv4Addr::new(192, 168, 151, 60), Ipv4Addr::new(192, 168, 151, 240))],
+        options: vec![
+            DhcpOption::new(code::ROUTERS, SERVER.octets()),
+            DhcpOption::new(code::DNS_SERVERS, [8, 8, 8, 8, 8, 8, 4, 4]),
+        ],
+        ..Link::new("eth1", Subnet::parse("192.168.151.0/24").expect("a subnet"), SERVER)
     };
-    Site {
-        links: vec![link],
-        http_port: 80,
-        offer_hold: Duration::from_secs(30),
-        decline_hold: Duration::from_secs(600),
-        silence_limit: Duration::from_secs(900),
-    }
+    Site::new(vec![link])
 }
 
 /// A profile for every kind of client, each boot file the one the lab booted that client with.
@@ -63,14 +54,8 @@ fn catalog() -> Catalog {
     let profile = |name: &str, firmware: &[Firmware]| Profile {
         name: name.into(),
         firmware: firmware.to_vec(),
-        product: None,
-        venue: None,
-        tree: None,
-        boot_file: None,
         boot_files: boot_files.iter().map(|(kind, file)| (*kind, (*file).to_owned())).collect(),
-        kernel_args: String::new(),
-        answers: BTreeMap::new(),
-        vars: Default::default(),
+        ..Profile::default()
     };
     let pc: Vec<Firmware> = boot_files.iter().map(|(kind, _)| *kind).collect();
     Catalog::new(vec![profile("pi", &[RaspberryPi3, RaspberryPi4, RaspberryPi5]), profile("pc", &pc)])

@@ -120,22 +120,9 @@ fn settings(directory: &Path, port: u16) -> Settings {
         |name: &str, scheme| Product { name: ProductName::parse(name).expect("a product name"), scheme, image: None };
     let link = Link {
         name: "loopback".into(),
-        interface: "lo".into(),
-        subnet: Subnet::parse("127.0.0.0/8").expect("a subnet"),
-        address: Ipv4Addr::LOCALHOST,
-        pools: Vec::new(),
-        lease_time: Duration::from_secs(3600),
-        authoritative: true,
-        options: Vec::new(),
-        reservations: Vec::new(),
+        ..Link::new("lo", Subnet::parse("127.0.0.0/8").expect("a subnet"), Ipv4Addr::LOCALHOST)
     };
-    let site = Site {
-        links: vec![link],
-        http_port: port,
-        offer_hold: Duration::from_secs(60),
-        decline_hold: Duration::from_secs(60),
-        silence_limit: Duration::from_secs(600),
-    };
+    let site = Site { http_port: port, silence_limit: Duration::from_secs(600), ..Site::new(vec![link]) };
     let products = vec![product("KXP2", Scheme::Pooled { width: 3 }), product("RXP2", Scheme::Serial { digits: 8 })];
     let venue = Venue {
         code: VenueCode::parse("SPAA").expect("a venue code"),
@@ -146,6 +133,7 @@ fn settings(directory: &Path, port: u16) -> Settings {
     Settings {
         site,
         profiles: Vec::new(),
+        classes: Vec::new(),
         venues: vec![Declaration { venue, pools: vec![(products[0].name.clone(), (1..=6).collect())] }],
         products,
         answers: Answers::compile(&BTreeMap::new()).0,

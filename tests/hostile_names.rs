@@ -78,25 +78,8 @@ fn make_files(root: &Path) {
 
 /// A board on which 127.0.0.1 is a machine that boots from the tree "pi".
 fn board() -> Board {
-    let profile = Profile {
-        name: "pi".into(),
-        firmware: Vec::new(),
-        product: None,
-        venue: None,
-        tree: Some("pi".into()),
-        boot_file: None,
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        vars: Default::default(),
-        answers: BTreeMap::new(),
-    };
-    let site = Site {
-        links: Vec::new(),
-        http_port: 80,
-        offer_hold: Duration::ZERO,
-        decline_hold: Duration::ZERO,
-        silence_limit: Duration::ZERO,
-    };
+    let profile = Profile { name: "pi".into(), tree: Some("pi".into()), ..Profile::default() };
+    let site = Site::new(Vec::new());
     let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
     let view = View {
         machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),

@@ -44,15 +44,9 @@ fn check(path: &RelativePath) {
 fn view() -> View {
     let profile = Profile {
         name: "pi".into(),
-        firmware: Vec::new(),
-        product: None,
-        venue: None,
         tree: Some("pi".into()),
-        boot_file: None,
-        boot_files: Default::default(),
-        kernel_args: String::new(),
-        vars: Default::default(),
         answers: [("config.txt".into(), "pi/config.txt".into())].into(),
+        ..Profile::default()
     };
     let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
     View {

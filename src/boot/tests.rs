@@ -6,22 +6,12 @@ use crate::lease::fixture::{LINK, SERVER, ip, link, mac, reservation, site};
 use crate::machine::Evidence;
 use crate::machine::stage::Stage;
 use crate::naming::NameState;
+use crate::site::Identifiers;
 use crate::time::Timestamp;
 use std::collections::BTreeMap;
 
 pub(super) fn profile(name: &str, firmware: &[Firmware]) -> Profile {
-    Profile {
-        name: name.to_owned(),
-        firmware: firmware.to_vec(),
-        product: None,
-        venue: None,
-        tree: None,
-        boot_file: None,
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        answers: BTreeMap::new(),
-        vars: Default::default(),
-    }
+    Profile { name: name.to_owned(), firmware: firmware.to_vec(), ..Profile::default() }
 }
 
 fn profiles() -> Vec<Profile> {
@@ -42,7 +32,10 @@ fn machine(order: Order) -> Machine {
 fn planned(site: &Site, order: Order, firmware: Firmware) -> BootPlan {
     let catalog = Catalog::new(profiles());
     let machine = machine(order);
-    plan(&Question { machine: &machine, firmware, link: &site.links[0], site, catalog: &catalog })
+    let identifiers = Identifiers { mac: machine.mac, ..Identifiers::default() };
+    let reservation = site.reservation(LINK, &identifiers);
+    let link = &site.links[0];
+    plan(&Question { machine: &machine, firmware, link, reservation, classes: &[], site, catalog: &catalog })
 }
 
 /// A plan as a line: what, and the last reason.

@@ -127,6 +127,7 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         socket: paths.socket.clone(),
         site: config.site,
         profiles: config.profiles,
+        classes: config.classes,
         products: config.products,
         venues,
         answers,

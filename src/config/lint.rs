@@ -79,7 +79,7 @@ impl Config {
             mac: "02:00:00:00:00:07".to_owned(),
             serial: "10000000d9780558".to_owned(),
             hostname: format!("{product}-{venue}-007"),
-            address: link.pools.first().map_or(link.address, |(first, _)| *first).to_string(),
+            address: link.pools.first().map_or(link.address, |pool| pool.first).to_string(),
             firmware: firmware.name().to_owned(),
             profile: profile.name.clone(),
             product: product.clone(),

@@ -1,4 +1,4 @@
-//! `[[network]]`: the links we serve, their pools, reservations and DHCP options.
+//! `[[network]]`: the networks we serve, their pools and DHCP options.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::profile::Names;
 use super::reader::{Field, Once, Table};
-use super::{option, value};
-use crate::ids::Hostname;
-use crate::net::{Mac, Subnet};
-use crate::site::{Link, Reservation};
+use super::reservation::Reservations;
+use super::{option, server, value};
+use crate::net::Subnet;
+use crate::site::{DhcpOption, Identifier, Link, Pool};
 
 /// What the system in the field had: VLAN 151.
 const ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(192, 168, 151, 1), 24);
@@ -31,45 +31,82 @@ pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Link> {
         );
     }
     let mut across = Across { names, link_names: Once::new(), subnets: Vec::new(), hostnames: BTreeMap::new() };
-    tables.iter().filter_map(|table| link(table, &mut across)).collect()
+    // Networks with an address of their own first: the others are served from one of these.
+    let own = |table: &&Table<'_>| !table.has("subnet");
+    let mut links: Vec<Link> = tables.iter().filter(own).filter_map(|table| link(table, &[], &mut across)).collect();
+    let home = links.clone();
+    links.extend(tables.iter().filter(|table| !own(table)).filter_map(|table| link(table, &home, &mut across)));
+    links
 }
 
 /// What has to differ between networks.
-struct Across<'a> {
-    names: &'a Names,
+pub(super) struct Across<'a> {
+    pub(super) names: &'a Names,
     link_names: Once<String>,
     subnets: Vec<(Subnet, usize)>,
-    hostnames: BTreeMap<String, (Mac, usize)>,
+    /// By name in lower case: whose, and on which line.
+    pub(super) hostnames: BTreeMap<String, (Identifier, usize)>,
 }
 
-fn link(table: &Table<'_>, across: &mut Across<'_>) -> Option<Link> {
+/// Reads one network; `home` are those that have an address of ours.
+fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Link> {
     let interface_field = table.field("interface");
+    let relayed = table.boolean("relayed", false);
+    let segment_field = table.field("segment");
     let name_field = table.field("name");
     let address_field = table.field("address");
+    let subnet_field = table.field("subnet");
+    let server_field = table.field("server");
+    let relays = table.list("relays").map(|list| addresses(&list)).unwrap_or_default();
     let pool = table.list("pool");
     let lease_time = table.duration("lease", LEASE);
     let authoritative = table.boolean("authoritative", true);
+    let bootp = table.boolean("bootp", true);
+    let next_server = server::next_server(table);
     let reservation_tables = table.tables("reservation");
 
-    if interface_field.is_none() {
-        table.problem("interface", "the interface is missing", "write interface = \"eth1\"");
-    }
-    let interface = interface_field.as_ref().and_then(|f| f.parse("an interface name", "eth1", value::interface));
+    let interface = interface(table, interface_field.as_ref(), relayed);
     let name = name_field.as_ref().and_then(|f| f.parse("a name (letters, digits, . _ -)", "deployment", value::name));
+    if relayed && name_field.is_none() {
+        table.problem("name", "the name is missing", "a relayed network needs one: name = \"hall-2\"");
+    }
     let name = name.or_else(|| interface.clone());
     if let (Some(name), Some(field)) = (&name, name_field.as_ref().or(interface_field.as_ref())) {
         across.link_names.take(name.clone(), field, format!("the name {name:?}"));
     }
-    let place = place(table, address_field.as_ref(), across);
-    let options = options(table, place.map(|(address, _)| address));
-    let mut reservations = Reservations { place, ..Reservations::default() };
+    let segment = segment_field.as_ref().and_then(|field| {
+        if interface.is_some() {
+            field.problem_hint("the networks of an interface are one segment", "leave it out");
+        }
+        field.parse("a name (letters, digits, . _ -)", "hall-2", value::name).map(|name| format!("relayed {name}"))
+    });
+    let place = match &subnet_field {
+        Some(field) => {
+            if let Some(address) = &address_field {
+                address.problem_hint("a subnet has no address of ours", "leave out one of address and subnet");
+            }
+            elsewhere(table, field, server_field.as_ref(), interface.as_deref(), home, across)
+        }
+        None => {
+            if relayed {
+                table.problem("subnet", "the subnet is missing", "write subnet = \"10.1.0.0/24\"");
+            }
+            if let Some(field) = &server_field {
+                field.problem_hint("the server is the address", "leave it out");
+            }
+            place(table, address_field.as_ref(), across)
+        }
+    };
+    let options = options(table, place.filter(|_| subnet_field.is_none()).map(|(address, _)| address));
+    let pools = pool.map(|list| pools(&list, place.map(|(_, subnet)| subnet), across.names));
+    let mut reservations = Reservations::new(place);
     for each in &reservation_tables {
         reservations.read(each, across);
     }
     let (address, subnet) = place?;
-    let pools = match pool {
-        Some(list) => pools(&list, subnet),
-        None if address_field.is_some() => {
+    let pools = match pools {
+        Some(pools) => pools,
+        None if address_field.is_some() || subnet_field.is_some() => {
             let example = pool_example(subnet);
             table.problem(
                 "pool",
@@ -78,20 +115,42 @@ fn link(table: &Table<'_>, across: &mut Across<'_>) -> Option<Link> {
             );
             Vec::new()
         }
-        None => vec![POOL],
+        None => vec![Pool::new(POOL.0, POOL.1)],
     };
-    let reservations = reservations.done;
+    let name = name?;
+    // Interfaces and relayed networks cannot be mistaken for each other: no interface has a blank in its name.
+    let segment = segment.or_else(|| interface.clone()).unwrap_or_else(|| format!("relayed {name}"));
     Some(Link {
-        name: name?,
-        interface: interface?,
+        name,
+        interface,
+        segment,
         subnet,
         address,
+        relays,
         pools,
         lease_time,
         authoritative,
+        bootp,
+        next_server,
         options,
-        reservations,
+        reservations: reservations.done,
     })
+}
+
+fn interface(table: &Table<'_>, field: Option<&Field<'_>>, relayed: bool) -> Option<String> {
+    match field {
+        None if !relayed => {
+            let hint = "write interface = \"eth1\", or relayed = true for a network behind relay agents";
+            table.problem("interface", "the interface is missing", hint);
+            None
+        }
+        None => None,
+        Some(field) if relayed => {
+            field.problem_hint("a relayed network has no interface", "leave it out, or relayed");
+            None
+        }
+        Some(field) => field.parse("an interface name", "eth1", value::interface),
+    }
 }
 
 /// Our address and its subnet.
@@ -108,21 +167,51 @@ fn place(table: &Table<'_>, field: Option<&Field<'_>>, across: &mut Across<'_>) 
     Some((address, subnet))
 }
 
-/// The options of every reply, in wire form by number.
-fn options(table: &Table<'_>, address: Option<Ipv4Addr>) -> Vec<(u8, Vec<u8>)> {
+/// A subnet without an address of ours, and the address by which its clients reach us: `server`, else the one we have
+/// on the same interface, else the first.
+fn elsewhere(
+    table: &Table<'_>,
+    field: &Field<'_>,
+    server_field: Option<&Field<'_>>,
+    interface: Option<&str>,
+    home: &[Link],
+    across: &mut Across<'_>,
+) -> Option<(Ipv4Addr, Subnet)> {
+    let fits = |text: &str| Subnet::parse(text).filter(|subnet| (8..=30).contains(&subnet.prefix()));
+    let subnet = field.parse("a subnet with its prefix length", "10.1.0.0/24", fits)?;
+    separate(table, Some(field), subnet, across);
+    let Some(field) = server_field else {
+        let same = home.iter().find(|link| interface.is_some() && link.interface.as_deref() == interface);
+        let link = same.or(home.first());
+        if link.is_none() {
+            let hint = "configure a network with an interface and an address, too";
+            table.problem("server", "we have no address on any network", hint);
+        }
+        return link.map(|link| (link.address, subnet));
+    };
+    let server: Ipv4Addr = field.parse("an IPv4 address", "192.168.151.1", |text| text.parse().ok())?;
+    if !home.iter().any(|link| link.address == server) {
+        field.problem_hint(format!("{server} is no address of ours"), "name the address of another network");
+    }
+    Some((server, subnet))
+}
+
+/// The options of every reply.
+fn options(table: &Table<'_>, address: Option<Ipv4Addr>) -> Vec<DhcpOption> {
     let list = |key| table.list(key).map(|list| addresses(&list));
     let routers = list("routers").unwrap_or_else(|| address.into_iter().collect());
     let dns = list("dns").unwrap_or_else(|| DNS.to_vec());
     let ntp = list("ntp").unwrap_or_default();
     let domain = table.field("domain").and_then(|f| f.parse("a domain name", "bench.example.com", value::domain));
-    let mut options = table.table("options").map(|options| option::read(&options)).unwrap_or_default();
+    let options = table.table("options").map(|options| option::read(&options, option::Level::Network));
+    let mut options = options.unwrap_or_default();
     option::put_addresses(&mut options, option::ROUTERS, &routers);
     option::put_addresses(&mut options, option::DNS, &dns);
     option::put_addresses(&mut options, option::NTP, &ntp);
     if let Some(domain) = domain {
-        options.insert(option::DOMAIN, domain.into_bytes());
+        options.insert(option::DOMAIN, DhcpOption::new(option::DOMAIN, domain));
     }
-    options.into_iter().collect()
+    options.into_values().collect()
 }
 
 /// A prefix over 30 leaves no room for a client; one under 8 is a slip of the pen.
@@ -133,7 +222,7 @@ fn address_and_prefix(text: &str) -> Option<(Ipv4Addr, u8)> {
     (!address.is_unspecified() && !address.is_multicast() && !address.is_broadcast()).then_some((address, prefix))
 }
 
-fn is_host(subnet: Subnet, address: Ipv4Addr) -> bool {
+pub(super) fn is_host(subnet: Subnet, address: Ipv4Addr) -> bool {
     subnet.contains(address) && address != subnet.network() && address != subnet.broadcast()
 }
 
@@ -166,90 +255,47 @@ fn separate(table: &Table<'_>, field: Option<&Field<'_>>, subnet: Subnet, across
     across.subnets.push((subnet, line));
 }
 
-fn pools(list: &[Field<'_>], subnet: Subnet) -> Vec<(Ipv4Addr, Ipv4Addr)> {
-    let mut pools: Vec<(Ipv4Addr, Ipv4Addr)> = Vec::new();
+/// The elements of `pool`: a range, or a table of a range with classes and options.
+fn pools(list: &[Field<'_>], subnet: Option<Subnet>, names: &Names) -> Vec<Pool> {
+    let mut pools: Vec<Pool> = Vec::new();
     for field in list {
-        let example = pool_example(subnet);
-        let Some((first, last)) = field.parse("a range of addresses", example.trim_matches('"'), value::address_range)
-        else {
+        let table = if field.is_table() { field.table() } else { None };
+        let range_field = table.as_ref().and_then(|table| table.field("range"));
+        let classes = table.as_ref().map(|table| names.classes(table)).unwrap_or_default();
+        let options = table.as_ref().map(|table| option::of(table, option::Level::Other)).unwrap_or_default();
+        if let Some(table) = table.as_ref().filter(|_| range_field.is_none()) {
+            table.problem("range", "the range is missing", "write { range = \"…\", classes = [\"…\"] }");
             continue;
-        };
-        if first > last {
-            field.problem_hint(format!("the range {first}-{last} is reversed"), format!("write \"{last}-{first}\""));
-        } else if let Some(outside) = [first, last].into_iter().find(|each| !subnet.contains(*each)) {
-            field.problem(format!("{outside} lies outside of {subnet}"));
-        } else if let Some(special) = [first, last].into_iter().find(|each| !is_host(subnet, *each)) {
-            let kind = if special == subnet.network() { "network" } else { "broadcast" };
-            field.problem(format!("{special} is the {kind} address of {subnet}"));
-        } else if u32::from(last) - u32::from(first) >= POOL_MAX {
-            field.problem(format!("the range {first}-{last} has more than {POOL_MAX} addresses"));
-        } else if let Some((a, b)) = pools.iter().find(|(a, b)| *a <= last && first <= *b) {
-            field.problem(format!("the range {first}-{last} overlaps {a}-{b}"));
-        } else {
-            pools.push((first, last));
+        }
+        let (field, Some(subnet)) = (range_field.as_ref().unwrap_or(field), subnet) else { continue };
+        if let Some((first, last)) = range(field, subnet, &pools) {
+            pools.push(Pool { first, last, classes, options });
         }
     }
     pools
 }
 
-/// The reservations of one network as they are read.
-#[derive(Default)]
-struct Reservations {
-    place: Option<(Ipv4Addr, Subnet)>,
-    macs: BTreeMap<Mac, usize>,
-    addresses: BTreeMap<Ipv4Addr, usize>,
-    done: Vec<Reservation>,
-}
-
-impl Reservations {
-    fn read(&mut self, table: &Table<'_>, across: &mut Across<'_>) {
-        let mac_field = table.field("mac");
-        let address_field = table.field("address");
-        let hostname_field = table.field("hostname");
-        let profile_field = table.field("profile");
-
-        let Some(mac_field) = mac_field else {
-            table.problem("mac", "the hardware address is missing", "write mac = \"dc:a6:32:01:36:c2\"");
-            return;
-        };
-        let mac = mac_field.parse("a hardware address", "dc:a6:32:01:36:c2", Mac::parse);
-        let address = address_field.and_then(|field| self.address(&field));
-        let hostname = hostname_field.as_ref().and_then(|field| {
-            field.parse("a host name (letters, digits, inner hyphens, at most 63)", "bench-1", Hostname::parse)
-        });
-        let profile = profile_field.and_then(|field| across.names.profile(&field));
-        let Some(mac) = mac else { return };
-        match self.macs.get(&mac) {
-            Some(first) => mac_field.problem(format!("{mac} is reserved for already on line {first}")),
-            None => {
-                self.macs.insert(mac, mac_field.place().line);
-            }
-        }
-        // The same board may be known by the same name on two networks.
-        if let (Some(hostname), Some(field)) = (&hostname, hostname_field) {
-            let line = field.place().line;
-            let (owner, first) = *across.hostnames.entry(hostname.as_str().to_lowercase()).or_insert((mac, line));
-            if owner != mac {
-                field.problem(format!("the host name {hostname} is given to {owner} already on line {first}"));
-            }
-        }
-        self.done.push(Reservation { mac, address, hostname, profile });
+/// A range of addresses of the subnet that overlaps none of `pools`.
+fn range(field: &Field<'_>, subnet: Subnet, pools: &[Pool]) -> Option<(Ipv4Addr, Ipv4Addr)> {
+    let example = pool_example(subnet);
+    let (first, last) = field.parse("a range of addresses", example.trim_matches('"'), value::address_range)?;
+    if first > last {
+        field.problem_hint(format!("the range {first}-{last} is reversed"), format!("write \"{last}-{first}\""));
+    } else if let Some(outside) = [first, last].into_iter().find(|each| !subnet.contains(*each)) {
+        field.problem(format!("{outside} lies outside of {subnet}"));
+    } else if let Some(special) = [first, last].into_iter().find(|each| !is_host(subnet, *each)) {
+        let kind = if special == subnet.network() { "network" } else { "broadcast" };
+        field.problem(format!("{special} is the {kind} address of {subnet}"));
+    } else if u32::from(last) - u32::from(first) >= POOL_MAX {
+        field.problem(format!("the range {first}-{last} has more than {POOL_MAX} addresses"));
+    } else if let Some(Pool { first: a, last: b, .. }) =
+        pools.iter().find(|each| each.first <= last && first <= each.last)
+    {
+        field.problem(format!("the range {first}-{last} overlaps {a}-{b}"));
+    } else {
+        return Some((first, last));
     }
-
-    fn address(&mut self, field: &Field<'_>) -> Option<Ipv4Addr> {
-        let address: Ipv4Addr = field.parse("an IPv4 address", "192.168.151.20", |text| text.parse().ok())?;
-        let (own, subnet) = self.place.unzip();
-        if let Some(subnet) = subnet.filter(|subnet| !is_host(*subnet, address)) {
-            field.problem(format!("{address} is no host of {subnet}"));
-        } else if own == Some(address) {
-            field.problem(format!("{address} is our own address"));
-        } else if let Some(first) = self.addresses.get(&address) {
-            field.problem(format!("{address} is reserved already on line {first}"));
-        } else {
-            self.addresses.insert(address, field.place().line);
-        }
-        Some(address)
-    }
+    None
 }
 
 #[cfg(test)]

@@ -1,25 +1,43 @@
-//! `[network.options]`: DHCP options by number, made into their wire form (RFC 2132).
+//! `options` of the whole place, a network, a pool, a class or a reservation: DHCP options by number, made into their
+//! wire form (RFC 2132).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use super::reader::{Field, Table};
 use super::value;
-use crate::site::Site;
+use crate::site::{DhcpOption, Site};
 use crate::wire::dhcp::code;
 
 pub(super) use code::{DNS_SERVERS as DNS, DOMAIN_NAME as DOMAIN, NTP_SERVERS as NTP, ROUTERS};
 
-const TYPES: [&str; 6] = ["address", "text", "u8", "u16", "u32", "hex"];
+const TYPES: [&str; 8] = ["address", "text", "u8", "u16", "u32", "bool", "hex", "encapsulated"];
 
-/// Reads the table: option number to value in wire form.
-pub(super) fn read(table: &Table<'_>) -> BTreeMap<u8, Vec<u8>> {
+/// The most bytes of a value: more than any message has room for is a slip.
+const VALUE_MAX: usize = 1200;
+
+/// Which table the options stand in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    /// A network, some of whose options have keys of their own.
+    Network,
+    /// Any other.
+    Other,
+}
+
+/// Reads the table `options` of `table`, if there is one.
+pub(super) fn of(table: &Table<'_>, level: Level) -> Vec<DhcpOption> {
+    table.table("options").map(|options| read(&options, level).into_values().collect()).unwrap_or_default()
+}
+
+/// Reads the table: the options by number.
+pub(super) fn read(table: &Table<'_>, level: Level) -> BTreeMap<u8, DhcpOption> {
     let mut options = BTreeMap::new();
     for (key, field) in table.entries() {
-        let number = number(key, &field);
-        let value = wire_value(&field);
-        if let (Some(number), Some(value)) = (number, value)
-            && options.insert(number, value).is_some()
+        let number = number(key, &field, level);
+        let read = option(&field, VALUE_MAX);
+        if let (Some(number), Some((value, always))) = (number, read)
+            && options.insert(number, DhcpOption { number, value, always }).is_some()
         {
             field.problem(format!("option {number} stands there twice"));
         }
@@ -34,62 +52,75 @@ const PROXMOX_ANSWER_URL: u8 = 250;
 pub(super) fn point_proxmox(site: &mut Site) {
     let urls: Vec<String> = site.links.iter().map(|link| format!("{}/answer", site.base_url(link))).collect();
     for (link, url) in site.links.iter_mut().zip(urls) {
-        if !link.options.iter().any(|(number, _)| *number == PROXMOX_ANSWER_URL) {
-            link.options.push((PROXMOX_ANSWER_URL, url.into_bytes()));
+        if !link.options.iter().any(|option| option.number == PROXMOX_ANSWER_URL) {
+            link.options.push(DhcpOption::new(PROXMOX_ANSWER_URL, url.into_bytes()));
         }
     }
 }
 
 /// Sets an option to a list of addresses; an empty list leaves it out.
-pub(super) fn put_addresses(options: &mut BTreeMap<u8, Vec<u8>>, number: u8, addresses: &[Ipv4Addr]) {
+pub(super) fn put_addresses(options: &mut BTreeMap<u8, DhcpOption>, number: u8, addresses: &[Ipv4Addr]) {
     if !addresses.is_empty() {
-        options.insert(number, addresses.iter().flat_map(|address| address.octets()).collect());
+        let value: Vec<u8> = addresses.iter().flat_map(|address| address.octets()).collect();
+        options.insert(number, DhcpOption::new(number, value));
     }
 }
 
-fn number(key: &str, field: &Field<'_>) -> Option<u8> {
-    let digits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit());
-    let Some(number) = key.parse::<u8>().ok().filter(|number| digits && (1..=254).contains(number)) else {
-        field.problem_hint(format!("{key:?} is not an option number"), "options are numbered 1 to 254");
-        return None;
-    };
+fn number(key: &str, field: &Field<'_>, level: Level) -> Option<u8> {
+    let number = plain_number(key, field)?;
     let own_key = match number {
         ROUTERS => Some("routers"),
         DNS => Some("dns"),
         DOMAIN => Some("domain"),
         NTP => Some("ntp"),
-        code::LEASE_TIME => Some("lease"),
-        code::SUBNET_MASK | code::BROADCAST_ADDRESS => Some("address"),
         _ => None,
     };
-    if let Some(own_key) = own_key {
+    if let Some(own_key) = own_key.filter(|_| level == Level::Network) {
         field.problem_hint(format!("option {number} has a key of its own"), format!("set it by network.{own_key}"));
         return None;
     }
-    // What belongs to one message or one firmware is decided for each reply.
-    let decided = matches!(
-        number,
-        code::HOST_NAME | code::VENDOR_ENCAPSULATED | code::REQUESTED_ADDRESS
-            ..=code::CLIENT_ID
-                | code::TFTP_SERVER_NAME
-                | code::BOOT_FILE
-                | code::USER_CLASS
-                | code::RELAY_AGENT
-                | code::CLIENT_ARCH
-                | code::CLIENT_NDI
-                | code::CLIENT_UUID
-    );
-    if decided {
-        field.problem_hint(format!("option {number} is decided for every reply"), "leave it out");
-        return None;
+    match number {
+        code::LEASE_TIME | code::SUBNET_MASK | code::BROADCAST_ADDRESS => {
+            let own_key = if number == code::LEASE_TIME { "lease" } else { "address" };
+            field.problem_hint(format!("option {number} has a key of its own"), format!("set it by network.{own_key}"));
+            None
+        }
+        // What belongs to one message is decided for each reply.
+        code::REQUESTED_ADDRESS..=code::CLIENT_ID
+        | code::USER_CLASS
+        | code::CLIENT_FQDN
+        | code::RELAY_AGENT
+        | code::CLIENT_ARCH
+        | code::CLIENT_NDI
+        | code::CLIENT_UUID
+        | code::SUBNET_SELECTION => {
+            field.problem_hint(format!("option {number} is decided for every reply"), "leave it out");
+            None
+        }
+        code::WPAD => {
+            field.problem_hint("option 252 gives every browser a proxy, and machines here need none", "leave it out");
+            None
+        }
+        _ => Some(number),
     }
-    Some(number)
 }
 
-fn wire_value(field: &Field<'_>) -> Option<Vec<u8>> {
+fn plain_number(key: &str, field: &Field<'_>) -> Option<u8> {
+    let digits = !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit());
+    let number = key.parse::<u8>().ok().filter(|number| digits && (1..=254).contains(number));
+    if number.is_none() {
+        field.problem_hint(format!("{key:?} is not an option number"), "options are numbered 1 to 254");
+    }
+    number
+}
+
+/// The value of an option in wire form, and whether it goes to everyone.
+fn option(field: &Field<'_>, max: usize) -> Option<(Vec<u8>, bool)> {
     let table = field.table()?;
     let kind_field = table.field("type");
     let value_field = table.field("value");
+    let enterprise = table.field("enterprise").map(|field| field.whole(0..=u32::MAX));
+    let always = table.boolean("always", false);
     if kind_field.is_none() {
         table.problem("type", "the type is missing", format!("one of {}", TYPES.join(", ")));
     }
@@ -97,27 +128,59 @@ fn wire_value(field: &Field<'_>) -> Option<Vec<u8>> {
         table.problem("value", "the value is missing", "write { type = \"text\", value = \"…\" }");
     }
     let (kind_field, value_field) = (kind_field?, value_field?);
-    let bytes = match kind_field.text()? {
-        "address" => each(&value_field, |one| {
+    let kind = kind_field.text()?;
+    let mut bytes = wire_value(kind, &kind_field, &value_field)?;
+    if let Some(enterprise) = enterprise {
+        // RFC 3925 §4: the enterprise, then the length of its options.
+        if kind != "encapsulated" || bytes.len() > 255 {
+            value_field.problem("an enterprise has encapsulated options of at most 255 bytes");
+            return None;
+        }
+        bytes.insert(0, u8::try_from(bytes.len()).ok()?);
+        bytes.splice(0..0, enterprise?.to_be_bytes());
+    }
+    if bytes.is_empty() || bytes.len() > max {
+        value_field.problem_hint(format!("the value has {} bytes", bytes.len()), format!("an option holds 1 to {max}"));
+        return None;
+    }
+    Some((bytes, always))
+}
+
+fn wire_value(kind: &str, kind_field: &Field<'_>, field: &Field<'_>) -> Option<Vec<u8>> {
+    match kind {
+        "address" => each(field, |one| {
             one.parse("an IPv4 address", "192.168.151.1", |text| text.parse::<Ipv4Addr>().ok())
                 .map(|a| a.octets().to_vec())
         }),
-        "text" => value_field.line().map(|text| text.as_bytes().to_vec()),
-        "u8" => each(&value_field, |one| big_endian(one, 1, u32::from(u8::MAX))),
-        "u16" => each(&value_field, |one| big_endian(one, 2, u32::from(u16::MAX))),
-        "u32" => each(&value_field, |one| big_endian(one, 4, u32::MAX)),
-        "hex" => value_field.parse("bytes in hex", "01 ff a0", hex),
+        "text" => field.line().map(|text| text.as_bytes().to_vec()),
+        "u8" => each(field, |one| big_endian(one, 1, u32::from(u8::MAX))),
+        "u16" => each(field, |one| big_endian(one, 2, u32::from(u16::MAX))),
+        "u32" => each(field, |one| big_endian(one, 4, u32::MAX)),
+        "bool" => field.boolean().map(|yes| vec![u8::from(yes)]),
+        "hex" => field.parse("bytes in hex", "01 ff a0", value::hex),
+        "encapsulated" => encapsulated(field),
         other => {
             kind_field
                 .problem_hint(format!("unknown option type {other:?}"), value::did_you_mean(other, TYPES.into_iter()));
             None
         }
-    }?;
-    if bytes.is_empty() || bytes.len() > 255 {
-        value_field.problem_hint(format!("the value has {} bytes", bytes.len()), "an option holds 1 to 255");
-        return None;
     }
-    Some(bytes)
+}
+
+/// Sub-options as option 43 holds them (RFC 2132 §8.4): number, length, value; an END only where it is written.
+fn encapsulated(field: &Field<'_>) -> Option<Vec<u8>> {
+    let table = field.table()?;
+    let mut read: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
+    for (key, field) in table.entries() {
+        let number = plain_number(key, &field)?;
+        let (value, _) = option(&field, 255)?;
+        read.insert(number, value);
+    }
+    let sub_option = |(number, value): (u8, Vec<u8>)| {
+        let len = u8::try_from(value.len()).expect("it was read with at most 255 bytes");
+        [vec![number, len], value].concat()
+    };
+    Some(read.into_iter().flat_map(sub_option).collect())
 }
 
 /// A list is its elements one after the other; a single value needs no brackets.
@@ -132,18 +195,6 @@ fn each(field: &Field<'_>, read: impl Fn(&Field<'_>) -> Option<Vec<u8>>) -> Opti
 fn big_endian(field: &Field<'_>, bytes: usize, max: u32) -> Option<Vec<u8>> {
     let number = field.whole(0..=max)?;
     Some(number.to_be_bytes()[4 - bytes..].to_vec())
-}
-
-/// Pairs of hex digits; blanks, `:` and `-` between them are for the eye.
-fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> = text
-        .chars()
-        .filter(|c| !matches!(c, ' ' | ':' | '-'))
-        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect();
-    let digits = digits?;
-    let pairs = digits.chunks_exact(2);
-    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use super::VenueConfig;
 use super::files::mention_of_template;
 use super::reader::{Field, Once, Table};
 use super::value;
-use crate::catalog::{Profile, Vars};
+use crate::catalog::{PiMenu, Profile, Vars};
+use crate::class::{self, Class};
 use crate::ids::{ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
 use crate::naming::Product;
@@ -17,13 +18,16 @@ pub(super) struct Names {
     products: Vec<ProductName>,
     venues: Vec<VenueCode>,
     profiles: Vec<String>,
+    classes: Vec<String>,
 }
 
 impl Names {
-    pub(super) fn new(products: &[Product], venues: &[VenueConfig]) -> Names {
+    pub(super) fn new(products: &[Product], venues: &[VenueConfig], classes: &[Class]) -> Names {
         let products = products.iter().map(|product| product.name.clone()).collect();
         let venues = venues.iter().map(|each| each.venue.code.clone()).collect();
-        Names { products, venues, profiles: Vec::new() }
+        let built_in = [class::KNOWN, class::BOOTP].map(str::to_owned);
+        let classes = classes.iter().map(|class| class.name.clone()).chain(built_in).collect();
+        Names { products, venues, profiles: Vec::new(), classes }
     }
 
     pub(super) fn with_profiles(self, profiles: &[Profile]) -> Names {
@@ -38,6 +42,20 @@ impl Names {
             unknown(field, "profile", text, self.profiles.iter().map(String::as_str));
         }
         found
+    }
+
+    /// The classes that the list `classes` of a table names.
+    pub(super) fn classes(&self, table: &Table<'_>) -> Vec<String> {
+        let list = table.list("classes").unwrap_or_default();
+        let class = |field: &Field<'_>| {
+            let text = field.text()?;
+            let found = self.classes.iter().find(|name| *name == text).cloned();
+            if found.is_none() {
+                unknown(field, "class", text, self.classes.iter().map(String::as_str));
+            }
+            found
+        };
+        list.iter().filter_map(class).collect()
     }
 
     fn product(&self, field: &Field<'_>) -> Option<ProductName> {
@@ -90,6 +108,8 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         table.field("tree").and_then(|f| f.parse("a directory below the boot directory", "pi", value::relative_path));
     let boot_file_field = table.field("boot_file");
     let boot_files_table = table.table("boot_files");
+    let classes = names.classes(table);
+    let pi_menu = pi_menu(table);
     let kernel_args = table.field("kernel_args").and_then(|field| field.line()).unwrap_or_default().to_owned();
     let answers = table.table("answers").map(|table| answers(&table)).unwrap_or_default();
     let vars = Vars(table.table("vars").map(|table| vars(&table)).unwrap_or_default());
@@ -118,6 +138,13 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         }
     }
     let mut kinds = Vec::new();
+    if let Some(file) = boot_files.get(&Firmware::Ipxe).or(boot_file.as_ref()).filter(|file| is_ipxe_itself(file))
+        && let Some(field) = firmware_field.as_ref().filter(|_| boot_file_field.is_some() || boot_files_table.is_some())
+        && field.list().iter().any(|kind| kind.text() == Some(Firmware::Ipxe.name()))
+    {
+        let hint = "give it a script or a kernel: boot_files = { ipxe = \"boot.ipxe\" }";
+        field.problem_hint(format!("iPXE would load itself for ever from {file}"), hint);
+    }
     for field in firmware_field.iter().flat_map(Field::list) {
         let Some(kind) = field.text().and_then(|text| firmware(text, &field)) else { continue };
         let has_boot_file = boot_file_field.is_some() || boot_files.contains_key(&kind);
@@ -135,6 +162,7 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
     Some(Profile {
         name: name?,
         firmware: kinds,
+        classes,
         product,
         venue,
         tree,
@@ -143,16 +171,45 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         kernel_args,
         answers,
         vars,
+        pi_menu,
     })
 }
 
-fn firmware(text: &str, field: &Field<'_>) -> Option<Firmware> {
+/// The kind of client of that name.
+pub(super) fn firmware(text: &str, field: &Field<'_>) -> Option<Firmware> {
     let found = Firmware::parse(text);
     if found.is_none() {
         let known: Vec<&str> = Firmware::ALL.into_iter().map(Firmware::name).collect();
         field.problem_hint(format!("unknown firmware {text:?}"), format!("one of {}", known.join(", ")));
     }
     found
+}
+
+/// Whether a boot file is iPXE's own program, told by the names it is built under.
+fn is_ipxe_itself(file: &str) -> bool {
+    let name = file.rsplit('/').next().unwrap_or(file).to_ascii_lowercase();
+    let (stem, extension) = name.split_once('.').unwrap_or((&name, ""));
+    let program = ["efi", "kpxe", "kkpxe", "kkkpxe", "pxe", "0"].contains(&extension);
+    program && ["ipxe", "undionly", "snponly", "snp"].iter().any(|each| stem.starts_with(each))
+}
+
+/// `pi_menu` and `pi_menu_entry`: what a Raspberry Pi finds in option 43.
+fn pi_menu(table: &Table<'_>) -> PiMenu {
+    let kind_field = table.field("pi_menu");
+    let entry_field = table.field("pi_menu_entry");
+    let kind = |text: &str| match text {
+        "menu" => Some(false),
+        "raw" => Some(true),
+        _ => None,
+    };
+    let raw = kind_field.and_then(|field| field.parse("\"menu\" or \"raw\"", "menu", kind));
+    let entry = entry_field.and_then(|field| {
+        let plain = |text: &str| text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+        let fits = |text: &str| ((1..=64).contains(&text.len()) && plain(text)).then(|| text.to_owned());
+        field.parse("an entry of a menu (1 to 64 characters of ASCII)", "Raspberry Pi Boot", fits)
+    });
+    let default = PiMenu::default();
+    PiMenu { entry: entry.unwrap_or(default.entry), raw: raw.unwrap_or(default.raw) }
 }
 
 fn takes_boot_file(kind: Firmware, field: &Field<'_>) -> bool {
@@ -215,14 +272,7 @@ fn defaults() -> Vec<Profile> {
     let profile = |name: &str, firmware: &[Firmware]| Profile {
         name: name.to_owned(),
         firmware: firmware.to_vec(),
-        product: None,
-        venue: None,
-        tree: None,
-        boot_file: None,
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        answers: BTreeMap::new(),
-        vars: Vars::default(),
+        ..Profile::default()
     };
     let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
     let ipxe = |file: &str| format!("ipxe/{file}");

@@ -296,6 +296,11 @@ impl<'t> Field<'t> {
         self.value.as_array().is_some_and(|array| array.is_empty())
     }
 
+    /// Whether the value is written as a table.
+    pub(super) fn is_table(&self) -> bool {
+        self.value.is_table()
+    }
+
     /// Whether the value is written as a list.
     pub(super) fn is_list(&self) -> bool {
         self.value.is_array()

@@ -1,9 +1,11 @@
 //! `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: where things lie and how much is done at once.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Field, Once, Table};
+use crate::site::Leniency;
 
 /// Where things lie, absolute or relative to our working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +143,10 @@ pub struct Dhcp {
     pub offer_hold: Duration,
     /// How long a declined address stays out of use.
     pub decline_hold: Duration,
+    /// `siaddr` for clients that boot from another server.
+    pub next_server: Option<Ipv4Addr>,
+    /// Departures from the protocol.
+    pub leniency: Leniency,
 }
 
 impl Dhcp {
@@ -153,11 +159,21 @@ impl Dhcp {
         };
         Dhcp {
             enabled: table.is_none_or(|table| table.boolean("enabled", true)),
-            // A Pi 3 never sends a REQUEST and uses the offered address until its kernel runs.
             offer_hold: duration("offer_hold", 120),
             decline_hold: duration("decline_hold", 600),
+            next_server: table.and_then(next_server),
+            leniency: Leniency {
+                ignore_server_id: table.is_some_and(|table| table.boolean("ignore_server_id", false)),
+                ignore_link_selection: table.is_some_and(|table| table.boolean("ignore_link_selection", false)),
+                echo_client_id: table.is_none_or(|table| table.boolean("echo_client_id", true)),
+            },
         }
     }
+}
+
+/// The key `next_server`, of the place or of a network.
+pub(super) fn next_server(table: &Table<'_>) -> Option<Ipv4Addr> {
+    table.field("next_server")?.parse("an IPv4 address", "192.168.151.1", |text| text.parse().ok())
 }
 
 /// How much is done at once, and how long is waited.

@@ -71,6 +71,27 @@ pub(super) fn domain(text: &str) -> Option<String> {
     (text.len() <= 253 && text.split('.').all(label)).then(|| text.to_owned())
 }
 
+/// Pairs of hex digits; blanks, `:` and `-` between them are for the eye.
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text
+        .chars()
+        .filter(|c| !matches!(c, ' ' | ':' | '-'))
+        .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect();
+    let digits = digits?;
+    let pairs = digits.chunks_exact(2);
+    pairs.remainder().is_empty().then(|| pairs.map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+/// Bytes as people name them: `0x` and hex digits, or the text itself.
+pub(super) fn bytes(text: &str) -> Option<Vec<u8>> {
+    let bytes = match text.strip_prefix("0x") {
+        Some(digits) => hex(digits)?,
+        None => text.as_bytes().to_vec(),
+    };
+    (1..=255).contains(&bytes.len()).then_some(bytes)
+}
+
 /// A path below a served directory, written the way it is looked up.
 pub(super) fn relative_path(text: &str) -> Option<String> {
     RelativePath::clean(text).ok().filter(|path| path.as_str() == text).map(|path| path.to_string())

@@ -2,10 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use crate::lease::{ClientKey, Leases};
-use crate::net::LinkId;
+use crate::lease::{Claim, Leases};
 use crate::refusal::Refusal;
-use crate::site::{Link, Site};
+use crate::site::Site;
 use crate::wire::dhcp::{Request, code};
 
 /// What a client wants with a REQUEST, told by which fields it filled (RFC 2131 §4.3.2, table 4).
@@ -15,8 +14,9 @@ pub enum Wish {
     Selecting {
         /// Option 54.
         server: Ipv4Addr,
-        /// Option 50, or the ciaddr of a client that is also bound.
-        address: Ipv4Addr,
+        /// Option 50, or the ciaddr of a client that is also bound. A client that names neither takes what it was
+        /// offered: RFC 2131 demands option 50 of it, and nothing of us if it is not there.
+        address: Option<Ipv4Addr>,
     },
     /// It restarted and wants to keep its address.
     InitReboot(Ipv4Addr),
@@ -44,10 +44,7 @@ impl Wish {
         let requested = request.address_option(code::REQUESTED_ADDRESS);
         let own = Some(request.ciaddr).filter(|address| *address != Ipv4Addr::UNSPECIFIED);
         match (request.address_option(code::SERVER_ID), requested, own) {
-            (Some(server), requested, own) => match requested.or(own) {
-                Some(address) => Ok(Wish::Selecting { server, address }),
-                None => Err(Refusal::Forbidden("a REQUEST with option 54 must name an address in option 50")),
-            },
+            (Some(server), requested, own) => Ok(Wish::Selecting { server, address: requested.or(own) }),
             (None, _, Some(address)) => Ok(Wish::Extending(address)),
             (None, Some(address), None) => Ok(Wish::InitReboot(address)),
             (None, None, None) => Err(Refusal::Forbidden("a REQUEST must name an address in option 50 or ciaddr")),
@@ -55,29 +52,23 @@ impl Wish {
     }
 }
 
-/// Decides about a REQUEST of `client` that came by `link_id`.
-pub fn verdict(
-    wish: Wish,
-    request: &Request,
-    client: &ClientKey,
-    leases: &Leases,
-    site: &Site,
-    link_id: LinkId,
-) -> Verdict {
-    let Some(link) = site.link(link_id) else { return Verdict::Silent(Refusal::NotOurs("no such link")) };
-    let may_have = |address| may_give(link, request, address) && leases.is_free_for(address, client);
+/// Decides about a REQUEST; `relay` is the server identifier that its relay shows to clients (RFC 5107).
+pub fn verdict(wish: Wish, claim: &Claim<'_>, leases: &Leases, site: &Site, relay: Option<Ipv4Addr>) -> Verdict {
+    let Some(link) = site.link(claim.link) else { return Verdict::Silent(Refusal::NotOurs("no such link")) };
+    let here = |address| site.segment(claim.link).any(|(_, link)| link.subnet.contains(address));
+    let may_have = |address| claim.allows(site, address) && leases.is_free_for(address, claim.client);
     // Some clients leave option 54 out when they take an OFFER: then the offer is what we know of them.
-    let offered = |address| leases.by_address(address).filter(|lease| lease.client == *client);
-    let known = |address| offered(address).or_else(|| leases.by_client(link_id, client));
+    let offered = |address| leases.by_address(address).filter(|lease| lease.client == *claim.client);
+    let known = |address| offered(address).or_else(|| leases.by_client(claim.link, claim.client));
     match wish {
-        Wish::Selecting { server, .. } if server != link.address => {
+        Wish::Selecting { server, .. } if !means_us(server, site, relay) => {
             Verdict::Silent(Refusal::NotOurs("the client chose another server"))
         }
-        Wish::Selecting { address, .. } if may_have(address) => Verdict::Bind(address),
-        Wish::Selecting { .. } => Verdict::Nak("the address is not yours to take"),
-        Wish::InitReboot(address) if !link.subnet.contains(address) => {
-            Verdict::Nak("the address belongs to another network")
+        Wish::Selecting { address, .. } => {
+            let chosen = address.or_else(|| leases.choose(site, claim, None).ok()).filter(|chosen| may_have(*chosen));
+            chosen.map_or(Verdict::Nak("the address is not yours to take"), Verdict::Bind)
         }
+        Wish::InitReboot(address) if !here(address) => Verdict::Nak("the address belongs to another network"),
         Wish::InitReboot(address) => match known(address) {
             Some(lease) if lease.address == address && may_have(address) => Verdict::Bind(address),
             Some(_) => Verdict::Nak("you hold another address"),
@@ -85,10 +76,10 @@ pub fn verdict(
             None => Verdict::Silent(Refusal::NotOurs("no lease of that client is known")),
         },
         Wish::Extending(address) if may_have(address) => Verdict::Bind(address),
-        Wish::Extending(address) if may_give(link, request, address) => {
+        Wish::Extending(address) if claim.allows(site, address) => {
             Verdict::Nak("the address is held by another client")
         }
-        Wish::Extending(address) if !link.subnet.contains(address) && link.authoritative => {
+        Wish::Extending(address) if !here(address) && link.authoritative => {
             Verdict::Nak("the address belongs to another network")
         }
         // A lease from before the pools or reservations changed runs on until it ends: no NAK, and no more time.
@@ -96,10 +87,9 @@ pub fn verdict(
     }
 }
 
-/// Whether the operator lets this client have the address at all: from the pool, or reserved for it.
-fn may_give(link: &Link, request: &Request, address: Ipv4Addr) -> bool {
-    let reserved = request.mac().and_then(|mac| link.reservation(mac)).and_then(|each| each.address);
-    reserved == Some(address) || link.gives(address)
+/// Whether a client that names `server` in option 54 means us: by any of our addresses, or by the one its relay shows.
+pub fn means_us(server: Ipv4Addr, site: &Site, relay: Option<Ipv4Addr>) -> bool {
+    site.leniency.ignore_server_id || site.is_ours(server) || relay == Some(server)
 }
 
 #[cfg(test)]

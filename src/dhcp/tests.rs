@@ -11,7 +11,7 @@ fn plan() -> BootPlan {
 
 fn grant(plan: &BootPlan) -> Grant<'_> {
     let lease_time = Duration::from_secs(43200);
-    Grant { address: ip(1), lease_time, hostname: None, firmware: Firmware::Plain, plan }
+    Grant { address: ip(1), lease_time, firmware: Firmware::Plain, plan }
 }
 
 fn codes(reply: &Reply) -> Vec<u8> {
@@ -27,7 +27,8 @@ fn table_3_what_each_reply_holds() {
     use MessageType::{Ack, Discover, Inform, Nak, Offer, Request};
     let plan = plan();
     let bench = link(9);
-    let address_and_network = vec![54, 51, 58, 59, 1, 28, 3, 6, 42, 61];
+    let bench = Terms::of(&bench);
+    let address_and_network = vec![54, 51, 58, 59, 1, 28, 3, 6, 61, 42];
     let ask = |kind| message(kind).ciaddr(ip(5)).request();
     let table = [
         (
@@ -38,7 +39,7 @@ fn table_3_what_each_reply_holds() {
             address_and_network.clone(),
         ),
         (ack(&ask(Request), &grant(&plan), &bench), Ack, ip(5), ip(1), address_and_network),
-        (inform_ack(&ask(Inform), &bench), Ack, ip(5), Ipv4Addr::UNSPECIFIED, vec![54, 1, 28, 3, 6, 42, 61]),
+        (inform_ack(&ask(Inform), &bench), Ack, ip(5), Ipv4Addr::UNSPECIFIED, vec![54, 1, 28, 3, 6, 61, 42]),
         (nak(&ask(Request), "no", &bench), Nak, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, vec![54, 56, 61]),
     ];
     for (reply, kind, ciaddr, yiaddr, options) in table {
@@ -59,7 +60,7 @@ fn section_4_4_5_times_of_a_lease() {
         |reply: &Reply, code| reply.option(code).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
     for (lease, t1, t2) in [(43200, 21600, 37800), (3, 1, 2), (1, 0, 0), (u64::MAX, u32::MAX, u32::MAX)] {
         let grant = Grant { lease_time: Duration::from_secs(lease), ..grant(&plan) };
-        let offer = offer(&message(MessageType::Discover).request(), &grant, &link(9));
+        let offer = offer(&message(MessageType::Discover).request(), &grant, &Terms::of(&link(9)));
         let lease = u32::try_from(lease).unwrap_or(u32::MAX);
         let found = [code::LEASE_TIME, code::RENEWAL_TIME, code::REBINDING_TIME].map(|code| seconds(&offer, code));
         assert_eq!(found, [Some(lease), Some(t1), Some(t2)]);
@@ -75,7 +76,7 @@ fn the_largest_reply_a_client_takes() {
         if !value.is_empty() {
             asking = asking.with(code::MAX_MESSAGE_SIZE, value);
         }
-        let reply = inform_ack(&asking.request(), &link(9));
+        let reply = inform_ack(&asking.request(), &Terms::of(&link(9)));
         assert_eq!(reply.max_size, expected, "{value:?}");
     }
 }
@@ -85,9 +86,11 @@ fn option_82_comes_back_last_and_whole() {
     let relayed =
         message(MessageType::Discover).relayed(ip(249)).with(code::RELAY_AGENT, [1, 2, b'a', b'b', 9, 0]).request();
     let plan = plan();
-    for reply in
-        [offer(&relayed, &grant(&plan), &link(9)), nak(&relayed, "no", &link(9)), inform_ack(&relayed, &link(9))]
-    {
+    for reply in [
+        offer(&relayed, &grant(&plan), &Terms::of(&link(9))),
+        nak(&relayed, "no", &Terms::of(&link(9))),
+        inform_ack(&relayed, &Terms::of(&link(9))),
+    ] {
         let bytes = codec::encode(&reply);
         let end = bytes.iter().rposition(|byte| *byte == 255).expect("END");
         assert_eq!(bytes[end - 8..end], [82, 6, 1, 2, b'a', b'b', 9, 0]);
@@ -98,6 +101,6 @@ fn option_82_comes_back_last_and_whole() {
 #[test]
 fn section_4_3_2_a_relayed_nak_is_to_be_broadcast() {
     let request = message(MessageType::Request);
-    assert_eq!(nak(&request.request(), "no", &link(9)).flags, 1, "copied");
-    assert_eq!(nak(&request.relayed(ip(249)).request(), "no", &link(9)).flags, 0x8001);
+    assert_eq!(nak(&request.request(), "no", &Terms::of(&link(9))).flags, 1, "copied");
+    assert_eq!(nak(&request.relayed(ip(249)).request(), "no", &Terms::of(&link(9))).flags, 0x8001);
 }

@@ -1,36 +1,29 @@
 //! DHCP events: identify, assign, plan, answer. The heart of a boot.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Action, Change, Fleet, Notice, Outbox};
+use super::asking::Asking;
+use super::{Change, Fleet, Heard, Notice, Outbox};
 use crate::boot::pipeline::Milestone;
-use crate::boot::{self, Boot, BootPlan, Question};
+use crate::boot::{Boot, BootPlan};
 use crate::catalog::ImageState;
-use crate::dhcp::bind::{Verdict, Wish};
-use crate::dhcp::{self, Grant};
+use crate::dhcp::bind::{Verdict, Wish, means_us};
+use crate::dhcp::{self, Terms, relay};
 use crate::ids::MachineId;
-use crate::lease::{ClientKey, Lease, LeaseState};
-use crate::machine::{Evidence, Machine};
+use crate::lease::{Lease, LeaseState};
+use crate::machine::Machine;
+use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, BatchState, Name, NameState, Wanted};
-use crate::net::{LinkId, Mac};
+use crate::net::LinkId;
 use crate::refusal::Refusal;
-use crate::site::Link;
 use crate::time::Now;
-use crate::wire::dhcp::{MessageType, Reply, Request, code, codec};
+use crate::wire::dhcp::{MessageType, Request, code, codec};
 
-/// A message with everything that is known about its sender before anything is decided.
-struct Asking {
-    request: Request,
-    link_id: LinkId,
-    client: ClientKey,
-    evidence: Evidence,
-}
-
-impl Asking {
-    fn link<'a>(&self, fleet: &'a Fleet) -> &'a Link {
-        &fleet.site.links[usize::from(self.link_id.0)]
-    }
-}
+/// How long a Pi 3 ROM may go on with the address of an OFFER: it never sends a REQUEST, and the system it loads asks
+/// anew.
+const ROM_LEASE: Duration = Duration::from_secs(600);
 
 impl Fleet {
     pub(super) fn on_dhcp(&mut self, link_id: LinkId, bytes: &[u8], now: Now, out: &mut Outbox) {
@@ -46,72 +39,99 @@ impl Fleet {
     }
 
     fn answer_dhcp(&mut self, came_by: LinkId, request: Request, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
-        let link_id = self.link_of(came_by, &request)?;
-        // A reserved address is its board's under whatever identifier the firmware and the system after it use.
-        let reserved = request.mac().filter(|mac| {
-            let reservation = self.site.link(link_id).and_then(|link| link.reservation(*mac));
-            reservation.is_some_and(|reservation| reservation.address.is_some())
-        });
-        let client = reserved.map_or_else(|| ClientKey::of(&request), |mac| Ok(ClientKey::Mac(mac)))?;
-        let evidence = Evidence::from_dhcp(&request);
-        let kind = request.kind.ok_or(Refusal::NotOurs("plain BOOTP"))?;
-        let asking = Asking { request, link_id, client, evidence };
-        match kind {
-            MessageType::Discover => self.on_discover(&asking, now, out),
-            MessageType::Request => self.on_request(&asking, now, out),
-            MessageType::Decline => self.on_decline(&asking, now, out),
-            MessageType::Release => self.on_release(&asking, now, out),
-            MessageType::Inform => self.on_inform(&asking, out),
-            MessageType::Offer | MessageType::Ack | MessageType::Nak => Err(Refusal::NotOurs("a server's message")),
+        let site = Arc::clone(&self.site);
+        let link_id = match relay::network(&site, came_by, &request) {
+            Ok(link_id) => link_id,
+            Err(refusal) => return self.on_foreign_network(came_by, &request, refusal, out),
+        };
+        let asking = self.identify(&site, came_by, link_id, request)?;
+        match asking.request.kind {
+            None => self.on_bootp(&asking, now, out),
+            Some(MessageType::Discover) => self.on_discover(&asking, now, out),
+            Some(MessageType::Request) => self.on_request(&asking, now, out),
+            Some(MessageType::Decline) => self.on_decline(&asking, now, out),
+            Some(MessageType::Release) => self.on_release(&asking, now, out),
+            Some(MessageType::Inform) => self.on_inform(&asking, out),
+            Some(MessageType::Offer | MessageType::Ack | MessageType::Nak) => {
+                Err(Refusal::NotOurs("a server's message"))
+            }
         }
     }
 
-    /// A relayed message belongs to the subnet of its relay (RFC 2131 §4.3.1), others to the link they came by.
-    fn link_of(&self, came_by: LinkId, request: &Request) -> Result<LinkId, Refusal> {
-        if request.giaddr == Ipv4Addr::UNSPECIFIED {
-            return self.site.link(came_by).map(|_| came_by).ok_or(Refusal::NotOurs("no such link"));
-        }
-        let relayed = self.site.link_of(request.giaddr).map(|(id, _)| id);
-        relayed.ok_or(Refusal::NotOurs("relayed from a subnet that is not served"))
+    /// From a network that we do not serve: a client that chose us all the same is told that it has no address here
+    /// (RFC 2131 §3.1 step 4); to anyone else we say nothing.
+    fn on_foreign_network(
+        &self,
+        came_by: LinkId,
+        request: &Request,
+        refusal: Refusal,
+        out: &mut Outbox,
+    ) -> Result<(), Refusal> {
+        let chosen = request.address_option(code::SERVER_ID).is_some_and(|server| self.site.is_ours(server));
+        let link = self.site.link(came_by).filter(|_| chosen && request.kind == Some(MessageType::Request));
+        let Some(link) = link else { return Err(refusal) };
+        let reply = dhcp::nak(request, "your network is not served", &Terms::of(link));
+        super::asking::send(request, came_by, &reply, "", out);
+        Ok(())
     }
 
-    fn on_discover(&mut self, asking: &Asking, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
-        let Asking { request, link_id, client, evidence } = asking;
+    fn on_discover(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+        let Asking { request, site, evidence, .. } = asking;
         let wish = request.address_option(code::REQUESTED_ADDRESS);
-        let address = self.tables.leases.choose(&self.site, *link_id, client, request.mac(), wish)?;
-        let bound = self.tables.leases.by_address(address).is_some_and(|lease| lease.state == LeaseState::Bound);
-        if !bound {
-            let expires = now.timestamp + self.site.offer_hold;
-            let client = client.clone();
-            let offered = Lease { address, client, machine: None, state: LeaseState::Offered, expires };
-            self.tables.leases.put(&self.site, offered);
-        }
+        let address = self.tables.leases.choose(site, &asking.claim(), wish)?;
         // Nothing is remembered of a stranger before it takes the offer: inventing MACs must cost us nothing.
         let machines = &self.tables.machines;
         let known = machines.resolve(evidence, self.holder(asking)).and_then(|id| machines.get(id)).cloned();
         let mut machine = known.unwrap_or_else(|| Machine::new(MachineId(0), evidence, now.timestamp));
         machine.learn(evidence);
-        let plan = self.plan(asking, &machine);
-        let link = asking.link(self);
-        let reply = dhcp::offer(request, &self.grant(asking, address, &machine, &plan, link), link);
-        self.send(asking, reply, out);
+        let plan = self.plan(asking, &machine, address);
+        if asking.firmware == Firmware::RaspberryPi3 && matches!(plan.boot, Boot::Net(_)) {
+            // Its TFTP requests come from this address with no REQUEST before them (firmware#1699).
+            let running = self.tables.leases.by_address(address).filter(|lease| lease.state == LeaseState::Bound);
+            let left = running.map_or(Duration::ZERO, |lease| lease.expires.since(now.timestamp));
+            self.bind(asking, address, left.max(ROM_LEASE), now, out);
+            return Ok(());
+        }
+        let bound = self.tables.leases.by_address(address).is_some_and(|lease| lease.state == LeaseState::Bound);
+        if !bound {
+            let expires = now.timestamp + self.site.offer_hold;
+            let client = asking.client.clone();
+            let offered = Lease { address, client, machine: None, state: LeaseState::Offered, expires };
+            self.tables.leases.put(site, offered);
+        }
+        self.grant(asking, address, &machine, &plan, out);
         if !bound {
             self.probe(asking, address, out);
         }
         Ok(())
     }
 
-    fn on_request(&mut self, asking: &Asking, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
-        let Asking { request, link_id, client, .. } = asking;
+    /// A BOOTP client is told its address in one step, and keeps it for ever (RFC 951 §3).
+    fn on_bootp(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+        let Asking { request, site, link_id, .. } = asking;
+        let open = site.segment(*link_id).any(|(_, link)| link.bootp);
+        if !open && asking.reserved().is_none() {
+            return Err(Refusal::NotOurs("BOOTP is off on this network, and nothing is reserved for the client"));
+        }
+        let wish = Some(request.ciaddr).filter(|address| *address != Ipv4Addr::UNSPECIFIED);
+        let address = self.tables.leases.choose(site, &asking.claim(), wish)?;
+        self.bind(asking, address, dhcp::FOREVER, now, out);
+        Ok(())
+    }
+
+    fn on_request(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+        let Asking { request, site, link_id, client, .. } = asking;
         let wish = Wish::of(request)?;
-        match dhcp::bind::verdict(wish, request, client, &self.tables.leases, &self.site, *link_id) {
+        let relay = relay::server_override(request);
+        match dhcp::bind::verdict(wish, &asking.claim(), &self.tables.leases, site, relay) {
             Verdict::Bind(address) => {
-                self.bind(asking, address, now, out);
+                let lease_time = asking.link_of(address).lease_time;
+                self.bind(asking, address, lease_time, now, out);
                 Ok(())
             }
             Verdict::Nak(why) => {
-                let reply = dhcp::nak(request, why, asking.link(self));
-                self.send(asking, reply, out);
+                let reply = dhcp::nak(request, why, &self.terms(asking, None, None));
+                self.send(asking, &reply, out);
                 Ok(())
             }
             Verdict::Silent(refusal) => {
@@ -126,15 +146,16 @@ impl Fleet {
     }
 
     /// The machine whose lease the client has: all there is to know a client by that shows no hardware address.
-    fn holder(&self, asking: &Asking) -> Option<MachineId> {
+    fn holder(&self, asking: &Asking<'_>) -> Option<MachineId> {
         self.tables.leases.by_client(asking.link_id, &asking.client).and_then(|lease| lease.machine)
     }
 
     /// Identify, assign, plan, answer.
-    fn bind(&mut self, asking: &Asking, address: Ipv4Addr, now: Now, out: &mut Outbox) {
-        let Asking { request, link_id, client, evidence } = asking;
+    fn bind(&mut self, asking: &Asking<'_>, address: Ipv4Addr, lease: Duration, now: Now, out: &mut Outbox) {
+        let Asking { site, link_id, client, evidence, .. } = asking;
         let id = self.machine(evidence, self.holder(asking), now, out);
-        self.heard_on.insert(id, *link_id);
+        let link = site.link_of(address).map_or(*link_id, |(id, _)| id);
+        self.heard_on.insert(id, Heard { link, classes: asking.classes.clone() });
 
         if let Some(old) = self.tables.leases.by_client(*link_id, client)
             && old.address != address
@@ -143,34 +164,29 @@ impl Fleet {
             self.commit(out, Change::LeaseFreed(old));
             out.publish(Notice::Freed(old));
         }
-        let expires = now.timestamp + asking.link(self).lease_time;
+        let expires = now.timestamp + lease;
         let client = client.clone();
         self.commit_lease(out, Lease { address, client, machine: Some(id), state: LeaseState::Bound, expires });
 
         let machine = self.tables.machines.get(id).expect("it was put there above").clone();
-        let plan = self.plan(asking, &machine);
+        let plan = self.plan(asking, &machine, address);
         self.assign_at_bind(asking, &machine, &plan, now, out);
         if let Some(firmware) = evidence.firmware {
             self.reached(id, &Milestone::Bound(firmware), now, out);
         }
         self.publish_machine(id, out);
-
-        let link = asking.link(self);
-        let reply = dhcp::ack(request, &self.grant(asking, address, &machine, &plan, link), link);
-        self.send(asking, reply, out);
+        self.grant(asking, address, &machine, &plan, out);
         self.probe(asking, address, out);
     }
 
     /// A name at the first address, where it is already certain: reserved by the operator, or the machine is about to
     /// be installed under an active batch or for the venue of its profile. Otherwise the installer's question decides.
-    fn assign_at_bind(&mut self, asking: &Asking, machine: &Machine, plan: &BootPlan, now: Now, out: &mut Outbox) {
+    fn assign_at_bind(&mut self, asking: &Asking<'_>, machine: &Machine, plan: &BootPlan, now: Now, out: &mut Outbox) {
         let naming = &self.tables.naming;
         if naming.of_machine(machine.id).is_some() {
             return;
         }
-        let reserved =
-            machine.mac.and_then(|mac| asking.link(self).reservation(mac)).and_then(|each| each.hostname.clone());
-        if let Some(hostname) = reserved {
+        if let Some(hostname) = asking.reservation.and_then(|each| each.hostname.clone()) {
             let blank =
                 Name { hostname, product: None, venue: None, number: None, state: NameState::Available, batch: None };
             let name = naming.name(&blank.hostname).cloned().unwrap_or(blank);
@@ -222,12 +238,9 @@ impl Fleet {
         out.publish(Notice::Named { machine, hostname });
     }
 
-    fn on_decline(&mut self, asking: &Asking, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+    fn on_decline(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
         let Asking { request, client, .. } = asking;
-        let link = asking.link(self);
-        if request.address_option(code::SERVER_ID).is_some_and(|server| server != link.address) {
-            return Err(Refusal::NotOurs("a DECLINE for another server"));
-        }
+        meant_for_us(asking)?;
         let address = request
             .address_option(code::REQUESTED_ADDRESS)
             .ok_or(Refusal::Forbidden("a DECLINE must name the address in option 50"))?;
@@ -242,42 +255,9 @@ impl Fleet {
         Ok(())
     }
 
-    /// Asks whether anyone else uses the address (RFC 2131 §3.1 step 2), behind the reply and without waiting. A relay's
-    /// link is out of reach for ARP.
-    fn probe(&self, asking: &Asking, address: Ipv4Addr, out: &mut Outbox) {
-        let Asking { request, link_id, .. } = asking;
-        if let Some(client) = request.mac().filter(|_| request.giaddr == Ipv4Addr::UNSPECIFIED) {
-            out.push(Action::Probe { link: *link_id, address, client });
-        }
-    }
-
-    /// Someone else uses an address. One that is only offered is taken out of use as if its client had declined it; a
-    /// client that asks for it all the same is told no and starts over.
-    pub(super) fn on_conflict(&mut self, address: Ipv4Addr, mac: Mac, now: Now, out: &mut Outbox) {
-        let Some(lease) = self.tables.leases.by_address(address).cloned() else { return };
-        let withdrawn = match lease.state {
-            LeaseState::Offered => true,
-            LeaseState::Bound => false,
-            LeaseState::Declined | LeaseState::Released => return,
-        };
-        let holder = lease.machine.and_then(|id| self.tables.machines.get(id)).and_then(|machine| machine.mac);
-        let client = lease.client.clone();
-        if holder == Some(mac) || client == ClientKey::Mac(mac) {
-            return;
-        }
-        if withdrawn {
-            let expires = now.timestamp + self.site.decline_hold;
-            self.commit_lease(out, Lease { state: LeaseState::Declined, expires, ..lease });
-        }
-        out.publish(Notice::Conflict { address, mac, client, withdrawn });
-    }
-
-    fn on_release(&mut self, asking: &Asking, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+    fn on_release(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
         let Asking { request, client, .. } = asking;
-        let link = asking.link(self);
-        if request.address_option(code::SERVER_ID).is_some_and(|server| server != link.address) {
-            return Err(Refusal::NotOurs("a RELEASE for another server"));
-        }
+        meant_for_us(asking)?;
         let held = self.tables.leases.by_address(request.ciaddr);
         let lease = held.filter(|lease| lease.client == *client && lease.state == LeaseState::Bound).cloned();
         let lease = lease.ok_or(Refusal::Forbidden("a RELEASE for an address the client does not hold"))?;
@@ -289,50 +269,24 @@ impl Fleet {
         Ok(())
     }
 
-    fn on_inform(&mut self, asking: &Asking, out: &mut Outbox) -> Result<(), Refusal> {
+    fn on_inform(&mut self, asking: &Asking<'_>, out: &mut Outbox) -> Result<(), Refusal> {
         let request = &asking.request;
         if request.ciaddr == Ipv4Addr::UNSPECIFIED && request.giaddr == Ipv4Addr::UNSPECIFIED {
             return Err(Refusal::Forbidden("an INFORM must carry the client's address in ciaddr"));
         }
-        let reply = dhcp::inform_ack(request, asking.link(self));
-        self.send(asking, reply, out);
+        let machine = self.tables.machines.resolve(&asking.evidence, self.holder(asking));
+        let terms = self.terms(asking, Some(request.ciaddr), machine);
+        self.send(asking, &dhcp::inform_ack(request, &terms), out);
         Ok(())
     }
+}
 
-    fn plan(&self, asking: &Asking, machine: &Machine) -> BootPlan {
-        boot::plan(&Question {
-            machine,
-            firmware: asking.evidence.firmware.unwrap_or(machine.firmware),
-            link: asking.link(self),
-            site: &self.site,
-            catalog: &self.catalog,
-        })
-    }
-
-    fn grant<'a>(
-        &'a self,
-        asking: &Asking,
-        address: Ipv4Addr,
-        machine: &Machine,
-        plan: &'a BootPlan,
-        link: &'a Link,
-    ) -> Grant<'a> {
-        let reserved = machine.mac.and_then(|mac| link.reservation(mac)).and_then(|each| each.hostname.as_ref());
-        let hostname = self.tables.naming.of_machine(machine.id).map(|name| &name.hostname).or(reserved);
-        let firmware = asking.evidence.firmware.unwrap_or(machine.firmware);
-        Grant { address, lease_time: link.lease_time, hostname, firmware, plan }
-    }
-
-    fn send(&self, asking: &Asking, reply: Reply, out: &mut Outbox) {
-        let Asking { request, link_id, evidence, .. } = asking;
-        out.publish(Notice::DhcpAnswered {
-            asked: request.kind.map_or("BOOTREQUEST", MessageType::name),
-            answered: reply.kind.map_or("BOOTREPLY", MessageType::name),
-            mac: request.mac(),
-            address: reply.yiaddr,
-            firmware: evidence.firmware.map_or("", |firmware| firmware.name()),
-        });
-        let destination = dhcp::route::destination(request, &reply);
-        out.push(Action::Send { link: *link_id, bytes: codec::encode(&reply), destination });
+/// A DECLINE or RELEASE that names another server in option 54 is not for us; one that names none is taken as meant for
+/// whoever leased the address.
+fn meant_for_us(asking: &Asking<'_>) -> Result<(), Refusal> {
+    let named = asking.request.address_option(code::SERVER_ID);
+    match named.is_none_or(|server| means_us(server, asking.site, relay::server_override(&asking.request))) {
+        true => Ok(()),
+        false => Err(Refusal::NotOurs("the message names another server")),
     }
 }

@@ -23,7 +23,7 @@ impl Fleet {
         }
         for lease in tables.leases.iter().filter(|lease| lease.state == LeaseState::Bound) {
             let link = self.site.link_of(lease.address);
-            if link.is_none_or(|(_, link)| link.address == lease.address) {
+            if link.is_none() || self.site.is_ours(lease.address) {
                 return Err(format!("{} is bound and not ours to give", lease.address));
             }
             if lease.machine.and_then(|id| tables.machines.get(id)).is_none() {

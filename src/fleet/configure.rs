@@ -12,8 +12,8 @@ impl Fleet {
     /// Leases, names, machines and transfers stay; what they are worth from now on, the new configuration says. An
     /// offer stays if it could be made again.
     pub(super) fn reconfigure(&mut self, configuration: Configuration, out: &mut Outbox) -> Result<Told, Refusal> {
-        let Configuration { site, profiles, products, venues } = configuration;
-        let mut catalog = Catalog::new(profiles);
+        let Configuration { site, profiles, classes, products, venues } = configuration;
+        let mut catalog = Catalog::new(profiles).with_classes(classes);
         for (product, state) in self.catalog.images() {
             catalog.set_image(product.clone(), state.clone());
         }

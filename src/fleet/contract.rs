@@ -10,6 +10,7 @@ use super::command::{Command, Declaration};
 use super::report::{Config, Report};
 use crate::boot::View;
 use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::class::Class;
 use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
 use crate::lease::{ClientKey, Lease};
 use crate::machine::Machine;
@@ -114,6 +115,8 @@ pub struct Configuration {
     pub site: Arc<Site>,
     /// What machines become.
     pub profiles: Vec<Profile>,
+    /// The classes of clients.
+    pub classes: Vec<Class>,
     /// What is made.
     pub products: Vec<Product>,
     /// Where it goes, with the names loaded beforehand.

@@ -10,7 +10,7 @@ use crate::ids::{DeploymentId, MachineId};
 use crate::lease::{ClientKey, Lease, Leases};
 use crate::machine::{Machine, Machines};
 use crate::naming::{Naming, Product};
-use crate::site::Site;
+use crate::site::{Identifier, Reservation, Site};
 
 /// Machines, leases, names, open deployments and measured images.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +46,11 @@ impl Tables {
         let mut leases = Leases::new(site);
         let could_be_made = |offer: &&Lease| {
             let Some((_, link)) = site.link_of(offer.address) else { return false };
-            let reserved = match &offer.client {
-                ClientKey::Mac(mac) => link.reservation(*mac).and_then(|reservation| reservation.address),
-                ClientKey::Id(_) => None,
+            let own = |each: &&Reservation| match (&offer.client, &each.of) {
+                (ClientKey::Mac(client), Identifier::Mac(mac)) => client == mac,
+                _ => false,
             };
+            let reserved = link.reservations.iter().find(own).and_then(|reservation| reservation.address);
             link.gives(offer.address) || reserved == Some(offer.address)
         };
         for lease in self.leases.iter().chain(self.leases.offers().filter(could_be_made)) {

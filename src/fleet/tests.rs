@@ -1,13 +1,17 @@
 //! The fleet as its clients, installers and operators see it: events in, decoded replies and changes out.
 
 mod address;
+mod bootp;
 mod deployment;
 mod fields;
 mod journal;
+mod kinds;
 mod name;
 mod operator;
 mod reload;
+mod relay;
 mod request;
+mod scope;
 mod stage;
 
 use std::collections::BTreeMap;
@@ -21,13 +25,14 @@ use super::command::{Command, Declaration, Selector};
 use super::report::{Config, Report};
 use super::*;
 use crate::catalog::{Image, ImageState, Profile};
+use crate::class::Class;
 use crate::ids::{BatchId, Digest, Hostname, ProductName, ReplyTo, Serial, VenueCode};
 use crate::lease::ClientKey;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, NameState, Scheme, Venue};
 use crate::net::{Destination, Mac};
-use crate::site::Link;
+use crate::site::{DhcpOption, Identifier, Link, Pool, Reservation, Site};
 use crate::wire::dhcp::MessageType::{self, Ack, Decline, Discover, Inform, Nak, Offer, Release, Request};
 use crate::wire::dhcp::{Reply, code, codec};
 
@@ -70,14 +75,8 @@ fn profile(name: &str, firmware: &[Firmware], boot_file: Option<&str>) -> Profil
     Profile {
         name: name.to_owned(),
         firmware: firmware.to_vec(),
-        product: None,
-        venue: None,
-        tree: None,
         boot_file: boot_file.map(str::to_owned),
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        answers: BTreeMap::new(),
-        vars: Default::default(),
+        ..Profile::default()
     }
 }
 
@@ -102,8 +101,17 @@ impl World {
     }
 
     fn with(links: Vec<Link>, profiles: Vec<Profile>) -> World {
+        World::of(site(links), Catalog::new(profiles))
+    }
+
+    /// That place, where nothing is booted, with these classes of clients.
+    fn at(place: Site, classes: Vec<Class>) -> World {
+        World::of(place, Catalog::new(Vec::new()).with_classes(classes))
+    }
+
+    fn of(place: Site, catalog: Catalog) -> World {
         let now = Now::default().after(Duration::from_secs(1_000_000));
-        let fleet = Fleet::load(Arc::new(site(links)), Catalog::new(profiles), products(), [], now);
+        let fleet = Fleet::load(Arc::new(place), catalog, products(), [], now);
         World { fleet, now, journal: Vec::new(), notices: Vec::new() }
     }
 

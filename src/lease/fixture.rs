@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::net::{LinkId, Mac, Subnet};
-use crate::site::{Link, Reservation, Site};
+use crate::site::{DhcpOption, Identifier, Link, Pool, Reservation, Site};
 use crate::wire::dhcp::{MessageType, Request, code, codec};
 
 /// The link of [`site`].
@@ -32,35 +32,30 @@ pub(crate) fn mac(last: u8) -> Mac {
 pub(crate) fn link(pool: u8) -> Link {
     Link {
         name: "bench".to_owned(),
-        interface: "eth1".to_owned(),
-        subnet: Subnet::parse("192.168.50.0/24").expect("a subnet"),
-        address: SERVER,
-        pools: vec![(ip(1), ip(pool))],
+        pools: vec![Pool::new(ip(1), ip(pool))],
         lease_time: Duration::from_secs(4000),
-        authoritative: true,
         options: vec![
-            (code::ROUTERS, vec![192, 168, 50, 254]),
-            (code::DNS_SERVERS, vec![8, 8, 8, 8, 8, 8, 4, 4]),
-            (code::NTP_SERVERS, vec![192, 168, 50, 253]),
+            DhcpOption::new(code::ROUTERS, [192, 168, 50, 254]),
+            DhcpOption::new(code::DNS_SERVERS, [8, 8, 8, 8, 8, 8, 4, 4]),
+            DhcpOption::new(code::NTP_SERVERS, [192, 168, 50, 253]),
         ],
-        reservations: Vec::new(),
+        ..Link::new("eth1", Subnet::parse("192.168.50.0/24").expect("a subnet"), SERVER)
     }
 }
 
 /// A place with these links.
 pub(crate) fn site(links: Vec<Link>) -> Site {
     Site {
-        links,
-        http_port: 80,
         offer_hold: Duration::from_secs(10),
         decline_hold: Duration::from_secs(3600),
         silence_limit: Duration::from_secs(900),
+        ..Site::new(links)
     }
 }
 
 /// A reservation of client `last`.
 pub(crate) fn reservation(last: u8, address: Option<Ipv4Addr>) -> Reservation {
-    Reservation { mac: mac(last), address, hostname: None, profile: None }
+    Reservation { address, ..Reservation::new(Identifier::Mac(mac(last))) }
 }
 
 /// A client's message; every field that is not set is zero, as from an Ethernet client.
@@ -140,6 +135,12 @@ impl Message {
     /// With that flags word.
     pub(crate) fn flags(self, flags: u16) -> Message {
         Message { flags, ..self }
+    }
+
+    /// As BOOTP: without option 53.
+    pub(crate) fn bootp(mut self) -> Message {
+        self.options.retain(|(code, _)| *code != code::MESSAGE_TYPE);
+        self
     }
 
     /// As the payload of a UDP datagram.

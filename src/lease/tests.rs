@@ -2,6 +2,7 @@
 
 use super::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use super::*;
+use crate::site::Identifiers;
 use crate::wire::dhcp::MessageType::Discover;
 
 fn client(last: u8) -> ClientKey {
@@ -30,7 +31,10 @@ fn leases(puts: &[Lease]) -> (Site, Leases) {
 }
 
 fn chosen(site: &Site, leases: &Leases, who: u8, wish: Option<u8>) -> Option<u8> {
-    leases.choose(site, LINK, &client(who), Some(mac(who)), wish.map(ip)).ok().map(|address| address.octets()[3])
+    let identifiers = Identifiers { mac: Some(mac(who)), ..Identifiers::default() };
+    let reserved = site.reservation(LINK, &identifiers).and_then(|each| each.address);
+    let claim = Claim { link: LINK, client: &client(who), reserved, classes: &[] };
+    leases.choose(site, &claim, wish.map(ip)).ok().map(|address| address.octets()[3])
 }
 
 use LeaseState::{Bound, Declined, Offered, Released};

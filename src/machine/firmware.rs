@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use crate::wire::dhcp::{Request, code};
+use crate::wire::dhcp::{MessageType, Request, code};
 
 /// A kind of client, as far as it changes what we answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +115,7 @@ impl fmt::Display for Firmware {
 }
 
 /// Option 93 is a list of big-endian 16-bit types (RFC 4578 §2.1): the first that we know counts.
-fn architectures(request: &Request) -> impl Iterator<Item = u16> {
+pub fn architectures(request: &Request) -> impl Iterator<Item = u16> {
     let list = request.option(code::CLIENT_ARCH).unwrap_or_default();
     list.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
 }
@@ -142,7 +142,8 @@ fn by_class(class: &[u8]) -> Firmware {
 
 /// Option 97 of a Pi: type 0, four characters, board revision, MAC tail, serial (rpi-eeprom documentation,
 /// `DHCP_OPTION97`). Both byte orders of the four characters exist in the field. The Pi 3 ROM has no such mark: it
-/// repeats 0x44, or (3B+) the serial four times.
+/// repeats 0x44, or (3B+) the serial four times. So does a Pi 4 or 5 with `DHCP_OPTION97=0`, which tells the two apart
+/// no more: both are taken for a Pi 4, whose answers fit the Pi 5, too.
 fn raspberry_pi(request: &Request) -> Option<Firmware> {
     let uuid = request.option(code::CLIENT_UUID)?;
     // Its own loader says x86 BIOS, nothing, or one day 41 (rpiboot; firmware#1928). Another architecture is a UEFI that
@@ -160,9 +161,14 @@ fn raspberry_pi(request: &Request) -> Option<Firmware> {
     }
     let repeated = guid.chunks_exact(4).all(|word| word == &guid[..4]) && guid.iter().any(|b| *b != 0);
     // Only the Pi's own loaders announce x86 BIOS with a GUID of one repeated word.
-    (repeated && request.option(code::VENDOR_CLASS).is_some_and(|class| class.starts_with(b"PXEClient:Arch:00000")))
-        .then_some(Firmware::RaspberryPi3)
+    let loader = request.option(code::VENDOR_CLASS).is_some_and(|class| class.starts_with(b"PXEClient:Arch:00000"));
+    // Every Pi 3 ROM sends one and the same xid, and never a REQUEST (firmware#1265, #1699); an EEPROM's xid is random.
+    let rom = request.kind == Some(MessageType::Discover) && request.xid == ROM_XID || guid == [0x44; 16];
+    (repeated && loader).then_some(if rom { Firmware::RaspberryPi3 } else { Firmware::RaspberryPi4 })
 }
+
+/// The transaction id of every Pi 3 ROM.
+const ROM_XID: u32 = 0x26f3_0339;
 
 /// Bits 4–11 of the board revision code: 0x11 Pi 4B, 0x13 Pi 400, 0x14 CM4, 0x17 Pi 5, 0x18 CM5, 0x19 Pi 500.
 fn board_type(guid: &[u8]) -> u32 {

@@ -54,7 +54,7 @@ fn what_option_97_proves() {
     let constant = with_guid(bios, &[&[0][..], &[0x44; 16]].concat());
     assert_eq!((constant.firmware, constant.serial), (Some(Firmware::RaspberryPi3), None), "the Pi 3B's constant");
     let repeated = with_guid(bios, &[&[0][..], &[0xf5, 0x96, 0x86, 0x8d].repeat(4)].concat());
-    assert_eq!((repeated.firmware, repeated.serial), (Some(Firmware::RaspberryPi3), Some(serial("8d8696f5"))));
+    assert_eq!((repeated.firmware, repeated.serial), (Some(Firmware::RaspberryPi4), Some(serial("8d8696f5"))));
     let unprogrammed = with_guid(bios, b"\0RPi4\x11\x31\xa0\x00\x32\xec\xfc\x3c\0\0\0\0");
     assert_eq!((unprogrammed.firmware, unprogrammed.serial), (Some(Firmware::RaspberryPi4), None));
     let pc = with_guid(bios, b"\0\0bal\0\0\0\x40\x80\0RT\0\xfb\0\x0b");

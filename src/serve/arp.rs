@@ -36,7 +36,7 @@ const BROADCAST: Mac = Mac([0xff; 6]);
 /// ARP on every link where it could be opened.
 #[derive(Clone, Debug)]
 pub struct Arp {
-    links: Arc<Vec<io::Result<Port>>>,
+    links: Arc<Vec<(LinkId, io::Result<Port>)>>,
 }
 
 #[derive(Debug)]
@@ -69,12 +69,13 @@ impl Arp {
     /// Opens every link. Service goes on without those that cannot be opened; the preflight says so. Must run inside
     /// the runtime.
     pub fn open(site: &Site) -> Arp {
-        Arp { links: Arc::new(site.links.iter().map(Port::open).collect()) }
+        let open = |(id, link, interface): (LinkId, &Link, &str)| (id, Port::open(interface, link.address));
+        Arp { links: Arc::new(site.wired().map(open).collect()) }
     }
 
     /// Asks whether anyone but `client` uses an address.
     pub fn probe(&self, link: LinkId, address: Ipv4Addr, client: Mac) {
-        let Some(Ok(port)) = self.links.get(usize::from(link.0)) else { return };
+        let Some((_, Ok(port))) = self.links.iter().find(|(id, _)| *id == link) else { return };
         let at = clock::now().instant;
         port.probing().begin(address, Asked { client, at });
         port.ask(address);
@@ -82,20 +83,22 @@ impl Arp {
 
     /// Asks on every link whether anyone else uses our own address there (RFC 5227 §2.4).
     pub fn probe_own(&self) {
-        for port in self.links.iter().flatten() {
+        for port in self.links.iter().flat_map(|(_, port)| port) {
             port.claimants.ask();
             port.ask(port.address);
         }
     }
 
-    /// Who else claims our own address on each link, in the order of the site; or why that cannot be known.
+    /// Who else claims our own address on each wired link, in the order of the site; or why that cannot be known.
     pub fn claimants(&self) -> impl Iterator<Item = Result<Vec<Mac>, &io::Error>> {
-        self.links.iter().map(|port| port.as_ref().map(|port| port.claimants.list()))
+        self.links.iter().map(|(_, port)| port.as_ref().map(|port| port.claimants.list()))
     }
 
-    /// The stations of each link, in the order of the site, that answer for so many addresses that they are not believed.
+    /// The stations of each wired link, in the order of the site, that answer for so many addresses that they are not believed.
     pub fn proxies(&self) -> impl Iterator<Item = Vec<Mac>> {
-        self.links.iter().map(|port| port.as_ref().map_or_else(|_| Vec::new(), |port| port.probing().proxies()))
+        let proxies =
+            |port: &io::Result<Port>| port.as_ref().map_or_else(|_| Vec::new(), |port| port.probing().proxies());
+        self.links.iter().map(move |(_, port)| proxies(port))
     }
 
     /// Hears every link for ever; `news` is called when someone claims an address of ours for the first time.
@@ -104,7 +107,7 @@ impl Arp {
         for index in 0..self.links.len() {
             let (arp, inbox, news) = (self.clone(), inbox.clone(), news.clone());
             ears.spawn(async move {
-                if let Ok(port) = &arp.links[index] {
+                if let (_, Ok(port)) = &arp.links[index] {
                     port.hear(&inbox, news).await;
                 }
             });
@@ -114,13 +117,13 @@ impl Arp {
 }
 
 impl Port {
-    fn open(link: &Link) -> io::Result<Port> {
-        let mac = interface::mac_of(&link.interface)?;
+    fn open(interface: &str, address: Ipv4Addr) -> io::Result<Port> {
+        let mac = interface::mac_of(interface)?;
         Ok(Port {
-            interface: link.interface.clone(),
+            interface: interface.to_owned(),
             mac,
-            address: link.address,
-            socket: AsyncPacketSocket::open(&link.interface, EtherType::Arp)?,
+            address,
+            socket: AsyncPacketSocket::open(interface, EtherType::Arp)?,
             probing: Mutex::default(),
             claimants: Present::default(),
         })

@@ -1,4 +1,4 @@
-//! The DHCP shell: UDP port 67 of every link in, replies out.
+//! The DHCP shell: UDP port 67 of every interface in, replies out.
 //!
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
@@ -17,7 +17,7 @@ use super::packet::{EtherType, PacketSocket};
 use super::preflight::rival::Rivals;
 use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};
-use crate::site::{Link, Site};
+use crate::site::Site;
 use crate::wire::ipv4;
 
 const SERVER_PORT: u16 = 67;
@@ -44,49 +44,67 @@ pub enum DhcpError {
     },
 }
 
-/// The sockets of every link.
+/// The sockets of every interface, and which of them serves a link.
 #[derive(Clone, Debug)]
 pub struct Outlets {
-    links: Arc<Vec<Port>>,
+    ports: Arc<Vec<Port>>,
+    /// By link: its port and our address there. A link that only relays reach has none.
+    links: Arc<Vec<Option<(usize, Ipv4Addr)>>>,
 }
 
+/// Port 67 of an interface, which several networks may share.
 #[derive(Debug)]
 struct Port {
     interface: String,
-    address: Ipv4Addr,
+    /// The first of its links: a client's message says nothing of the others.
+    link: LinkId,
     udp: UdpSocket,
     packet: PacketSocket,
 }
 
-/// Opens port 67 on every link of the site. Must run inside the runtime.
+/// Opens port 67 on every interface of the site. Must run inside the runtime.
 ///
 /// # Errors
 /// [`DhcpError`] with what to do about it.
 pub fn bind(site: &Site) -> Result<Outlets, DhcpError> {
-    let open = |link: &Link| {
-        open(link).map_err(|source| DhcpError::Open {
-            interface: link.interface.clone(),
-            hint: hint(&link.interface, &source),
-            source,
-        })
-    };
-    Ok(Outlets { links: Arc::new(site.links.iter().map(open).collect::<Result<_, _>>()?) })
+    let mut ports: Vec<Port> = Vec::new();
+    let mut links = Vec::new();
+    for (id, link) in site.numbered() {
+        let Some(interface) = &link.interface else {
+            links.push(None);
+            continue;
+        };
+        let open_already = ports.iter().position(|port| port.interface == *interface);
+        let index = match open_already {
+            Some(index) => index,
+            None => {
+                ports.push(open(interface, id).map_err(|source| DhcpError::Open {
+                    interface: interface.clone(),
+                    hint: hint(interface, &source),
+                    source,
+                })?);
+                ports.len() - 1
+            }
+        };
+        links.push(Some((index, link.address)));
+    }
+    Ok(Outlets { ports: Arc::new(ports), links: Arc::new(links) })
 }
 
-fn open(link: &Link) -> io::Result<Port> {
+fn open(interface: &str, link: LinkId) -> io::Result<Port> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     // Bound to the interface, not to our address: a DISCOVER goes to 255.255.255.255.
-    socket.bind_device(Some(link.interface.as_bytes()))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
     Ok(Port {
-        interface: link.interface.clone(),
-        address: link.address,
+        interface: interface.to_owned(),
+        link,
         udp: UdpSocket::from_std(socket.into())?,
-        packet: PacketSocket::open(&link.interface, EtherType::Ipv4, false)?,
+        packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
     })
 }
 
@@ -109,18 +127,18 @@ fn hint(interface: &str, error: &io::Error) -> String {
 impl Outlets {
     /// No socket at all, for a server that leaves DHCP to others.
     pub fn none() -> Outlets {
-        Outlets { links: Arc::new(Vec::new()) }
+        Outlets { ports: Arc::new(Vec::new()), links: Arc::new(Vec::new()) }
     }
 }
 
-/// Reads every link's port 67 for ever; what `rivals` asked itself is no client's message.
+/// Reads every interface's port 67 for ever; what `rivals` asked itself is no client's message.
 pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
     let mut readers = tokio::task::JoinSet::new();
-    for index in 0..outlets.links.len() {
+    for index in 0..outlets.ports.len() {
         let (outlets, inbox, rivals) = (outlets.clone(), inbox.clone(), rivals.clone());
         readers.spawn(async move {
-            let port = &outlets.links[index];
-            let link = LinkId(u16::try_from(index).expect("links are counted in 16 bits"));
+            let port = &outlets.ports[index];
+            let link = port.link;
             let mut buffer = vec![0; MESSAGE_MAX];
             loop {
                 match port.udp.recv_from(&mut buffer).await {
@@ -145,33 +163,34 @@ pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
 impl Outlets {
     /// Sends a reply. A failure is logged: the client asks again.
     pub fn send(&self, link: LinkId, message: &[u8], destination: Destination) {
-        let Some(port) = self.links.get(usize::from(link.0)) else { return };
-        if let Err(error) = port.send(message, destination) {
+        let Some((port, from)) = self.links.get(usize::from(link.0)).copied().flatten() else { return };
+        let port = &self.ports[port];
+        if let Err(error) = port.send(message, from, destination) {
             tracing::warn!(interface = port.interface, %destination, %error, "DHCP reply not sent");
         }
     }
 }
 
 impl Port {
-    fn send(&self, message: &[u8], destination: Destination) -> io::Result<()> {
+    fn send(&self, message: &[u8], from: Ipv4Addr, destination: Destination) -> io::Result<()> {
         match destination {
-            Destination::Relay(relay) => self.send_udp(message, SocketAddrV4::new(relay, SERVER_PORT)),
-            Destination::Unicast(client) => self.send_udp(message, client),
-            Destination::Broadcast => self.send_frame(message, Ipv4Addr::BROADCAST, Mac([0xff; 6])),
-            Destination::Layer2 { mac, address } => self.send_frame(message, address, mac),
+            Destination::Relay(relay) => self.send_udp(message, from, SocketAddrV4::new(relay, SERVER_PORT)),
+            Destination::Unicast(client) => self.send_udp(message, from, client),
+            Destination::Broadcast => self.send_frame(message, from, Ipv4Addr::BROADCAST, Mac([0xff; 6])),
+            Destination::Layer2 { mac, address } => self.send_frame(message, from, address, mac),
         }
     }
 
-    fn send_frame(&self, message: &[u8], to: Ipv4Addr, mac: Mac) -> io::Result<()> {
-        let from = SocketAddrV4::new(self.address, SERVER_PORT);
+    fn send_frame(&self, message: &[u8], from: Ipv4Addr, to: Ipv4Addr, mac: Mac) -> io::Result<()> {
+        let from = SocketAddrV4::new(from, SERVER_PORT);
         self.packet.send(&ipv4::udp_packet(from, SocketAddrV4::new(to, CLIENT_PORT), message), mac)
     }
 
     /// Sends from our own address even where the interface has several.
-    fn send_udp(&self, message: &[u8], to: SocketAddrV4) -> io::Result<()> {
+    fn send_udp(&self, message: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
         let source = libc::in_pktinfo {
             ipi_ifindex: 0,
-            ipi_spec_dst: libc::in_addr { s_addr: u32::from(self.address).to_be() },
+            ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
             ipi_addr: libc::in_addr { s_addr: 0 },
         };
         let control = [ControlMessage::Ipv4PacketInfo(&source)];

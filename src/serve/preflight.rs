@@ -181,8 +181,8 @@ impl Preflight {
     /// Who else has our own address on a link: the machines of that link then talk to the wrong one, and stop
     /// somewhere in their boot.
     fn duplicates(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.arp.claimants()).map(|(link, claimants)| {
-            let (address, interface) = (link.address, &link.interface);
+        self.place.links().zip(self.arp.claimants()).map(|((link, interface), claimants)| {
+            let address = link.address;
             let check = format!("duplicate {address}");
             match claimants {
                 Ok(macs) if macs.is_empty() => {
@@ -207,18 +207,16 @@ impl Preflight {
 
     /// Who answers ARP for addresses that cannot all be its own.
     fn proxies(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.arp.proxies()).filter(|(_, macs)| !macs.is_empty()).map(|(link, macs)| {
+        self.place.links().zip(self.arp.proxies()).filter(|(_, macs)| !macs.is_empty()).map(|((_, interface), macs)| {
             let macs = listed(macs.iter());
-            let what =
-                format!("{macs} answers ARP for address after address on {}; it is not believed", link.interface);
+            let what = format!("{macs} answers ARP for address after address on {interface}; it is not believed");
             let hint = "switch proxy ARP off there: until then, addresses in use cannot be told from free ones";
-            Finding::amber(format!("proxies {}", link.interface), what, hint)
+            Finding::amber(format!("proxies {interface}"), what, hint)
         })
     }
 
     fn foreign_servers(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.rivals.list()).map(|(link, rivals)| {
-            let interface = &link.interface;
+        self.place.links().zip(self.rivals.list()).map(|((_, interface), rivals)| {
             let check = format!("rivals {interface}");
             match rivals {
                 Ok(rivals) if rivals.is_empty() => {

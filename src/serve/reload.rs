@@ -51,6 +51,7 @@ pub fn fixed(settings: &Settings) -> Fixed {
     let Settings {
         site,
         profiles: _,
+        classes: _,
         products: _,
         venues: _,
         answers: _,
@@ -111,8 +112,8 @@ impl Reloader {
         if !changed.is_empty() {
             return Err(vec![format!("{} cannot change while the server runs: restart it", changed.join(", "))]);
         }
-        let Settings { site, profiles, products, venues, answers, .. } = settings;
-        let configuration = Box::new(Configuration { site: Arc::new(site), profiles, products, venues });
+        let Settings { site, profiles, classes, products, venues, answers, .. } = settings;
+        let configuration = Box::new(Configuration { site: Arc::new(site), profiles, classes, products, venues });
         let told = self.inbox.ask(|reply_to| Event::Configure { configuration, reply_to }).await;
         match told.map_err(|refusal| vec![refusal.to_string()])? {
             Told::Done(sentence) => {

@@ -15,7 +15,7 @@ use crate::ids::{Digest, Hostname, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Product, Scheme, Venue};
 use crate::net::Subnet;
-use crate::site::{Link, Reservation, Site};
+use crate::site::{DhcpOption, Identifier, Link, Pool, Reservation, Site};
 use crate::wire::dhcp::code;
 
 /// The venue to which the machines go.
@@ -91,28 +91,23 @@ fn site(clients: &[Client], lease_time: Duration) -> Site {
     let at = |host: u32| Ipv4Addr::from(u32::from(subnet.network()) + host);
     // One machine has a fixed address outside the pool, and a name of its own.
     let reserved = clients.get(3).map(|client| Reservation {
-        mac: client.identity().mac,
         address: Some(at(20)),
         hostname: Hostname::parse("BENCH-20"),
-        profile: None,
+        ..Reservation::new(Identifier::Mac(client.identity().mac))
     });
     let link = Link {
         name: "bench".into(),
-        interface: "eth1".into(),
-        subnet,
-        address: at(1),
-        pools: vec![(first, last)],
+        pools: vec![Pool::new(first, last)],
         lease_time,
-        authoritative: true,
-        options: vec![(code::ROUTERS, at(1).octets().to_vec()), (code::DNS_SERVERS, at(1).octets().to_vec())],
+        options: [code::ROUTERS, code::DNS_SERVERS].map(|number| DhcpOption::new(number, at(1).octets())).to_vec(),
         reservations: reserved.into_iter().collect(),
+        ..Link::new("eth1", subnet, at(1))
     };
     Site {
-        links: vec![link],
-        http_port: 80,
         offer_hold: Duration::from_secs(60),
         decline_hold: Duration::from_secs(600),
         silence_limit: Duration::from_secs(300),
+        ..Site::new(vec![link])
     }
 }
 
@@ -121,16 +116,11 @@ fn profiles() -> Vec<Profile> {
     let pi = Profile {
         name: text("recorder"),
         firmware: vec![Firmware::RaspberryPi4, Firmware::RaspberryPi5],
-        product: None,
-        venue: None,
         tree: Some(text("pi")),
-        boot_file: None,
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        vars: Default::default(),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
+        ..Profile::default()
     };
     let pc = Profile {
         name: text("pc"),
@@ -138,12 +128,9 @@ fn profiles() -> Vec<Profile> {
         // What its machines become is fixed, so they can be named at their first address.
         product: ProductName::parse(BY_SERIAL),
         venue: VenueCode::parse(VENUE),
-        tree: None,
-        boot_file: None,
         boot_files: [(Firmware::UefiX64, text("snponly.efi")), (Firmware::Ipxe, text("boot.ipxe"))].into(),
-        kernel_args: String::new(),
-        vars: Default::default(),
         answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
+        ..Profile::default()
     };
     vec![pi, pc]
 }

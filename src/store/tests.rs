@@ -22,7 +22,7 @@ use crate::machine::stage::Stage;
 use crate::machine::{Machine, Order};
 use crate::naming::{Batch, BatchState, Name, NameState, Product, Scheme, Venue};
 use crate::net::{Mac, Subnet};
-use crate::site::{Link, Site};
+use crate::site::{Link, Pool, Site};
 use crate::time::Timestamp;
 
 struct Journal {
@@ -53,24 +53,12 @@ impl Journal {
 }
 
 fn site() -> Site {
-    let link = |third: u8| Link {
-        name: format!("bench{third}"),
-        interface: format!("eth{third}"),
-        subnet: Subnet::containing(Ipv4Addr::new(10, 0, third, 0), 24).unwrap(),
-        address: Ipv4Addr::new(10, 0, third, 1),
-        pools: vec![(Ipv4Addr::new(10, 0, third, 10), Ipv4Addr::new(10, 0, third, 29))],
-        lease_time: Duration::from_secs(3600),
-        authoritative: true,
-        options: Vec::new(),
-        reservations: Vec::new(),
+    let link = |third: u8| {
+        let subnet = Subnet::containing(Ipv4Addr::new(10, 0, third, 0), 24).unwrap();
+        let pool = Pool::new(Ipv4Addr::new(10, 0, third, 10), Ipv4Addr::new(10, 0, third, 29));
+        Link { pools: vec![pool], ..Link::new(&format!("eth{third}"), subnet, Ipv4Addr::new(10, 0, third, 1)) }
     };
-    Site {
-        links: vec![link(0), link(1)],
-        http_port: 80,
-        offer_hold: Duration::from_secs(60),
-        decline_hold: Duration::from_secs(600),
-        silence_limit: Duration::from_secs(900),
-    }
+    Site::new(vec![link(0), link(1)])
 }
 
 fn products() -> Vec<Product> {

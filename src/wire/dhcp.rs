@@ -35,11 +35,15 @@ pub mod code {
     pub const TFTP_SERVER_NAME: u8 = 66;
     pub const BOOT_FILE: u8 = 67;
     pub const USER_CLASS: u8 = 77;
+    pub const CLIENT_FQDN: u8 = 81;
     pub const RELAY_AGENT: u8 = 82;
     pub const CLIENT_ARCH: u8 = 93;
     pub const CLIENT_NDI: u8 = 94;
     pub const CLIENT_UUID: u8 = 97;
+    pub const SUBNET_SELECTION: u8 = 118;
+    pub const VENDOR_SPECIFIC: u8 = 125;
     pub const IPXE: u8 = 175;
+    pub const WPAD: u8 = 252;
 }
 
 /// The DHCP message type, option 53 (RFC 2132 §9.6).
@@ -87,7 +91,7 @@ impl MessageType {
 /// The fields and options of a client's message, checked to be well formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// Option 53; `None` is plain BOOTP (RFC 951).
+    /// Option 53; `None` is BOOTP (RFC 951), with or without the magic cookie.
     pub kind: Option<MessageType>,
     /// Transaction id, chosen by the client. Repeats between clients (every Pi 3 ROM sends the same one).
     pub xid: u32,

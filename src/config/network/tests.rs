@@ -6,7 +6,7 @@ fn networks() {
     let two = |text: &str| format!("[[network]]\ninterface = \"eth2\"\n{text}");
     check(
         "[[network]]\nname = \"x\"\naddress = \"10.0.0.1/24\"\npool = []",
-        "3:1: network.interface: the interface is missing; write interface = \"eth1\"",
+        "3:1: network.interface: the interface is missing; write interface = \"eth1\", or relayed = true for a network behind relay agents",
     );
     check(
         "address = \"192.168.151.1\"",
@@ -83,7 +83,10 @@ fn reservations() {
     let head = "[[network.reservation]]\n";
     let one = |text: &str| format!("{head}mac = \"02:00:00:00:00:01\"\n{text}\n");
     let two = |first: &str, second: &str| format!("{}{head}mac = \"02:00:00:00:00:02\"\n{second}", one(first));
-    check(head, "3:1: network.reservation.mac: the hardware address is missing; write mac = \"dc:a6:32:01:36:c2\"");
+    check(
+        head,
+        "3:1: network.reservation.mac: nothing says whose it is; write mac = \"dc:a6:32:01:36:c2\", or one of client_id, uuid, circuit_id",
+    );
     check(
         &format!("{head}mac = \"02:00\""),
         "4:7: network.reservation.mac: \"02:00\" is not a hardware address; write it like \"dc:a6:32:01:36:c2\"",
@@ -102,7 +105,7 @@ fn reservations() {
     );
     check(
         &one("hostname = \"a_b\""),
-        "5:12: network.reservation.hostname: \"a_b\" is not a host name (letters, digits, inner hyphens, at most 63); write it like \"bench-1\"",
+        "5:12: network.reservation.hostname: \"a_b\" is not a host name (letters, digits, inner hyphens, at most 63; not wpad); write it like \"bench-1\"",
     );
     check(
         &one("profile = \"raspbery-pi\""),

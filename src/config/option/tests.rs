@@ -21,7 +21,10 @@ fn options() {
 fn option_values() {
     let option = |text: &str| format!("[network.options]\n100 = {text}");
     let at = |column: usize, rest: &str| format!("4:{column}: network.options.100{rest}");
-    check(&option("{ value = 1 }"), &at(1, ".type: the type is missing; one of address, text, u8, u16, u32, hex"));
+    check(
+        &option("{ value = 1 }"),
+        &at(1, ".type: the type is missing; one of address, text, u8, u16, u32, bool, hex, encapsulated"),
+    );
     check(
         &option("{ type = \"u8\" }"),
         &at(1, ".value: the value is missing; write { type = \"text\", value = \"…\" }"),
@@ -37,7 +40,7 @@ fn option_values() {
     );
     check(
         &option("{ type = \"text\", value = \"\" }"),
-        &at(32, ".value: the value has 0 bytes; an option holds 1 to 255"),
+        &at(32, ".value: the value has 0 bytes; an option holds 1 to 1200"),
     );
     check(
         &option("{ type = \"text\", value = 3 }"),
@@ -56,5 +59,6 @@ fn option_values() {
         "4:1: network.options.100: option 100 stands there twice",
     );
     let config = config("[network.options]\n100 = { type = \"u32\", value = [1, 0xffffffff] }");
-    assert_eq!(config.site.links[0].options.last(), Some(&(100, vec![0, 0, 0, 1, 255, 255, 255, 255])));
+    let expected = crate::site::DhcpOption::new(100, [0, 0, 0, 1, 255, 255, 255, 255]);
+    assert_eq!(config.site.links[0].options.last(), Some(&expected));
 }

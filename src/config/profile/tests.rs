@@ -89,7 +89,8 @@ fn variables_of_a_profile_go_before_those_of_all() {
 fn proxmox_installers_are_told_where_to_ask() {
     let url = |text: &str| {
         let options = &config(text).site.links[0].options;
-        options.iter().find(|(number, _)| *number == 250).map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        let option = options.iter().find(|option| option.number == 250);
+        option.map(|option| String::from_utf8_lossy(&option.value).into_owned())
     };
     let profile = "[[profile]]\nname = \"p\"\nfirmware = []\nanswers = { \"answer.toml\" = \"proxmox/answer.toml\" }\n";
     assert_eq!(url(""), None);

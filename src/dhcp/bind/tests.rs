@@ -2,9 +2,8 @@
 
 use super::*;
 use crate::ids::MachineId;
-use crate::lease::Lease;
-use crate::lease::LeaseState;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
+use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::time::Timestamp;
 use crate::wire::dhcp::MessageType;
 
@@ -16,17 +15,18 @@ fn request() -> Message {
 
 #[test]
 fn table_4_what_a_request_wants() {
-    let selecting = |address| Ok(Wish::Selecting { server: SERVER, address });
+    let selecting = |address| Ok(Wish::Selecting { server: SERVER, address: Some(address) });
     let table = [
         (request().server(SERVER).requested(ip(1)), selecting(ip(1))),
         (request().server(SERVER).requested(ip(1)).ciaddr(ip(2)), selecting(ip(1))),
         (request().server(SERVER).ciaddr(ip(2)), selecting(ip(2))),
-        (request().server(FOREIGN).requested(ip(1)), Ok(Wish::Selecting { server: FOREIGN, address: ip(1) })),
+        (request().server(FOREIGN).requested(ip(1)), Ok(Wish::Selecting { server: FOREIGN, address: Some(ip(1)) })),
         (request().requested(ip(1)), Ok(Wish::InitReboot(ip(1)))),
         (request().ciaddr(ip(1)), Ok(Wish::Extending(ip(1)))),
         // MUST NOT stand together; the address in use counts.
         (request().requested(ip(1)).ciaddr(ip(2)), Ok(Wish::Extending(ip(2)))),
-        (request().server(SERVER), Err("forbidden")),
+        // It names no address: whatever it was offered.
+        (request().server(SERVER), Ok(Wish::Selecting { server: SERVER, address: None })),
         (request(), Err("forbidden")),
     ];
     for (message, expected) in table {
@@ -50,7 +50,9 @@ fn verdicts(leases: &[(u8, u8, LeaseState)], authoritative: bool, wish: impl Fn(
     }
     let told = |address| {
         let wish = wish(address);
-        match verdict(wish, &request().request(), &ClientKey::Mac(mac(1)), &table, &site, LINK) {
+        let client = ClientKey::Mac(mac(1));
+        let claim = Claim { link: LINK, client: &client, reserved: Some(ip(3)), classes: &[] };
+        match verdict(wish, &claim, &table, &site, None) {
             Verdict::Bind(bound) => {
                 assert_eq!(bound, address);
                 'K'
@@ -65,7 +67,7 @@ fn verdicts(leases: &[(u8, u8, LeaseState)], authoritative: bool, wish: impl Fn(
 #[test]
 fn section_4_3_2_who_gets_what() {
     use LeaseState::{Bound, Declined, Offered, Released};
-    let selecting = |address| Wish::Selecting { server: SERVER, address };
+    let selecting = |address| Wish::Selecting { server: SERVER, address: Some(address) };
     type Leases<'a> = &'a [(u8, u8, LeaseState)];
     // What is held: address, client, state. Then Selecting; InitReboot and Extending, each authoritative and not.
     // Columns: .1 .2 .3 (its own reservation) .4 (another's) .200 (no pool) .252 (ours) and a foreign network.
@@ -94,5 +96,12 @@ fn section_4_3_2_who_gets_what() {
 
 #[test]
 fn a_request_for_another_server_is_not_answered() {
-    assert_eq!(verdicts(&[], true, |address| Wish::Selecting { server: FOREIGN, address }), "-------");
+    assert_eq!(verdicts(&[], true, |address| Wish::Selecting { server: FOREIGN, address: Some(address) }), "-------");
+}
+
+#[test]
+fn rfc_5107_the_relay_may_stand_for_us() {
+    let site = site(vec![link(9)]);
+    assert!(means_us(SERVER, &site, None) && !means_us(FOREIGN, &site, None));
+    assert!(means_us(FOREIGN, &site, Some(FOREIGN)) && means_us(SERVER, &site, Some(FOREIGN)));
 }

@@ -1,33 +1,32 @@
 //! The vendor options of every firmware, byte by byte.
 
 use super::*;
-use crate::boot::NetBoot;
-use crate::lease::fixture::{Message, SERVER, link};
+use crate::boot::{BootPlan, NetBoot};
+use crate::lease::fixture::{Message, SERVER, ip, link};
+use crate::site::DhcpOption;
+use crate::site::Link;
 use crate::wire::dhcp::MessageType;
 
 fn net(boot_file: &str) -> BootPlan {
-    let profile = crate::catalog::Profile {
-        name: "any".into(),
-        firmware: Vec::new(),
-        product: None,
-        venue: None,
-        tree: None,
-        boot_file: None,
-        boot_files: Default::default(),
-        kernel_args: String::new(),
-        answers: Default::default(),
-        vars: Default::default(),
-    };
+    let profile =
+        crate::catalog::Profile { name: "any".into(), firmware: Vec::new(), ..crate::catalog::Profile::default() };
     let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: boot_file.into() };
     BootPlan { boot: Boot::Net(net), reasons: Vec::new() }
 }
 
-fn pushed(request: &Message, firmware: Firmware, plan: &BootPlan) -> Reply {
+fn pushed_on(link: &Link, request: &Message, firmware: Firmware, plan: &BootPlan) -> Reply {
     let request = request.request();
-    let mut reply = crate::dhcp::nak(&request, "", &link(9));
+    let terms = Terms::of(link);
+    let mut reply = crate::dhcp::nak(&request, "", &terms);
     reply.options.clear();
-    push(&mut reply, &request, firmware, plan);
+    let grant = Grant { address: ip(1), lease_time: link.lease_time, firmware, plan };
+    push(&mut reply, &request, &grant, &terms);
+    push_long_boot_file(&mut reply, &grant);
     reply
+}
+
+fn pushed(request: &Message, firmware: Firmware, plan: &BootPlan) -> Reply {
+    pushed_on(&link(9), request, firmware, plan)
 }
 
 fn discover() -> Message {
@@ -105,9 +104,27 @@ fn a_long_boot_file_goes_into_option_67_last() {
 
 #[test]
 fn the_operators_own_option_175_is_not_doubled() {
-    let request = discover().request();
-    let mut reply = crate::dhcp::nak(&request, "", &link(9));
-    reply.options = vec![(code::IPXE, vec![1, 1, 5])];
-    push(&mut reply, &request, Firmware::Ipxe, &net("boot.ipxe"));
-    assert_eq!(reply.options, [(code::IPXE, vec![1, 1, 5])]);
+    let mut bench = link(9);
+    bench.options.push(DhcpOption::new(code::IPXE, [1, 1, 5]));
+    let reply = pushed_on(&bench, &discover(), Firmware::Ipxe, &net("boot.ipxe"));
+    assert_eq!(reply.options, []);
+}
+
+/// wire.md §1.4: raw strings reach TFTP as well, and `PXE_OPTION43` renames the entry.
+#[test]
+fn option_43_of_a_pi_as_its_profile_says() {
+    let table = [
+        (Firmware::RaspberryPi4, "Raspberry Pi Boot", true, "Raspberry Pi Boot"),
+        (Firmware::RaspberryPi3, "Raspberry Pi Boot", true, "Raspberry Pi Boot   "),
+        (Firmware::RaspberryPi5, "Kart", false, r"\x06\x01\x03\n\x04\x00PXE\t\x07\x00\x00\x04Kart\xff"),
+    ];
+    for (firmware, entry, raw, expected) in table {
+        let pi_menu = PiMenu { entry: entry.to_owned(), raw };
+        let profile = crate::catalog::Profile { pi_menu, ..Default::default() };
+        let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: String::new() };
+        let plan = BootPlan { boot: Boot::Net(net), reasons: Vec::new() };
+        let reply = pushed(&discover(), firmware, &plan);
+        let value = reply.option(code::VENDOR_ENCAPSULATED).map(|value| value.escape_ascii().to_string());
+        assert_eq!(value.as_deref(), Some(expected), "{firmware}");
+    }
 }

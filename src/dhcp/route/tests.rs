@@ -1,7 +1,7 @@
 //! Where each reply goes: RFC 2131 §4.1 row by row.
 
 use super::*;
-use crate::dhcp::{inform_ack, nak};
+use crate::dhcp::{Terms, inform_ack, nak};
 use crate::lease::fixture::{Message, ip, link, mac};
 use crate::net::Mac;
 
@@ -40,8 +40,8 @@ fn section_4_1_where_a_reply_goes() {
     for (message, kind, expected) in table {
         let request = message.request();
         let reply = match kind {
-            Nak => nak(&request, "no", &link(9)),
-            _ => Reply { kind: Some(kind), yiaddr: ip(1), ..inform_ack(&request, &link(9)) },
+            Nak => nak(&request, "no", &Terms::of(&link(9))),
+            _ => Reply { kind: Some(kind), yiaddr: ip(1), ..inform_ack(&request, &Terms::of(&link(9))) },
         };
         assert_eq!(destination(&request, &reply), expected, "{kind:?} to {message:?}");
     }
@@ -51,6 +51,6 @@ fn section_4_1_where_a_reply_goes() {
 fn other_hardware_than_ethernet_is_answered_by_broadcast() {
     let mut request = Message::new(MessageType::Discover, 1).request();
     request.htype = 32;
-    let reply = Reply { kind: Some(MessageType::Offer), ..inform_ack(&request, &link(9)) };
+    let reply = Reply { kind: Some(MessageType::Offer), ..inform_ack(&request, &Terms::of(&link(9))) };
     assert_eq!(destination(&request, &reply), Destination::Broadcast);
 }

@@ -132,7 +132,7 @@ fn options_inform_basics() {
         .map(|number| (number, vec![number, 9, 1, 2]))
         .collect();
     let mut bench = link(9);
-    bench.options.extend(values.clone());
+    bench.options.extend(values.iter().map(|(number, value)| DhcpOption::new(*number, value.clone())));
     let mut world = World::new(vec![bench]);
     for (number, value) in values {
         let ack = world.reply(&inform().asking_for([number]));

@@ -10,7 +10,8 @@ fn place() -> Arc<Site> {
     let mut second = link(2);
     second.subnet = crate::net::Subnet::parse("10.0.0.0/24").expect("a subnet");
     second.address = Ipv4Addr::new(10, 0, 0, 252);
-    second.pools = vec![(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2))];
+    second.pools = vec![Pool::new(Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2))];
+    (second.interface, second.segment) = (Some("eth2".to_owned()), "eth2".to_owned());
     second.authoritative = false;
     let mut place = site(vec![first, second]);
     place.decline_hold = Duration::from_secs(60);

@@ -6,8 +6,13 @@ use crate::fleet::board::Board;
 impl World {
     /// Another configuration with these links.
     fn reconfigure(&mut self, links: Vec<Link>, profiles: Vec<Profile>) {
-        let configuration =
-            Configuration { site: Arc::new(site(links)), profiles, products: products(), venues: Vec::new() };
+        let configuration = Configuration {
+            site: Arc::new(site(links)),
+            profiles,
+            classes: Vec::new(),
+            products: products(),
+            venues: Vec::new(),
+        };
         let configuration = Box::new(configuration);
         let told = self.told(Event::Configure { configuration, reply_to: ReplyTo(1) });
         assert_eq!(told, Ok(Told::Done("the new configuration is in force".into())));

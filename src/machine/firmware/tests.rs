@@ -70,7 +70,13 @@ fn what_a_pi_started_is_no_longer_the_pi() {
 fn raspberry_pi_3_roms() {
     let bios = "PXEClient:Arch:00000:UNDI:002001";
     check(&pxe_with_guid(bios, &format!("00{}", "44".repeat(16))), Firmware::RaspberryPi3);
-    check(&pxe_with_guid(bios, &format!("00{}", "f596868d".repeat(4))), Firmware::RaspberryPi3);
+    let repeated = request(&pxe_with_guid(bios, &format!("00{}", "f596868d".repeat(4))));
+    let rom = Request { xid: 0x26f3_0339, ..repeated.clone() };
+    assert_eq!(Firmware::recognise(&rom), Firmware::RaspberryPi3);
+    // `DHCP_OPTION97=0` on a Pi 4 or 5; and no Pi 3 ROM ever sent a REQUEST.
+    assert_eq!(Firmware::recognise(&repeated), Firmware::RaspberryPi4);
+    let asking = Request { kind: Some(MessageType::Request), ..rom };
+    assert_eq!(Firmware::recognise(&asking), Firmware::RaspberryPi4);
     // A zero GUID and an ordinary one are a PC's.
     check(&pxe_with_guid(bios, &"00".repeat(17)), Firmware::BiosPxe);
     check(&pxe_with_guid(bios, "000062616c000000408000525400fb000b"), Firmware::BiosPxe);

@@ -70,10 +70,9 @@ pub fn is_own(mac: Mac) -> bool {
 }
 
 /// How a link's interface stands.
-pub fn look(link: &Link, all: &[Interface]) -> Vec<Finding> {
-    let name = &link.interface;
+pub fn look(link: &Link, name: &str, all: &[Interface]) -> Vec<Finding> {
     let check = format!("interface {name}");
-    let Some(interface) = all.iter().find(|each| each.name == *name) else {
+    let Some(interface) = all.iter().find(|each| each.name == name) else {
         let known: Vec<&str> = all.iter().map(|each| each.name.as_str()).collect();
         let what = format!("there is no interface {name}; there are {}", known.join(", "));
         let hint = "correct `interface` in the configuration, or plug the adapter in and restart hatchery";
@@ -91,7 +90,7 @@ pub fn look(link: &Link, all: &[Interface]) -> Vec<Finding> {
 }
 
 fn address(link: &Link, interface: &Interface, all: &[Interface]) -> Finding {
-    let (name, address, subnet) = (&link.interface, link.address, link.subnet);
+    let (name, address, subnet) = (&interface.name, link.address, link.subnet);
     let prefix = subnet.prefix();
     let check = format!("address {address}");
     if let Some((_, found)) = interface.addresses.iter().find(|(each, _)| *each == address) {

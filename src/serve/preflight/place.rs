@@ -44,7 +44,7 @@ impl Place {
     pub fn new(settings: &Settings) -> Place {
         let image =
             |product: &crate::naming::Product| (product.name.clone(), settings.images.join(product.image_file()));
-        let index = |link: &Link| nix::net::if_::if_nametoindex(link.interface.as_str()).ok();
+        let index = |interface: &str| nix::net::if_::if_nametoindex(interface).ok();
         Place {
             site: Arc::new(settings.site.clone()),
             profiles: settings.profiles.clone(),
@@ -52,13 +52,13 @@ impl Place {
             boot: settings.boot.clone(),
             journal: settings.journal.clone(),
             templates: templates(&settings.profiles, &settings.answers),
-            indexes: settings.site.links.iter().map(index).collect(),
+            indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
         }
     }
 
-    /// The links, in the order of the site.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.site.links.iter()
+    /// The links on interfaces of ours with these, in the order of the site.
+    pub fn links(&self) -> impl Iterator<Item = (&Link, &str)> {
+        self.site.wired().map(|(_, link, interface)| (link, interface))
     }
 
     /// Looks at everything. Reads files; blocks for as long as that takes.
@@ -83,10 +83,9 @@ impl Place {
             }
         };
         let mut findings = Vec::new();
-        for (link, index) in self.site.links.iter().zip(&self.indexes) {
-            findings.extend(interface::look(link, &all));
-            let name = &link.interface;
-            let now = nix::net::if_::if_nametoindex(name.as_str()).ok();
+        for ((link, name), index) in self.links().zip(&self.indexes) {
+            findings.extend(interface::look(link, name, &all));
+            let now = nix::net::if_::if_nametoindex(name).ok();
             if now.is_some() && now != *index {
                 let what = format!("{name} was taken away and came back; our sockets still belong to the old one");
                 findings.push(Finding::red(format!("sockets {name}"), what, "restart hatchery"));

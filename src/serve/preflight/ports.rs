@@ -9,15 +9,14 @@ use crate::serve::{Settings, dhcp, http, tftp};
 
 /// Opens every port that a server with these settings would, and closes it again. Must run inside the runtime.
 pub fn look(settings: &Settings) -> Vec<Finding> {
-    let links = &settings.site.links;
     let mut findings = Vec::new();
     if settings.dhcp {
         findings.push(finding("port of DHCP", dhcp::bind(&settings.site).map(drop)));
     }
-    for link in links {
+    for (_, link, interface) in settings.site.wired().filter(|(_, link, _)| link.subnet.contains(link.address)) {
         if let Some(config) = &settings.tftp {
             let listen = SocketAddrV4::new(link.address, config.listen.port());
-            let config = tftp::Config { listen, interface: Some(link.interface.clone()), ..config.clone() };
+            let config = tftp::Config { listen, interface: Some(interface.to_owned()), ..config.clone() };
             findings.push(finding(format!("port of TFTP {}", link.address), tftp::Server::bind(config).map(drop)));
         }
         for port in &settings.http_ports {

@@ -13,7 +13,7 @@ use super::interface;
 use super::present::Present;
 use crate::net::Mac;
 use crate::serve::packet::AsyncPacketSocket;
-use crate::site::{Link, Site};
+use crate::site::Site;
 use crate::wire::dhcp::{MessageType, Reply, code, codec};
 use crate::wire::ipv4;
 
@@ -56,7 +56,8 @@ impl Rivals {
     /// Opens every link. Service goes on without those that cannot be opened. Must run inside the runtime.
     pub fn open(site: &Site) -> Rivals {
         let own = site.links.iter().map(|link| link.address).collect();
-        Rivals { links: Arc::new(site.links.iter().map(Port::open).collect()), own: Arc::new(own) }
+        let links = site.wired().map(|(_, _, interface)| Port::open(interface)).collect();
+        Rivals { links: Arc::new(links), own: Arc::new(own) }
     }
 
     /// For a place whose addresses others give.
@@ -83,7 +84,7 @@ impl Rivals {
         self.links.iter().flatten().any(|port| chaddr == Some(port.question))
     }
 
-    /// Who was heard on each link, in the order of the site; or why that cannot be known.
+    /// Who was heard on each wired link, in the order of the site; or why that cannot be known.
     pub fn list(&self) -> impl Iterator<Item = Result<Vec<Rival>, &io::Error>> {
         self.links.iter().map(|port| port.as_ref().map(|port| port.rivals.list()))
     }
@@ -104,13 +105,13 @@ impl Rivals {
 }
 
 impl Port {
-    fn open(link: &Link) -> io::Result<Port> {
-        let Mac([_, _, _, d, e, f]) = interface::mac_of(&link.interface)?;
+    fn open(interface: &str) -> io::Result<Port> {
+        let Mac([_, _, _, d, e, f]) = interface::mac_of(interface)?;
         let [a, b, c] = PREFIX;
         Ok(Port {
-            interface: link.interface.clone(),
+            interface: interface.to_owned(),
             question: Mac([a, b, c, d, e, f]),
-            socket: AsyncPacketSocket::open_udp(&link.interface, CLIENT_PORT)?,
+            socket: AsyncPacketSocket::open_udp(interface, CLIENT_PORT)?,
             rivals: Present::default(),
         })
     }

@@ -40,7 +40,7 @@ const ESSENTIAL: [u8; 5] =
 /// Reads a client's message (`op` 1) from the payload of a UDP datagram.
 ///
 /// Refuses frames that break the layout by [`Refusal::Unparsable`], which names the field or option, and well-formed
-/// ones that a server has no answer for (replies, server message types, BOOTP without options) by
+/// ones that a server has no answer for (replies, server message types) by
 /// [`Refusal::NotOurs`]. Values of options are not judged beyond the length of 50, 53, 54 and 57.
 pub fn decode(bytes: &[u8]) -> Result<Request, Refusal> {
     let options = frame::check(bytes, Op::BootRequest)?;

@@ -1,22 +1,10 @@
-use std::time::Duration;
-
 use super::super::Level;
 use super::*;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 1);
 
 fn link() -> Link {
-    Link {
-        name: "bench".into(),
-        interface: "eth1".into(),
-        subnet: Subnet::containing(ADDRESS, 24).expect("a subnet"),
-        address: ADDRESS,
-        pools: Vec::new(),
-        lease_time: Duration::from_secs(60),
-        authoritative: true,
-        options: Vec::new(),
-        reservations: Vec::new(),
-    }
+    Link::new("eth1", Subnet::containing(ADDRESS, 24).expect("a subnet"), ADDRESS)
 }
 
 fn interface(name: &str, addresses: &[(Ipv4Addr, u8)]) -> Interface {
@@ -25,7 +13,7 @@ fn interface(name: &str, addresses: &[(Ipv4Addr, u8)]) -> Interface {
 
 /// Levels of what is found, and the hint of the worst.
 fn found(all: &[Interface]) -> (Vec<Level>, String) {
-    let findings = look(&link(), all);
+    let findings = look(&link(), "eth1", all);
     let worst = findings.iter().max_by_key(|finding| finding.level).expect("something is always found");
     (findings.iter().map(|finding| finding.level).collect(), worst.hint.clone())
 }

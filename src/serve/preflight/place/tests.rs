@@ -6,15 +6,10 @@ use super::*;
 fn profile(boot_file: Option<&str>, tree: Option<&str>) -> Profile {
     Profile {
         name: "pc".into(),
-        firmware: Vec::new(),
-        product: None,
-        venue: None,
         tree: tree.map(str::to_owned),
         boot_file: boot_file.map(str::to_owned),
-        boot_files: BTreeMap::new(),
-        kernel_args: String::new(),
-        vars: Default::default(),
         answers: BTreeMap::from([("boot.ipxe".to_owned(), "t".to_owned())]),
+        ..Profile::default()
     }
 }
 
@@ -23,13 +18,7 @@ fn answers(text: &str) -> Answers {
 }
 
 fn place(directory: &Path) -> Place {
-    let site = Site {
-        links: Vec::new(),
-        http_port: 80,
-        offer_hold: Default::default(),
-        decline_hold: Default::default(),
-        silence_limit: Default::default(),
-    };
+    let site = Site::new(Vec::new());
     Place {
         site: Arc::new(site),
         profiles: Vec::new(),

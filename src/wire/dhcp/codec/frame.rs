@@ -63,7 +63,7 @@ pub(super) fn check(bytes: &[u8], op: Op) -> Result<Options, Refusal> {
     match &bytes[COOKIE] {
         cookie if cookie == MAGIC => {}
         // RFC 951 §3: a client without vendor wishes leaves the area zero.
-        [0, 0, 0, 0] => return Err(Refusal::NotOurs("magic cookie: none, plain BOOTP")),
+        [0, 0, 0, 0] => return Ok(Options::default()),
         other => return Err(Refusal::Unparsable(format!("magic cookie: {other:02x?}"))),
     }
 

@@ -98,12 +98,8 @@ fn frames_that_break_the_layout_are_refused_by_the_name_of_the_field() {
 
 #[test]
 fn messages_without_an_answer_from_us_are_not_ours() {
-    let mut plain_bootp = frame(&[]);
-    plain_bootp[236..].fill(0);
-    plain_bootp.resize(300, 0);
     let table = [
         (patched(0, 2), "op: a server's BOOTREPLY"),
-        (plain_bootp, "magic cookie: none, plain BOOTP"),
         (frame(&[53, 1, 2, 255]), "option 53: a server's message type"),
         (frame(&[53, 1, 5, 255]), "option 53: a server's message type"),
         (frame(&[53, 1, 6, 255]), "option 53: a server's message type"),
