@@ -2,6 +2,8 @@
 //!
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
+mod unaddressed;
+
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
@@ -12,6 +14,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use self::unaddressed::Unaddressed;
 use super::inbox::Inbox;
 use super::packet::PacketSocket;
 use crate::fleet::Event;
@@ -54,7 +57,10 @@ struct Port {
     interface: String,
     /// The first of its links: a client's message says nothing of the others.
     link: LinkId,
+    /// Ours, of every network that it has.
+    addresses: Vec<Ipv4Addr>,
     udp: UdpSocket,
+    unaddressed: Unaddressed,
     packet: PacketSocket,
 }
 
@@ -82,6 +88,7 @@ pub fn bind(site: &Site) -> Result<Outlets, DhcpError> {
                 ports.len() - 1
             }
         };
+        ports[index].addresses.push(link.address);
         links.push(Some((index, link.address)));
     }
     Ok(Outlets { ports: Arc::new(ports), links: Arc::new(links) })
@@ -100,7 +107,9 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
     Ok(Port {
         interface: interface.to_owned(),
         link,
+        addresses: Vec::new(),
         udp: UdpSocket::from_std(socket.into())?,
+        unaddressed: Unaddressed::open(interface)?,
         packet: PacketSocket::open(interface, false)?,
     })
 }
@@ -136,11 +145,15 @@ pub async fn run(outlets: Outlets, inbox: Inbox) {
         readers.spawn(async move {
             let port = &outlets.ports[index];
             let link = port.link;
-            let mut buffer = vec![0; MESSAGE_MAX];
+            let (mut buffer, mut frame) = (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
             loop {
-                match port.udp.recv_from(&mut buffer).await {
-                    Ok((length, _)) => {
-                        let bytes = Bytes::copy_from_slice(&buffer[..length]);
+                let received = tokio::select! {
+                    received = port.udp.recv(&mut buffer) => received.map(|length| &buffer[..length]),
+                    received = port.unaddressed.receive(&port.addresses, &mut frame) => received,
+                };
+                match received {
+                    Ok(message) => {
+                        let bytes = Bytes::copy_from_slice(message);
                         inbox.offer(Event::Dhcp { link, bytes });
                     }
                     // The interface may go down and come back; the socket stays.

@@ -46,6 +46,27 @@ impl PacketSocket {
         Ok(socket)
     }
 
+    /// Lets the kernel pass on only the packets that `program` accepts (classic BPF, socket(7)); its offsets count from
+    /// the IPv4 header.
+    ///
+    /// # Errors
+    /// Of setsockopt(2).
+    pub fn filter(&self, program: &[libc::sock_filter]) -> io::Result<()> {
+        let length = u16::try_from(program.len()).map_err(|_| io::Error::other("the filter is too long"))?;
+        let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+        // SAFETY: the program outlives the call, which copies it; the length is that of the struct.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_ATTACH_FILTER,
+                (&raw const program).cast(),
+                size_of::<libc::sock_fprog>() as libc::socklen_t,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     /// Sends an IPv4 packet in a frame to `to`.
     ///
     /// # Errors
