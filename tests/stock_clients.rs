@@ -1,4 +1,5 @@
-//! Programs that everybody has, against the real server: busybox udhcpc, ISC dhclient, curl and tftp-hpa.
+//! Programs that everybody has, against the real server: busybox udhcpc, ISC dhclient, curl and tftp-hpa. And what no
+//! program at hand sends: messages of relay agents.
 //!
 //! Each test runs in network namespaces of its own. A program that is missing skips its tests loudly, and fails them
 //! under `CI=true`.
@@ -19,6 +20,8 @@ mod curl;
 mod dhclient;
 #[path = "stock_clients/lifecycle.rs"]
 mod lifecycle;
+#[path = "stock_clients/relay.rs"]
+mod relay;
 #[path = "stock_clients/tftp_hpa.rs"]
 mod tftp_hpa;
 #[path = "stock_clients/tools.rs"]

@@ -87,10 +87,11 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
             }
             elsewhere(table, field, server_field.as_ref(), interface.as_deref(), home, across)
         }
+        None if relayed => {
+            table.problem("subnet", "the subnet is missing", "write subnet = \"10.1.0.0/24\"");
+            None
+        }
         None => {
-            if relayed {
-                table.problem("subnet", "the subnet is missing", "write subnet = \"10.1.0.0/24\"");
-            }
             if let Some(field) = &server_field {
                 field.problem_hint("the server is the address", "leave it out");
             }

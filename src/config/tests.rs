@@ -90,7 +90,8 @@ fn the_sample_has_no_problem_and_says_what_the_defaults_are() {
 fn everything_commented_out_in_the_sample_is_right_too() {
     let is_code = |line: &&str| {
         let code = line.trim_start_matches("# ");
-        code.starts_with("[[network]]") || code.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
+        let header = code.starts_with('[') && code.ends_with(']') && !code.contains(' ');
+        header || code.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     };
     // Only the lines with code behind `# `, without those of the two-line example, which are indented.
     let uncommented: Vec<&str> = SAMPLE
@@ -99,8 +100,15 @@ fn everything_commented_out_in_the_sample_is_right_too() {
         .collect();
     let text = uncommented.join("\n");
     let config = Config::parse(&text, "hatchery.toml").unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    let [_, servers] = config.site.links.as_slice() else { panic!("two links") };
+    let [_, servers, hall] = config.site.links.as_slice() else { panic!("three links") };
     assert_eq!((servers.name.as_str(), servers.address), ("servers", Ipv4Addr::new(192, 168, 100, 250)));
+    assert_eq!((hall.interface.as_ref(), hall.address), (None, Ipv4Addr::new(192, 168, 151, 1)));
+    assert_eq!((hall.relays.len(), hall.segment.as_str()), (1, "relayed hall-2"));
+    let global: Vec<&DhcpOption> = config.site.options.iter().collect();
+    let vendor = vec![0, 0, 13, 233, 5, 11, 3, b'a', b'c', b's'];
+    assert_eq!(global[1].value, [1, 4, 192, 168, 151, 3]);
+    assert_eq!(global[2], &DhcpOption { number: 125, value: vendor, always: true });
+    assert_eq!(config.classes.len(), 1);
     let option =
         |number| config.site.links[0].options.iter().find(|each| each.number == number).map(|each| &each.value);
     assert_eq!(option(26), Some(&vec![5, 220]));

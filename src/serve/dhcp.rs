@@ -2,6 +2,8 @@
 //!
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
+mod unaddressed;
+
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::AsRawFd;
@@ -12,6 +14,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
+use self::unaddressed::Unaddressed;
 use super::inbox::Inbox;
 use super::packet::{EtherType, PacketSocket};
 use super::preflight::rival::Rivals;
@@ -58,7 +61,10 @@ struct Port {
     interface: String,
     /// The first of its links: a client's message says nothing of the others.
     link: LinkId,
+    /// Ours, of every network that it has.
+    addresses: Vec<Ipv4Addr>,
     udp: UdpSocket,
+    unaddressed: Unaddressed,
     packet: PacketSocket,
 }
 
@@ -86,6 +92,7 @@ pub fn bind(site: &Site) -> Result<Outlets, DhcpError> {
                 ports.len() - 1
             }
         };
+        ports[index].addresses.push(link.address);
         links.push(Some((index, link.address)));
     }
     Ok(Outlets { ports: Arc::new(ports), links: Arc::new(links) })
@@ -103,7 +110,9 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
     Ok(Port {
         interface: interface.to_owned(),
         link,
+        addresses: Vec::new(),
         udp: UdpSocket::from_std(socket.into())?,
+        unaddressed: Unaddressed::open(interface)?,
         packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
     })
 }
@@ -139,13 +148,17 @@ pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
         readers.spawn(async move {
             let port = &outlets.ports[index];
             let link = port.link;
-            let mut buffer = vec![0; MESSAGE_MAX];
+            let (mut buffer, mut frame) = (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
             loop {
-                match port.udp.recv_from(&mut buffer).await {
+                let received = tokio::select! {
+                    received = port.udp.recv(&mut buffer) => received.map(|length| &buffer[..length]),
+                    received = port.unaddressed.receive(&port.addresses, &mut frame) => received,
+                };
+                match received {
                     // Our own search for other servers, come back by a second link in the same broadcast domain.
-                    Ok((length, _)) if rivals.is_question(&buffer[..length]) => {}
-                    Ok((length, _)) => {
-                        let bytes = Bytes::copy_from_slice(&buffer[..length]);
+                    Ok(message) if rivals.is_question(message) => {}
+                    Ok(message) => {
+                        let bytes = Bytes::copy_from_slice(message);
                         inbox.offer(Event::Dhcp { link, bytes });
                     }
                     // The interface may go down and come back; the socket stays.

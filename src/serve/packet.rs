@@ -159,8 +159,16 @@ impl AsyncPacketSocket {
     /// # Errors
     /// As [`PacketSocket::open`].
     pub fn open_udp(interface: &str, port: u16) -> io::Result<AsyncPacketSocket> {
+        AsyncPacketSocket::open_filtered(interface, &udp_port_filter(port))
+    }
+
+    /// For the IPv4 packets that `program` accepts (bpf(4); offsets are from the IPv4 header on).
+    ///
+    /// # Errors
+    /// As [`PacketSocket::open`].
+    pub fn open_filtered(interface: &str, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
         let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
-        SockRef::from(&socket).attach_filter(&udp_port_filter(port))?;
+        SockRef::from(&socket).attach_filter(program)?;
         AsyncPacketSocket::new(socket)
     }
 

@@ -164,8 +164,12 @@ impl Station {
 
     /// Broadcasts a DHCP payload.
     pub fn send(&self, payload: &[u8]) {
-        let from = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68);
-        let packet = ipv4::udp_packet(from, SocketAddrV4::new(Ipv4Addr::BROADCAST, 67), payload);
+        self.send_to(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 68), Ipv4Addr::BROADCAST, payload);
+    }
+
+    /// Sends a DHCP payload from and to these addresses, in a broadcast frame.
+    pub fn send_to(&self, from: SocketAddrV4, to: Ipv4Addr, payload: &[u8]) {
+        let packet = ipv4::udp_packet(from, SocketAddrV4::new(to, 67), payload);
         match self.0.send(&packet, Mac([0xff; 6])) {
             // A full queue loses packets as a wire does.
             Err(error) if error.raw_os_error() != Some(libc::ENOBUFS) => panic!("cannot send: {error}"),

@@ -112,3 +112,88 @@ fn reservations() {
         "5:11: network.reservation.profile: unknown profile \"raspbery-pi\"; did you mean \"raspberry-pi\"?",
     );
 }
+
+#[test]
+fn relayed_networks() {
+    let far = |text: &str| format!("[[network]]\nrelayed = true\nname = \"far\"\n{text}");
+    check(&far("pool = []"), "3:1: network.subnet: the subnet is missing; write subnet = \"10.1.0.0/24\"");
+    check(
+        &far("subnet = \"10.1.0.1/24\"\npool = []"),
+        "6:10: network.subnet: \"10.1.0.1/24\" is not a subnet with its prefix length; write it like \"10.1.0.0/24\"",
+    );
+    check(
+        &far("subnet = \"10.1.0.0/24\"\npool = []\nserver = \"10.1.0.1\""),
+        "8:10: network.server: 10.1.0.1 is no address of ours; name the address of another network",
+    );
+    check(
+        &far("subnet = \"10.1.0.0/24\"\npool = []\ninterface = \"eth1\""),
+        "8:13: network.interface: a relayed network has no interface; leave it out, or relayed",
+    );
+    check(
+        &far("subnet = \"192.168.151.0/25\"\npool = []"),
+        "6:10: network.subnet: the subnet 192.168.151.0/25 overlaps 192.168.151.0/24 of line 1",
+    );
+    check(
+        "[[network]]\nrelayed = true\nsubnet = \"10.1.0.0/24\"\npool = []",
+        "3:1: network.name: the name is missing; a relayed network needs one: name = \"hall-2\"",
+    );
+    let place = config(&far("subnet = \"10.1.0.0/24\"\npool = [\"10.1.0.9\"]"));
+    let far = &place.site.links[1];
+    assert_eq!((far.interface.as_deref(), far.address.to_string()), (None, "192.168.151.1".to_owned()));
+    assert!(far.options.iter().all(|option| option.number != 3), "our address is no router there");
+    assert!(place.summary().contains("network far: 192.168.151.1 on relays, 10.1.0.0/24"), "{}", place.summary());
+}
+
+#[test]
+fn networks_that_share_an_interface() {
+    let text = "[[network]]\ninterface = \"eth1\"\nname = \"more\"\nsubnet = \"10.1.0.0/24\"\npool = [\"10.1.0.9\"]";
+    let place = config(text).site;
+    assert_eq!(place.segment(crate::net::LinkId(0)).count(), 2);
+    assert_eq!(place.links[1].address, place.links[0].address, "we need no address in it");
+}
+
+#[test]
+fn pools_of_classes() {
+    let place = config(
+        "pool = [\"192.168.151.9\", { range = \"192.168.151.10-192.168.151.19\", classes = [\"BOOTP\"], \
+         options = { 3 = { type = \"address\", value = \"192.168.151.2\" } } }]",
+    );
+    let pool = &place.site.links[0].pools[1];
+    assert_eq!((pool.classes.as_slice(), pool.options[0].number), (&["BOOTP".to_owned()][..], 3));
+    check(
+        "pool = [{ classes = [] }]",
+        "3:9: network.pool.range: the range is missing; write { range = \"…\", classes = [\"…\"] }",
+    );
+}
+
+/// multiple_entries: reservations of host names only; and the other identifiers.
+#[test]
+fn reservations_by_each_identifier() {
+    let place = config(
+        r#"
+[[network.reservation]]
+mac = "02:00:00:00:00:01"
+hostname = "one"
+[[network.reservation]]
+client_id = "0x0174776f"
+hostname = "two.far.example."
+[[network.reservation]]
+uuid = "52506934-3031-c000-32ec-fc3cda06ffe0"
+classes = ["KNOWN"]
+[[network.reservation]]
+circuit_id = "ge-0/0/7"
+options = { 12 = { type = "text", value = "port" } }
+"#,
+    );
+    let of: Vec<String> = place.site.links[0].reservations.iter().map(|each| each.of.to_string()).collect();
+    let expected =
+        ["02:00:00:00:00:01", "client id 0174776f", "525069343031c00032ecfc3cda06ffe0", "circuit id ge-0/0/7"];
+    assert_eq!(of, expected);
+    let two = &place.site.links[0].reservations[1];
+    assert_eq!(two.hostname.as_ref().map(|name| name.as_str()), Some("two"));
+    assert_eq!(two.fqdn.as_deref(), Some("two.far.example."));
+    check(
+        "[[network.reservation]]\nmac = \"02:00:00:00:00:01\"\nuuid = \"00\"",
+        "3:1: network.reservation.mac: one key must say whose it is; write mac = \"dc:a6:32:01:36:c2\", or one of client_id, uuid, circuit_id",
+    );
+}

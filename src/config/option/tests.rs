@@ -62,3 +62,28 @@ fn option_values() {
     let expected = crate::site::DhcpOption::new(100, [0, 0, 0, 1, 255, 255, 255, 255]);
     assert_eq!(config.site.links[0].options.last(), Some(&expected));
 }
+
+#[test]
+fn options_that_are_made_of_options() {
+    let config = config(
+        "[network.options]\n43 = { type = \"encapsulated\", value = { 2 = { type = \"bool\", value = true }, 1 = { type = \"u16\", value = 7 } } }",
+    );
+    let option = config.site.links[0].options.iter().find(|option| option.number == 43);
+    assert_eq!(option.map(|option| option.value.as_slice()), Some(&[1, 2, 0, 7, 2, 1, 1][..]));
+    check(
+        "[options]\n125 = { type = \"u8\", enterprise = 9, value = 1 }",
+        "4:46: options.125.value: an enterprise has encapsulated options of at most 255 bytes",
+    );
+}
+
+#[test]
+fn wpad_is_not_served() {
+    check(
+        "[options]\n252 = { type = \"text\", value = \"http://proxy/wpad.dat\" }",
+        "4:1: options.252: option 252 gives every browser a proxy, and machines here need none; leave it out",
+    );
+    check(
+        "domain = \"wpad.example.com\"",
+        "3:10: network.domain: \"wpad.example.com\" is not a domain name; write it like \"bench.example.com\"",
+    );
+}

@@ -99,3 +99,26 @@ fn proxmox_installers_are_told_where_to_ask() {
     let own = format!("[network.options]\n250 = {{ type = \"text\", value = \"http://x/\" }}\n{profile}");
     assert_eq!(url(&own).as_deref(), Some("http://x/"));
 }
+
+#[test]
+fn ipxe_is_not_told_to_load_itself() {
+    let profile = |text: &str| format!("[[profile]]\nname = \"pc\"\n{text}");
+    check(
+        &profile("firmware = [\"uefi-x64\", \"ipxe\"]\nboot_file = \"ipxe/x86_64/snponly.efi\""),
+        "5:12: profile.firmware: iPXE would load itself for ever from ipxe/x86_64/snponly.efi; give it a script or a kernel: boot_files = { ipxe = \"boot.ipxe\" }",
+    );
+    for file in ["boot.ipxe", "ipxe/boot.php", "grubx64.efi", "installer/vmlinuz"] {
+        config(&profile(&format!("firmware = [\"uefi-x64\", \"ipxe\"]\nboot_file = \"{file}\"")));
+    }
+}
+
+#[test]
+fn what_a_pi_finds_in_option_43() {
+    let pi = |text: &str| format!("[[profile]]\nname = \"pi\"\nfirmware = [\"raspberry-pi-5\"]\n{text}");
+    let menu = config(&pi("pi_menu = \"raw\"\npi_menu_entry = \"Kart\"")).profiles[0].pi_menu.clone();
+    assert_eq!((menu.raw, menu.entry.as_str()), (true, "Kart"));
+    check(
+        &pi("pi_menu = \"row\""),
+        "6:11: profile.pi_menu: \"row\" is not \"menu\" or \"raw\"; write it like \"menu\"",
+    );
+}

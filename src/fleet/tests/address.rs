@@ -55,7 +55,7 @@ fn release_fail_with_same_chaddr_different_client_id() {
 }
 
 #[test]
-fn release_with_different_chaddr_same_client_id_counts() {
+fn release_fail_with_different_chaddr_same_client_id() {
     let mut world = held_by_id();
     assert_eq!(world.answer(&release(2, ip(1)).id(b"\0one")), None);
     let offer = world.reply(&discover(3).id(b"\0three"));
@@ -63,7 +63,7 @@ fn release_with_different_chaddr_same_client_id_counts() {
 }
 
 #[test]
-fn release_only_chaddr() {
+fn release_only_chaddr_same_chaddr_and_fail_only_chaddr_different_chaddr() {
     for (last, counts) in [(1, true), (2, false)] {
         let mut world = World::pool(1);
         world.bind(1);
@@ -124,7 +124,7 @@ fn an_open_offer_does_not_lock_up_the_only_address() {
 }
 
 #[test]
-fn decline_success() {
+fn decline_success_long_decline_period() {
     let mut world = World::pool(1);
     world.bind(1);
     assert_eq!(world.answer(&decline(1, ip(1))), None);
@@ -135,6 +135,18 @@ fn decline_success() {
     world.wait(1);
     assert_eq!(world.answer(&discover(3)), Some((Offer, ip(1))));
     assert_eq!(world.restarted(), world.remembered());
+}
+
+#[test]
+fn decline_success_short_decline_period() {
+    let mut place = site(vec![link(1)]);
+    place.decline_hold = Duration::from_secs(2);
+    let mut world = World::at(place, Vec::new());
+    world.bind(1);
+    assert_eq!(world.answer(&decline(1, ip(1))), None);
+    assert_eq!(world.answer(&discover(2)), None);
+    world.wait(3);
+    assert_eq!(world.answer(&discover(3)), Some((Offer, ip(1))));
 }
 
 /// Contested: others take the address out on the word of any client. RFC 2131 §4.3.3 is about a client that was given it.
