@@ -73,6 +73,17 @@ pub enum Command {
   hatchery status
   hatchery status --json")]
     Status(Ask),
+    /// Say what keeps the server from its work, and what to do about it
+    #[command(after_help = "Asks the running server. Where none runs, it checks what can be checked without one:
+configuration, files, interfaces, addresses, ports.
+
+Examples:
+  hatchery doctor
+  hatchery doctor -c ./hatchery.toml
+  hatchery doctor --json | jq '.[] | select(.level == \"red\")'
+
+Exit codes: 0 nothing is red; 1 something is.")]
+    Doctor(Doctor),
     /// Decide what becomes of one machine
     #[command(
         subcommand,
@@ -169,6 +180,19 @@ pub struct Ask {
     /// The server's control socket
     #[arg(long, default_value = "/run/hatchery/hatchery.sock", env = "HATCHERY_SOCKET", value_name = "FILE")]
     pub socket: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The server's control socket, if not the one of the configuration
+    #[arg(long, env = "HATCHERY_SOCKET", value_name = "FILE")]
+    pub socket: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod render;
 pub mod serve;
 pub mod sim;
@@ -30,6 +31,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Machine(args) => ask::machine(&args),
         Command::Batch(args) => ask::batch(&args),
     }

@@ -193,6 +193,7 @@ impl Fleet {
                 self.catalog.set_image(product.clone(), state.clone());
                 out.publish(Notice::Image { product, state });
             }
+            Event::Conflict { address, mac } => self.on_conflict(address, mac, now, &mut out),
             Event::Deadline => self.on_deadline(now, &mut out),
         }
         out.0

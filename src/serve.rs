@@ -8,6 +8,8 @@ pub mod packet;
 pub mod image;
 pub mod log;
 pub mod inbox;
+pub mod preflight;
+pub mod arp;
 pub mod dhcp;
 pub mod core;
 pub mod tftp;
@@ -29,9 +31,13 @@ use std::thread;
 
 use tokio::sync::watch;
 
+use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Tree};
+use self::preflight::Preflight;
+use self::preflight::place::Place;
+use self::preflight::rival::Rivals;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::clock;
@@ -60,6 +66,8 @@ pub struct Settings {
     pub journal: PathBuf,
     /// The boot directory.
     pub boot: PathBuf,
+    /// Whether boot files are found whatever the case of their names.
+    pub ignore_case: bool,
     /// The image directory.
     pub images: PathBuf,
     /// The control socket.
@@ -115,6 +123,7 @@ pub enum ServeError {
 /// # Errors
 /// What kept it from starting; once it runs, nothing does.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let place = Place::new(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
@@ -133,14 +142,16 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let interface = Some(link.interface.clone());
         tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
     }
+    let control = control::bind(&settings.socket)
+        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
     let addresses: Vec<SocketAddr> = site
         .links
         .iter()
         .flat_map(|link| settings.http_ports.iter().map(|port| SocketAddr::from((link.address, *port))))
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
-    let control = control::bind(&settings.socket)
-        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
+    let arp = Arp::open(&site);
+    let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
@@ -148,11 +159,12 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         board: board.clone(),
         answers: settings.answers,
         boot: tree(settings.boot)?,
+        ignore_case: settings.ignore_case,
         images: tree(settings.images.clone())?,
         inbox: inbox.clone(),
         next_transfer: AtomicU64::new(1),
     });
-    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone() };
+    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone() };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
         core.run(outlet);
@@ -167,9 +179,13 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
-    endless.spawn(dhcp::run(outlets, inbox.clone()));
+    endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
+    endless.spawn(arp.run(inbox.clone(), preflight.news()));
+    endless.spawn(rivals.run(preflight.news()));
+    endless.spawn(preflight.run());
     let api = api::Api { inbox: inbox.clone(), board };
-    endless.spawn(control::run(control, inbox.clone(), library.clone()));
+    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), library: library.clone(), doctor }));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();

@@ -196,6 +196,7 @@ fn settings(directory: &Path, port: u16) -> Settings {
         answers: Answers::compile(&BTreeMap::from(templates)).0,
         journal: directory.join("hatchery.db"),
         boot: directory.join("boot"),
+        ignore_case: false,
         images: directory.join("images"),
         socket: directory.join("socket"),
         dhcp: false,

@@ -19,7 +19,8 @@ impl RelativePath {
     /// (a Pi 5 asks for `P//config.txt`), bytes from the first NUL or 0xff on are garbage of unterminated options.
     ///
     /// # Errors
-    /// [`Refusal::OutsideTree`] for any `..`, [`Refusal::NoSuchFile`] for a name with no part left or over 1024 bytes.
+    /// [`Refusal::OutsideTree`] for any `..`, [`Refusal::NoSuchFile`] for a name with no part left, over 1024 bytes, or of
+    /// a directory: U-Boot asks for `dtb/` when it has no name for its device tree.
     pub fn clean(name: &str) -> Result<RelativePath, Refusal> {
         let end = name.find(['\0', '\u{ff}', char::REPLACEMENT_CHARACTER]).unwrap_or(name.len());
         let name = name[..end].replace('\\', "/");
@@ -30,7 +31,7 @@ impl RelativePath {
         if parts.contains(&"..") {
             return Err(Refusal::OutsideTree(name));
         }
-        if parts.is_empty() {
+        if parts.is_empty() || name.ends_with('/') {
             return Err(Refusal::NoSuchFile(name));
         }
         Ok(RelativePath(parts.join("/")))

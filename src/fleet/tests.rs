@@ -134,7 +134,7 @@ impl World {
             match action {
                 Action::Commit(change) => self.journal.push(change.clone()),
                 Action::Publish(notice) => self.notices.push(notice.clone()),
-                Action::Send { .. } | Action::Tell { .. } => {}
+                Action::Send { .. } | Action::Tell { .. } | Action::Probe { .. } => {}
             }
         }
         actions

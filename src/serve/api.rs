@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
+use super::log;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};
@@ -71,7 +72,7 @@ async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
     match result.await {
         Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
         Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
-        Err(refusal) => refuse(&api, &refusal),
+        Err(refusal) => refuse(&api, "config question", peer, &refusal),
     }
 }
 
@@ -100,7 +101,7 @@ async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
     };
     match result.await {
         Ok(hostname) => reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true })),
-        Err(refusal) => refuse(&api, &refusal),
+        Err(refusal) => refuse(&api, "status report", peer, &refusal),
     }
 }
 
@@ -163,9 +164,10 @@ pub(super) fn ipv4(peer: SocketAddr) -> Ipv4Addr {
     }
 }
 
-/// A refusal as a reply, counted.
-pub(super) fn refuse(api: &Api, refusal: &Refusal) -> Response {
+/// A refusal as a reply, counted and logged.
+pub(super) fn refuse(api: &Api, what: &str, peer: SocketAddr, refusal: &Refusal) -> Response {
     count(&api.board, refusal);
+    log::refused(what, &peer.ip().to_string(), refusal);
     let code = match refusal {
         Refusal::NoImage(_) | Refusal::NotFound(_) | Refusal::NoSuchFile(_) | Refusal::UnknownMachine => {
             StatusCode::NOT_FOUND

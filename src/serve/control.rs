@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::inbox::Inbox;
 use super::library::Library;
+use super::preflight::Doctor;
 use super::show;
 use crate::fleet::command::{Command, Selector};
 use crate::fleet::{Event, Told};
@@ -34,6 +35,8 @@ pub enum Request {
     Machines,
     /// Every lease.
     Leases,
+    /// What keeps the server from its work: a fresh look at everything.
+    Doctor,
     /// What one machine gets now, and why.
     Explain {
         /// A MAC, an address, a serial or a name.
@@ -112,14 +115,25 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Whom the control socket asks.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The fleet.
+    pub inbox: Inbox,
+    /// What it was last known to be, and what machines get.
+    pub library: Arc<Library>,
+    /// What was found wrong around it.
+    pub doctor: Doctor,
+}
+
 /// Answers for ever.
-pub async fn run(listener: UnixListener, inbox: Inbox, library: Arc<Library>) {
+pub async fn run(listener: UnixListener, desk: Desk) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (inbox, library) = (inbox.clone(), library.clone());
+                let desk = desk.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &inbox, &library).await {
+                    if let Err(error) = converse(stream, &desk).await {
                         tracing::debug!(%error, "control connection");
                     }
                 });
@@ -132,13 +146,13 @@ pub async fn run(listener: UnixListener, inbox: Inbox, library: Arc<Library>) {
     }
 }
 
-async fn converse(mut stream: UnixStream, inbox: &Inbox, library: &Library) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => answer(request, inbox, library).await,
+            Ok(request) => answer(request, desk).await,
             Err(error) => Reply::Error(format!("not a request: {error}")),
         };
         let mut text = serde_json::to_string(&reply)?;
@@ -150,12 +164,17 @@ async fn converse(mut stream: UnixStream, inbox: &Inbox, library: &Library) -> i
     Ok(())
 }
 
-async fn answer(request: Request, inbox: &Inbox, library: &Library) -> Reply {
+async fn answer(request: Request, desk: &Desk) -> Reply {
+    let Desk { inbox, library, doctor } = desk;
     let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
         Request::Leases => return Reply::Ok(show::leases(&read())),
+        Request::Doctor => {
+            let findings = doctor.findings().await;
+            return Reply::Ok(show::findings(findings, &read()));
+        }
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,11 +42,50 @@ impl Tree {
     /// # Errors
     /// `NotFound` for anything that is not a regular file there; else of openat2(2).
     pub fn open(&self, path: &RelativePath) -> io::Result<OpenFile> {
+        self.open_file(Path::new(path.as_str()))
+    }
+
+    /// As [`Tree::open`], where every part of the path stands for the first entry, by name, that differs from it in the
+    /// case of ASCII letters only; an entry of just that name goes first.
+    ///
+    /// # Errors
+    /// As [`Tree::open`].
+    pub fn open_ignoring_case(&self, path: &RelativePath) -> io::Result<OpenFile> {
+        let mut found = PathBuf::new();
+        for part in path.as_str().split('/') {
+            let entry = self.entry(&found, part)?;
+            found.push(entry);
+        }
+        self.open_file(&found)
+    }
+
+    /// The entry of the directory at `path` that `name` stands for when case is ignored.
+    fn entry(&self, path: &Path, name: &str) -> io::Result<String> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let directory = self.open_below(path, OFlag::O_DIRECTORY)?;
+        let mut found: Option<String> = None;
+        for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
+            let Ok(entry) = entry?.file_name().into_string() else { continue };
+            if entry == name {
+                return Ok(entry);
+            }
+            if entry.eq_ignore_ascii_case(name) && found.as_ref().is_none_or(|found| entry < *found) {
+                found = Some(entry);
+            }
+        }
+        found.ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn open_below(&self, path: &Path, kind: OFlag) -> io::Result<OwnedFd> {
         let how = OpenHow::new()
-            // A FIFO must not block us.
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | kind)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let file = std::fs::File::from(openat2(self.0.as_fd(), path.as_str(), how)?);
+        Ok(openat2(self.0.as_fd(), path, how)?)
+    }
+
+    fn open_file(&self, path: &Path) -> io::Result<OpenFile> {
+        // A FIFO must not block us.
+        let file = std::fs::File::from(self.open_below(path, OFlag::O_NONBLOCK)?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
@@ -66,6 +105,8 @@ pub struct Library {
     pub answers: Answers,
     /// Boot files.
     pub boot: Tree,
+    /// Whether a boot file that is not there is looked for again with the case of its name ignored.
+    pub ignore_case: bool,
     /// Images.
     pub images: Tree,
     /// Where transfers are reported.
@@ -120,13 +161,31 @@ impl Library {
             // The same view chose the template and fills it: nobody's file with somebody else's values.
             (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
             (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
-            (Source::Image(path), _) => Ok(Content::File(self.images.open(&path).map_err(|_| missing())?)),
+            (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
             (Source::BootFiles(paths), _) => {
-                let file = paths.iter().find_map(|path| self.boot.open(path).ok()).ok_or_else(missing)?;
-                Ok(Content::File(file))
+                let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
+                if file.is_none() && self.ignore_case {
+                    file = first(paths.iter().map(|path| self.boot.open_ignoring_case(path)))?;
+                }
+                Ok(Content::File(file.ok_or_else(missing)?))
             }
         }
     }
+}
+
+/// The first file that could be opened. That it is missing is an answer to firmware, which then boots otherwise; so what
+/// says nothing about the file must not look like that.
+fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Option<OpenFile>, Refusal> {
+    for opened in opened {
+        match opened {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
+                return Err(Refusal::Busy("open files"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 impl FileSource for Library {

@@ -73,10 +73,7 @@ async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketA
     match result.await {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/toml"))], text)
             .into_response(),
-        Err(refusal) => {
-            tracing::info!(%address, %refusal, "no answer for a Proxmox installer");
-            refuse(&desk.api, &refusal)
-        }
+        Err(refusal) => refuse(&desk.api, "Proxmox installer's question", peer, &refusal),
     }
 }
 
@@ -92,7 +89,7 @@ async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Sock
             let hostname = view.name.as_ref().map(|name| name.hostname.as_str());
             reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true }))
         }
-        Err(refusal) => refuse(&desk.api, &refusal),
+        Err(refusal) => refuse(&desk.api, "Proxmox installer's report", peer, &refusal),
     }
 }
 

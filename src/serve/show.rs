@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::preflight::Finding;
 use crate::boot::{Boot, View};
 use crate::clock;
 use crate::fleet::board::Board;
@@ -131,6 +132,16 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
         })
     });
     Ok(json!({ "boot": boot, "facts": facts, "machine": machine(board, view), "reasons": reasons }))
+}
+
+/// What was found, the addresses that two stations use with it.
+pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
+    findings.extend(board.conflicts().map(|(address, mac)| {
+        let what = format!("{mac} uses {address}, which is ours to give");
+        let hint = format!("find {mac} and let it ask for its address, or take the address out of the pool");
+        Finding::amber(format!("conflict {address}"), what, hint)
+    }));
+    json!(findings)
 }
 
 /// A batch in the shape of the deployment API.

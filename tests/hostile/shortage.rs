@@ -137,6 +137,7 @@ fn without_its_image_no_machine_gets_a_name_and_with_it_all_finish() {
         );
         let said = answer_text(&port, &question);
         assert!(said.starts_with("HTTP/1.1 404") && said.contains("No active image for KXP2"), "{said}");
+        table.wait_for_log("WARN config question refused: No active image for KXP2");
         fs::rename(&away, &there).expect("the image put back");
     });
     let mut names: Vec<&str> = records.iter().map(name_of).collect();
