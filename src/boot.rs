@@ -194,9 +194,7 @@ impl View {
     /// What people call the machine: its name, else its serial, else its MAC.
     pub fn label(&self) -> String {
         let name = self.name.as_ref().map(|name| name.hostname.to_string());
-        name.or_else(|| self.machine.serial.as_ref().map(ToString::to_string))
-            .or_else(|| self.machine.mac.as_ref().map(ToString::to_string))
-            .unwrap_or_else(|| format!("machine {}", self.machine.id))
+        name.unwrap_or_else(|| self.machine.label())
     }
 
     /// Gathers what templates may name.

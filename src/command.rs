@@ -5,6 +5,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod render;
+pub mod operate;
 pub mod serve;
 pub mod sim;
 
@@ -15,6 +16,8 @@ use crate::cli::{Cli, Command};
 
 /// Exit code for a configuration or request that is wrong, as opposed to work that failed.
 const WRONG_INPUT: u8 = 2;
+/// Exit code for a server that does not answer.
+const UNREACHABLE: u8 = 3;
 
 /// Runs a command and chooses the exit code.
 ///
@@ -32,8 +35,11 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Machine(args) => ask::machine(&args),
-        Command::Batch(args) => ask::batch(&args),
+        Command::Reload(args) => operate::reload(&args),
+        Command::Machine(args) => operate::machine(&args),
+        Command::Batch(args) => operate::batch(&args),
+        Command::Venue(args) => operate::venue(&args),
+        Command::Names(args) => operate::names(&args),
     }
 }
 

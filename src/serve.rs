@@ -18,6 +18,7 @@ pub mod library;
 pub mod images;
 pub mod api;
 pub mod proxmox;
+pub mod reload;
 pub mod show;
 pub mod control;
 
@@ -34,10 +35,11 @@ use tokio::sync::watch;
 use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
-use self::library::{Library, Tree};
+use self::library::{Library, Templates, Tree};
 use self::preflight::Preflight;
 use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
+use self::reload::{Reloader, Reread};
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::clock;
@@ -113,6 +115,9 @@ pub enum ServeError {
         /// The system's answer.
         source: io::Error,
     },
+    /// SIGHUP.
+    #[error("cannot listen for SIGHUP")]
+    Signal(#[source] io::Error),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -123,6 +128,20 @@ pub enum ServeError {
 /// # Errors
 /// What kept it from starting; once it runs, nothing does.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    run_reloadable(settings, None, stop).await
+}
+
+/// As [`run`]; with `reread`, takes over what it reads at SIGHUP and when the control socket asks.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reloadable(
+    settings: Settings,
+    reread: Option<Reread>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let hangup = reread.is_some().then(reload::hangup).transpose().map_err(ServeError::Signal)?;
+    let fixed = reload::fixed(&settings);
     let place = Place::new(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
@@ -157,7 +176,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
     let library = Arc::new(Library {
         board: board.clone(),
-        answers: settings.answers,
+        answers: Templates::new(settings.answers),
         boot: tree(settings.boot)?,
         ignore_case: settings.ignore_case,
         images: tree(settings.images.clone())?,
@@ -169,8 +188,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let _guard = AbortOnPanic;
         core.run(outlet);
     })?;
-    let files = settings.products.iter().map(|product| (product.name.clone(), product.image_file())).collect();
-    let watch = images::Watch { directory: settings.images, files, measured, inbox: inbox.clone() };
+    let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
         let stop = stop_watching.clone();
@@ -185,7 +203,12 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
     let api = api::Api { inbox: inbox.clone(), board };
-    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), library: library.clone(), doctor }));
+    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
+    if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
+        endless.spawn(reloader.clone().at_hangup(hangup));
+    }
+    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, reloader };
+    endless.spawn(control::run(control, desk));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();

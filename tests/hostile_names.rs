@@ -24,7 +24,7 @@ use hatchery::machine::{Evidence, Machine};
 use hatchery::net::{LinkId, Mac};
 use hatchery::serve::content::{Content, FileSource};
 use hatchery::serve::inbox::{Inbox, Outlet};
-use hatchery::serve::library::{Library, Tree};
+use hatchery::serve::library::{Library, Templates, Tree};
 use hatchery::serve::{http, tftp};
 use hatchery::site::Site;
 use hatchery::time::Timestamp;
@@ -133,7 +133,7 @@ impl World {
         let tree = |name: &str| Tree::new(&root.path().join(name)).expect("a scratch directory");
         let library = Library {
             board: Arc::new(RwLock::new(board())),
-            answers: Answers::compile(&BTreeMap::new()).0,
+            answers: Templates::new(Answers::compile(&BTreeMap::new()).0),
             boot: tree("boot"),
             ignore_case,
             images: tree("images"),

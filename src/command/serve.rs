@@ -1,6 +1,7 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -13,6 +14,7 @@ use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
 use crate::config::{Config, Paths};
 use crate::fleet::command::Declaration;
+use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
 
 /// Serves until SIGINT or SIGTERM.
@@ -40,6 +42,8 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     }
     let settings = settings(config, answers);
+    let file = args.config.config.clone();
+    let reread = Reread::new(move || reread(&file));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
@@ -51,7 +55,7 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        serve::run(settings, stop).await?;
+        serve::run_reloadable(settings, Some(reread), stop).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -88,6 +92,13 @@ pub fn compile(config: &Config) -> anyhow::Result<Answers> {
     }
     let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
     anyhow::bail!("answer templates:\n{}", lines.join("\n"))
+}
+
+/// The configuration as it is now; every problem of the file, or of its templates.
+fn reread(file: &Path) -> Result<Settings, Vec<String>> {
+    let config = Config::load(file).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let answers = compile(&config).map_err(|error| vec![format!("{error:#}")])?;
+    Ok(settings(config, answers))
 }
 
 /// What a server with this configuration is told.

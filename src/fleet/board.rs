@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Notice;
 use crate::boot::{Facts, View};
 use crate::catalog::Catalog;
-use crate::ids::{MachineId, TransferId};
+use crate::ids::{MachineId, ProductName, TransferId};
 use crate::lease::{Lease, LeaseState};
 use crate::net::Mac;
 use crate::refusal::Refusal;
@@ -21,6 +21,7 @@ use crate::transfer::Via;
 pub struct Board {
     site: Arc<Site>,
     catalog: Catalog,
+    image_files: Arc<BTreeMap<ProductName, String>>,
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
@@ -49,6 +50,7 @@ impl Board {
         Board {
             site,
             catalog,
+            image_files: Arc::default(),
             machines: BTreeMap::new(),
             leases: BTreeMap::new(),
             transfers: BTreeMap::new(),
@@ -74,6 +76,9 @@ impl Board {
             Notice::Machine(view) => {
                 self.machines.insert(view.machine.id, view.clone());
             }
+            Notice::Forgotten(id) => {
+                self.machines.remove(id);
+            }
             // What is bound or renewed is probed again, and what is wrong then is said again.
             Notice::Lease(lease) => {
                 self.conflicts.remove(&lease.address);
@@ -93,6 +98,11 @@ impl Board {
                 let running = Running { machine: *machine, name: name.clone(), via: *via, sent: *sent, size: *size };
                 self.transfers.insert(*transfer, running);
             }
+            Notice::Configured { site, catalog } => {
+                self.site = site.clone();
+                self.catalog = catalog.clone();
+            }
+            Notice::ImageFiles(files) => self.image_files = files.clone(),
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
             Notice::Refused { refusal, .. } => self.count(refusal),
             Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
@@ -123,6 +133,11 @@ impl Board {
     /// What there is to boot.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// The file name of each product's image.
+    pub fn image_files(&self) -> &Arc<BTreeMap<ProductName, String>> {
+        &self.image_files
     }
 
     /// Every machine by id.

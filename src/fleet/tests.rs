@@ -5,6 +5,8 @@ mod deployment;
 mod fields;
 mod journal;
 mod name;
+mod operator;
+mod reload;
 mod request;
 mod stage;
 

@@ -218,6 +218,7 @@ impl Bench {
         match control::ask(&self.socket(), request)? {
             Reply::Ok(value) => Ok(value),
             Reply::Error(sentence) => Err(BenchError::Refused(sentence)),
+            Reply::Problems(problems) => Err(BenchError::Refused(problems.join("; "))),
         }
     }
 

@@ -16,14 +16,15 @@ use tokio::net::{UnixListener, UnixStream};
 use super::inbox::Inbox;
 use super::library::Library;
 use super::preflight::Doctor;
+use super::reload::Reloader;
 use super::show;
-use crate::fleet::command::{Command, Selector};
-use crate::fleet::{Event, Told};
+use crate::fleet::Event;
+use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::ids::BatchId;
 use crate::refusal::Refusal;
 
 /// The longest request line.
-const LINE_MAX: u64 = 64 * 1024;
+const LINE_MAX: u64 = 256 * 1024;
 
 /// What the command line asks of the running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +50,8 @@ pub enum Request {
         /// A file name as the machine asks for it, or the name of a template.
         name: String,
     },
+    /// Read the configuration again.
+    Reload,
     /// Let a machine install again.
     Reinstall {
         /// As above.
@@ -58,6 +61,63 @@ pub enum Request {
     Hold {
         /// As above.
         machine: String,
+    },
+    /// Remove a machine and its leases.
+    Forget {
+        /// As above.
+        machine: String,
+        /// Its name goes back to the pool, instead of never being given again.
+        release_name: bool,
+        /// Even while it is being installed.
+        force: bool,
+    },
+    /// Every venue.
+    Venues,
+    /// Add or change a venue.
+    VenueAdd {
+        /// Its code.
+        code: String,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        location: Option<String>,
+        /// Whom to write to.
+        contact_email: Option<String>,
+    },
+    /// The names that fit; `None` fits all.
+    Names {
+        /// Of this product.
+        product: Option<String>,
+        /// At this venue.
+        venue: Option<String>,
+        /// In this state.
+        state: Option<String>,
+    },
+    /// Add numbers to a pool of names.
+    NamesImport {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// The numbers.
+        numbers: Vec<u32>,
+    },
+    /// Take a name from its machine.
+    NameRelease {
+        /// Which.
+        hostname: String,
+        /// Even while the machine is being installed.
+        force: bool,
+    },
+    /// Never give a name again.
+    NameRetire {
+        /// Which.
+        hostname: String,
+    },
+    /// Let a retired name be given again.
+    NameReinstate {
+        /// Which.
+        hostname: String,
     },
     /// Every batch.
     Batches,
@@ -82,6 +142,18 @@ pub enum Request {
         /// Its number.
         id: u64,
     },
+    /// End a batch before its last unit.
+    BatchCancel {
+        /// Its number.
+        id: u64,
+    },
+    /// Let a batch go before or after others.
+    BatchPriority {
+        /// Its number.
+        id: u64,
+        /// Higher goes first.
+        priority: i64,
+    },
 }
 
 /// The reply to a request.
@@ -92,6 +164,8 @@ pub enum Reply {
     Ok(Value),
     /// Refused; a sentence for the operator.
     Error(String),
+    /// The configuration is wrong; a sentence for each problem.
+    Problems(Vec<String>),
 }
 
 /// Opens the socket, readable and writable by owner and group. A socket left behind by a server that died is replaced.
@@ -124,6 +198,8 @@ pub struct Desk {
     pub library: Arc<Library>,
     /// What was found wrong around it.
     pub doctor: Doctor,
+    /// Takes over another configuration; `None` where there is none to read.
+    pub reloader: Option<Arc<Reloader>>,
 }
 
 /// Answers for ever.
@@ -165,7 +241,7 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 }
 
 async fn answer(request: Request, desk: &Desk) -> Reply {
-    let Desk { inbox, library, doctor } = desk;
+    let Desk { inbox, library, doctor, reloader } = desk;
     let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
@@ -184,24 +260,43 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
             let text = found.and_then(|view| library.preview(&view, &name));
             return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
         }
+        Request::Reload => {
+            let Some(reloader) = reloader else {
+                return Reply::Error("this server has no configuration file to read again".into());
+            };
+            return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));
+        }
         Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
         Request::Hold { machine } => select(&machine).map(Command::Hold),
+        Request::Forget { machine, release_name, force } => {
+            select(&machine).map(|machine| Command::Forget { machine, release_name, force })
+        }
+        Request::Venues => Ok(Command::VenueList),
+        Request::VenueAdd { code, name, location, contact_email } => {
+            Ok(Command::VenueAdd { code, name, location, contact_email })
+        }
+        Request::Names { product, venue, state } => {
+            NameFilter::parse(product.as_deref(), venue.as_deref(), state.as_deref()).map(Command::NameList)
+        }
+        Request::NamesImport { product, venue, numbers } => Ok(Command::NamesImport { product, venue, numbers }),
+        Request::NameRelease { hostname, force } => Ok(Command::NameRelease { hostname, force }),
+        Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
+        Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
         Request::Batches => Ok(Command::BatchList),
         Request::BatchCreate { venue, product, count, priority } => {
             Ok(Command::BatchCreate { venue, product, total: count, priority })
         }
         Request::BatchStart { id } => Ok(Command::BatchStart(BatchId(id))),
         Request::BatchPause { id } => Ok(Command::BatchPause(BatchId(id))),
+        Request::BatchCancel { id } => Ok(Command::BatchCancel(BatchId(id))),
+        Request::BatchPriority { id, priority } => Ok(Command::BatchPriority { id: BatchId(id), priority }),
     };
     let told = match command {
         Ok(command) => inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
         Err(refusal) => Err(refusal),
     };
     match told {
-        Ok(Told::Done(sentence)) => Reply::Ok(Value::String(sentence)),
-        Ok(Told::Batch(batch)) => Reply::Ok(show::batch(&batch)),
-        Ok(Told::Batches(batches)) => Reply::Ok(batches.iter().map(show::batch).collect()),
-        Ok(told @ (Told::Config(_) | Told::Received(_))) => unreachable!("no command is told {told:?}"),
+        Ok(told) => Reply::Ok(show::told(&told)),
         Err(refusal) => Reply::Error(refusal.to_string()),
     }
 }

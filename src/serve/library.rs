@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
@@ -14,9 +14,9 @@ use nix::sys::stat::Mode;
 use super::content::{Content, FileSource, OpenFile};
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
-use crate::answer::Answers;
-use crate::boot::View;
+use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
+use crate::boot::{Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
@@ -96,13 +96,43 @@ impl Tree {
     }
 }
 
+/// The compiled templates in force; a reload replaces all of them at once.
+#[derive(Debug)]
+pub struct Templates(RwLock<Arc<Answers>>);
+
+impl Templates {
+    /// Begins with these.
+    pub fn new(answers: Answers) -> Templates {
+        Templates(RwLock::new(Arc::new(answers)))
+    }
+
+    /// From now on these; what is being rendered is finished with the old ones.
+    pub fn replace(&self, answers: Answers) {
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(answers);
+    }
+
+    /// As [`Answers::has`].
+    pub fn has(&self, name: &str) -> bool {
+        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).has(name)
+    }
+
+    /// As [`Answers::render`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn render(&self, name: &str, facts: &Facts) -> Result<String, AnswerError> {
+        let answers = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        answers.render(name, facts)
+    }
+}
+
 /// What TFTP and HTTP serve.
 #[derive(Debug)]
 pub struct Library {
     /// Who asks, and what they get.
     pub board: SharedBoard,
     /// Rendered files.
-    pub answers: Answers,
+    pub answers: Templates,
     /// Boot files.
     pub boot: Tree,
     /// Whether a boot file that is not there is looked for again with the case of its name ignored.

@@ -18,6 +18,9 @@ pub fn notice(notice: &Notice) {
         }
         Notice::Refused { what, who, refusal } => refused(what, who, refusal),
         Notice::Machine(_) => {}
+        Notice::ImageFiles(_) => {}
+        Notice::Configured { .. } => tracing::info!("another configuration is in force"),
+        Notice::Forgotten(machine) => tracing::info!(machine = machine.0, "machine forgotten"),
         Notice::Lease(lease) => {
             let state = lease.state.word();
             tracing::debug!(address = %lease.address, client = %lease.client, state, "lease");

@@ -1,5 +1,7 @@
 //! The board as JSON, for the command line.
 
+mod told;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+pub use told::told;
 
 /// Counts of everything.
 pub fn status(board: &Board) -> Value {
