@@ -60,7 +60,8 @@ impl Server {
             ended.expect("the server starts");
         });
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // The control socket is the last that it opens.
+        while control::ask(&directory.path().join("socket"), &Request::Status).is_err() {
             assert!(Instant::now() < deadline, "the server did not come");
             std::thread::yield_now();
         }
