@@ -126,6 +126,41 @@ fn story_uefi_x64_ipxe() {
 }
 
 #[test]
+fn story_uefi_http() {
+    told("uefi-http", &Plan::story_of(Kind::UefiHttpX64));
+}
+
+#[test]
+fn story_bios_ipxe() {
+    told("bios-ipxe", &Plan::story_of(Kind::BiosIpxe));
+}
+
+#[test]
+fn story_bios_pxelinux() {
+    told("bios-pxelinux", &Plan::story_of(Kind::BiosPxe));
+}
+
+#[test]
+fn story_arm64_grub() {
+    told("arm64-grub", &Plan::story_of(Kind::UefiArm64));
+}
+
+#[test]
+fn story_arm64_http_grub() {
+    told("arm64-http-grub", &Plan::story_of(Kind::UefiHttpArm64));
+}
+
+#[test]
+fn story_uboot_pxe() {
+    told("uboot-pxe", &Plan::story_of(Kind::UBoot));
+}
+
+#[test]
+fn story_uboot_efi() {
+    told("uboot-efi", &Plan::story_of(Kind::UBootEfi));
+}
+
+#[test]
 fn story_plain_linux() {
     told("plain-linux", &Plan::story_of(Kind::PlainLinux));
 }

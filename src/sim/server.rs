@@ -58,6 +58,7 @@ pub(super) struct Asker {
 #[derive(Debug)]
 struct Session {
     client: SocketAddrV4,
+    request: crate::wire::tftp::Request,
     id: TransferId,
     content: Arc<[u8]>,
     transfer: Transfer,
@@ -176,9 +177,17 @@ impl Server {
     }
 
     /// A request arrives; one for the fleet is answered later.
-    pub fn request(&mut self, asker: Asker, address: Ipv4Addr, path: &str, body: Option<&str>) -> Option<Response> {
+    pub fn request(
+        &mut self,
+        asker: Asker,
+        address: Ipv4Addr,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Option<Response> {
         let Some(body) = body else {
             return Some(match self.open_url(address, path) {
+                Ok(_) if method == "HEAD" => (200, Vec::new()),
                 Ok(Content::Bytes(content)) => {
                     let size = content.len() as u64;
                     let transfer = self.begin(address, path, size, Via::Http);
@@ -270,12 +279,17 @@ impl Server {
         request: &crate::wire::tftp::Request,
         now: Instant,
     ) -> (Vec<Datagram>, Option<u16>) {
-        // One transfer per client port: the same request again means that the first answer was lost.
+        // One transfer per client port: the same request again means that the first answer was lost, another one that
+        // the client has gone on.
         if let Some(port) = self.session_of.get(&from).copied()
             && let Some(session) = self.sessions.get_mut(&port)
         {
-            let step = session.transfer.asked_again(now);
-            return (self.carry_out(port, step), None);
+            if session.request == *request {
+                let step = session.transfer.asked_again(now);
+                return (self.carry_out(port, step), None);
+            }
+            let outcome = Outcome::Abandoned("the client asked for another file".into());
+            self.carry_out(port, Step::End(outcome));
         }
         let port = self.free_port();
         let content = match self.open(*from.ip(), &request.name) {
@@ -288,7 +302,7 @@ impl Server {
         let size = content.len() as u64;
         let id = self.begin(*from.ip(), &request.name, size, Via::Tftp);
         let (transfer, step) = Transfer::start(&request.options, size, Limits::for_mtu(1500), now);
-        self.sessions.insert(port, Session { client: from, id, content, transfer });
+        self.sessions.insert(port, Session { client: from, request: request.clone(), id, content, transfer });
         self.session_of.insert(from, port);
         (self.carry_out(port, step), Some(port))
     }
@@ -306,7 +320,9 @@ impl Server {
     }
 
     fn carry_out(&mut self, port: u16, step: Step) -> Vec<Datagram> {
-        let Some(Session { client: to, content, transfer, id }) = self.sessions.get(&port) else { return Vec::new() };
+        let Some(Session { client: to, content, transfer, id, .. }) = self.sessions.get(&port) else {
+            return Vec::new();
+        };
         let to = *to;
         match step {
             Step::Wait => Vec::new(),

@@ -180,6 +180,7 @@ enum Happening {
     ServerHttp {
         asker: Asker,
         from: Ipv4Addr,
+        method: &'static str,
         path: String,
         body: Option<String>,
     },
@@ -385,7 +386,9 @@ impl World {
             }
             Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), bytes }),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
-            Happening::ServerHttp { asker, from, path, body } => self.http_arrives(asker, from, &path, body.as_deref()),
+            Happening::ServerHttp { asker, from, method, path, body } => {
+                self.http_arrives(asker, from, method, &path, body.as_deref());
+            }
             Happening::ServerDownload { asker, from, path } => self.download_begins(asker, from, &path),
             Happening::Downloading { server, asker, transfer, sent, content } if server == self.server_epoch => {
                 self.download_goes_on(asker, transfer, sent, content);

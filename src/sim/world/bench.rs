@@ -103,6 +103,7 @@ impl World {
                 self.connect(index, exchange, &url, |asker, from, path| Happening::ServerHttp {
                     asker,
                     from,
+                    method,
                     path,
                     body,
                 });

@@ -217,9 +217,9 @@ impl World {
         self.wake_server();
     }
 
-    pub(super) fn http_arrives(&mut self, asker: Asker, from: Ipv4Addr, path: &str, body: Option<&str>) {
+    pub(super) fn http_arrives(&mut self, asker: Asker, from: Ipv4Addr, method: &str, path: &str, body: Option<&str>) {
         let Some(server) = &mut self.server else { return };
-        let answer = server.request(asker, from, path, body);
+        let answer = server.request(asker, from, method, path, body);
         self.wake_server();
         if let Some(answer) = answer {
             self.answer(asker, answer);
