@@ -43,6 +43,7 @@ pub(super) struct Server {
     next_port: u16,
     next_transfer: u64,
     next_reply: u64,
+    refused: Vec<Refusal>,
 }
 
 /// Who waits for an HTTP answer.
@@ -105,6 +106,7 @@ impl Server {
             next_port: FIRST_PORT,
             next_transfer: 1,
             next_reply: 1,
+            refused: Vec::new(),
         };
         server.board.reset(server.fleet.notices());
         server
@@ -195,7 +197,7 @@ impl Server {
                     (200, content.to_vec())
                 }
                 Ok(Content::Image(_)) => (400, b"{\"error\":\"too large for an exchange\"}\n".to_vec()),
-                Err(refusal) => refused(&refusal),
+                Err(refusal) => self.refuse(refusal),
             });
         };
         let report = match path {
@@ -217,6 +219,17 @@ impl Server {
         self.asking.insert(reply_to, asker);
         self.receive(Event::Report { address, mac, serial, report, reply_to });
         None
+    }
+
+    /// What was refused here since the last call, without asking the fleet.
+    pub fn take_refused(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Response {
+        let response = refused(&refusal);
+        self.refused.push(refusal);
+        response
     }
 
     /// What the path of a URL means to the machine at `address`: `/boot/NAME` is what TFTP calls `NAME`.
@@ -294,7 +307,8 @@ impl Server {
         let port = self.free_port();
         let content = match self.open(*from.ip(), &request.name) {
             Ok(Content::Bytes(content)) => content,
-            Ok(Content::Image(_)) | Err(_) => {
+            refused @ (Ok(Content::Image(_)) | Err(_)) => {
+                self.refused.extend(refused.err());
                 let error = Packet::Error { code: ErrorCode::FILE_NOT_FOUND, message: "File not found".into() };
                 return (vec![Datagram { port, to: from, bytes: error.encode() }], None);
             }

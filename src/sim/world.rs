@@ -19,8 +19,10 @@ use fastrand::Rng;
 
 use super::client::{Client, Identity, Input, Kind, Options, mixed};
 pub use super::link::Faults;
+use super::pcap::Capture;
 use super::place::{BY_SERIAL, POOLED, Place, VENUE};
 use super::promise::Promises;
+use super::reach::Reached;
 use super::server::{Asker, Content, Server};
 pub use super::store::Sabotage;
 use super::store::Store;
@@ -62,6 +64,8 @@ pub struct Plan {
     pub reboot_every: usize,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether the packets are kept.
+    pub capture: bool,
     /// The fleet's invariants are checked after every so manyth batch.
     pub check_every: u64,
     /// A defect that must be noticed.
@@ -78,6 +82,7 @@ impl Plan {
             only: None,
             reboot_every: 4,
             story: false,
+            capture: false,
             // A check looks at every machine, so its cost per machine stays the same.
             check_every: 1 + clients as u64 / 32,
             sabotage: None,
@@ -104,8 +109,12 @@ pub struct Report {
     pub events: u64,
     /// Virtual time from the first power-on to the last end.
     pub virtual_duration: Duration,
+    /// What the run got to see.
+    pub reached: Reached,
     /// The story, if it was wanted.
     pub story: Vec<String>,
+    /// The UDP packets as a libpcap file, if they were wanted; else empty.
+    pub capture: Vec<u8>,
 }
 
 /// A promise was broken.
@@ -117,6 +126,8 @@ pub struct Violation {
     pub replay: String,
     /// The last lines of the story before it.
     pub story: Vec<String>,
+    /// Every UDP packet before it, as a libpcap file.
+    pub capture: Vec<u8>,
 }
 
 impl fmt::Display for Violation {
@@ -137,11 +148,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut world = World::new(plan);
     let Err(what) = world.play() else { return Ok(world.into_report()) };
     let mut replay = format!("hatchery sim --clients {} --seed {}", plan.clients, plan.seed);
-    if (Plan { story: plan.story, ..Plan::new(plan.clients, plan.seed) }) != *plan {
+    if (Plan { story: plan.story, capture: plan.capture, ..Plan::new(plan.clients, plan.seed) }) != *plan {
         replay += &format!(" # but with {plan:?}");
     }
     // The same seed breaks the same promise: this time with every word written down.
-    let mut again = World::new(&Plan { story: true, ..plan.clone() });
+    let mut again = World::new(&Plan { story: true, capture: true, ..plan.clone() });
     let _ = again.play();
     let mut story = again.story.into_lines();
     // A sentence that begins with a machine's label is about that machine.
@@ -150,7 +161,7 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
         story.retain(|line| line.contains(label) || line.contains("the server"));
     }
     story.drain(..story.len().saturating_sub(TAIL));
-    Err(Box::new(Violation { what, replay, story }))
+    Err(Box::new(Violation { what, replay, story, capture: again.capture.into_bytes() }))
 }
 
 /// Something that will happen.
@@ -255,6 +266,8 @@ struct World {
     promises: Promises,
     tape: Tape,
     story: Story,
+    capture: Capture,
+    reached: Reached,
     ended_at: Instant,
 }
 
@@ -288,6 +301,8 @@ impl World {
             promises: Promises::default(),
             tape: Tape::default(),
             story: Story::new(plan.story),
+            capture: Capture::new(plan.capture),
+            reached: Reached::default(),
             ended_at: Instant::START,
         }
     }
@@ -420,7 +435,8 @@ impl World {
         self.pending == 0 && self.unfinished == 0
     }
 
-    fn into_report(self) -> Report {
+    fn into_report(mut self) -> Report {
+        self.note_refusals();
         let mut faulted = Vec::new();
         for seat in &self.seats {
             if let Some(Err(why)) = &seat.end {
@@ -433,7 +449,9 @@ impl World {
             hash: self.tape.into_hex(),
             events: self.events,
             virtual_duration: self.ended_at.since_start(),
+            reached: self.reached,
             story: self.story.into_lines(),
+            capture: self.capture.into_bytes(),
         }
     }
 }

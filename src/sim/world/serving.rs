@@ -13,6 +13,7 @@ use crate::ids::{Digest, TransferId};
 use crate::net::{Destination, Mac};
 use crate::refusal::Refusal;
 use crate::sim::client::Input;
+use crate::sim::pcap::{BROADCAST_MAC, End, SERVER_MAC};
 use crate::sim::server::{Asker, Content, Datagram, Response, Server, response};
 use crate::sim::story;
 use crate::time::{Instant, Now, Timestamp};
@@ -34,6 +35,7 @@ impl World {
     }
 
     pub(super) fn crash(&mut self, why: &str) {
+        self.note_refusals();
         if self.server.take().is_none() {
             return;
         }
@@ -48,6 +50,12 @@ impl World {
             server.receive(event);
             self.wake_server();
         }
+    }
+
+    /// Notes what the shells refused by themselves.
+    pub(super) fn note_refusals(&mut self) {
+        let refused = self.server.as_mut().map(Server::take_refused).unwrap_or_default();
+        refused.iter().for_each(|refusal| self.reached.refused(refusal));
     }
 
     /// What arrives while the server is busy ends up in the same batch.
@@ -95,6 +103,9 @@ impl World {
                 Action::Commit(_) => {}
                 Action::Send { bytes, destination, .. } => self.dhcp_leaves(&bytes, destination, now.timestamp)?,
                 Action::Tell { reply_to, result } => {
+                    if let Err(refusal) = &result {
+                        self.reached.refused(refusal);
+                    }
                     let Some(asker) = self.server.as_mut().and_then(|server| server.asker(reply_to)) else { continue };
                     if let Ok(told) = &result {
                         let mac = self.seats[asker.client].client.identity().mac;
@@ -103,6 +114,7 @@ impl World {
                     self.answer(asker, response(&result));
                 }
                 Action::Publish(notice) => {
+                    self.reached.notice(&notice);
                     if let Some(text) = story::notice(&notice) {
                         self.story.line(self.now, || format!("fleet  {text}"));
                     }
@@ -117,6 +129,7 @@ impl World {
 
     fn commit_fails(&mut self, actions: &[Action], now: Now) {
         self.story.line(self.now, || "a commit fails; nothing was promised".into());
+        self.reached.refused(&Refusal::NotStored);
         let rows = self.store.rows();
         let Some(server) = &mut self.server else { return };
         server.reload(rows, now);
@@ -161,6 +174,14 @@ impl World {
             }
             Destination::Relay(_) => Vec::new(),
         };
+        let server = End::new(SERVER_MAC, self.place.server(), 67);
+        let client = match destination {
+            Destination::Unicast(address) => End { mac: Mac([a, b, c, d, e, f]), at: address },
+            Destination::Layer2 { mac, address } => End::new(mac, address, 68),
+            Destination::Broadcast => End::new(BROADCAST_MAC, Ipv4Addr::BROADCAST, 68),
+            Destination::Relay(relay) => End::new(BROADCAST_MAC, relay, 67),
+        };
+        self.capture.udp(now, server, client, bytes);
         let name = addressee.map_or("nobody", |index| &self.seats[index].label);
         self.story.line(self.now, || format!("server → {name}  {}", story::dhcp_reply(bytes)));
         for client in to {
@@ -211,6 +232,8 @@ impl World {
                 let label = &self.seats[client].label;
                 self.story.line(self.now, || format!("server:{port} → {label}:{}  {}", to.port(), story::tftp(&bytes)));
                 let from = SocketAddrV4::new(server, port);
+                let seat = End { mac: self.seats[client].client.identity().mac, at: to };
+                self.capture.udp(self.wall_clock().timestamp, End { mac: SERVER_MAC, at: from }, seat, &bytes);
                 self.deliver(client, Input::Tftp { port: to.port(), from, bytes: bytes.clone() });
             }
         }
@@ -249,6 +272,7 @@ impl World {
                 self.download_goes_on(asker, transfer, 0, content);
             }
             Err(refusal) => {
+                self.reached.refused(&refusal);
                 let result = Err(format!("HTTP 404 {refusal}"));
                 self.reply_in_session(asker, Input::Downloaded { exchange: asker.exchange, result });
             }
