@@ -171,6 +171,12 @@ pub struct Options {
     pub ipxe_proxy_wait: Duration,
     /// A plain Linux extends its lease once, so long after it got it.
     pub plain_extends_after: Duration,
+    /// So many addresses a plain Linux finds in use by somebody else, and declines.
+    pub plain_declines: u32,
+    /// A plain Linux asks for further options once it has its address.
+    pub plain_informs: bool,
+    /// A plain Linux gives its address back in the end.
+    pub plain_releases: bool,
     /// Between a network boot that failed and the next one.
     pub restart_pause: Duration,
     /// How many network boots may fail in a row before it gives up.
@@ -185,6 +191,9 @@ impl Default for Options {
             uefi_offer_wait: Duration::from_millis(3800),
             ipxe_proxy_wait: Duration::from_secs(2),
             plain_extends_after: Duration::from_secs(10),
+            plain_declines: 0,
+            plain_informs: false,
+            plain_releases: false,
             restart_pause: Duration::from_secs(5),
             restarts_max: 20,
         }

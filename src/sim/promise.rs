@@ -63,6 +63,20 @@ impl Promises {
         Ok(())
     }
 
+    /// A machine gives its address up.
+    pub fn gave_up(&mut self, mac: Mac) {
+        if let Some(address) = self.address_of.remove(&mac) {
+            self.leases.remove(&address);
+        }
+    }
+
+    /// The server's clock was set back: what was promised ends no later for that.
+    pub fn moved_back(&mut self, by: Duration) {
+        for (_, until) in self.leases.values_mut() {
+            *until = Timestamp::from_millis(until.millis() - i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        }
+    }
+
     /// A result leaves the server for the machine with that MAC.
     ///
     /// # Errors

@@ -31,6 +31,8 @@ const UBOOT_LIMIT: Duration = Duration::from_secs(60);
 /// GRUB: 400 ms, and 20 ms more each time (`GRUB_NET_INTERVAL`).
 const GRUB_RETRY_MILLIS: u64 = 400;
 const GRUB_TRIES: u32 = 40;
+/// After a DECLINE (RFC 2131 §3.1).
+const DECLINE_PAUSE: Duration = Duration::from_secs(10);
 /// Between two tries to extend a lease.
 const EXTEND_RETRY: Duration = Duration::from_secs(10);
 const UNICAST_TRIES: u32 = 3;
@@ -54,6 +56,8 @@ enum State {
     Requesting(Box<Reply>),
     Bound(Lease),
     Extending(Lease),
+    /// An address was declined.
+    Pausing,
     Over,
 }
 
@@ -132,6 +136,35 @@ impl Dhcp {
             self.began = now;
             self.send_extension(&lease, now, hw);
             self.state = State::Extending(lease);
+        }
+    }
+
+    /// Somebody else uses the address: says so and, after a pause (RFC 2131 §3.1), starts over.
+    pub fn decline(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(lease) = &self.state {
+            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            hw.clear_address();
+            self.send(MessageType::Decline, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
+            self.deadline = now + DECLINE_PAUSE;
+            self.state = State::Pausing;
+        }
+    }
+
+    /// Asks for further options (RFC 2131 §3.4).
+    pub fn inform(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(Lease { address, .. }) = self.state {
+            self.send(MessageType::Inform, address, None, Ipv4Addr::BROADCAST, now, hw);
+        }
+    }
+
+    /// Gives the address back (RFC 2131 §4.4.6).
+    pub fn release(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(lease) = &self.state {
+            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            let (address, server) = (lease.address, lease.server);
+            self.send(MessageType::Release, address, Some(taken), server, now, hw);
+            hw.clear_address();
+            self.state = State::Over;
         }
     }
 
@@ -250,6 +283,10 @@ impl Dhcp {
     fn timed_out(&mut self, now: Instant, hw: &mut Hardware) -> Heard {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => Heard::Nothing,
+            State::Pausing => {
+                self.restart(now, hw);
+                Heard::Nothing
+            }
             State::Waiting(offer) => {
                 self.request(offer, now, hw);
                 Heard::Nothing

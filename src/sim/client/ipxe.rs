@@ -158,11 +158,7 @@ fn interpret(text: &str, script_url: &str, server: &str, hw: &Hardware) -> Scrip
                         settings.push((name.to_owned(), words.collect::<Vec<_>>().join(" ")));
                     }
                 }
-                "iseq" => {
-                    if words.next() != words.next() {
-                        break;
-                    }
-                }
+                "iseq" if words.next() != words.next() => break,
                 "kernel" => {
                     script.files.extend(url_of(&mut words).map(|url| absolute(url, script_url)));
                     script.cmdline = words.collect::<Vec<_>>().join(" ");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::odd::MESSAGE_TYPE;
 use super::{Happening, REBOOT_PAUSE, World};
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Selector};
@@ -80,6 +81,11 @@ impl World {
                 self.capture.udp(time, End::new(mac, from, 68), End::new(all, to, 67), &bytes);
                 let place = if to == Ipv4Addr::BROADCAST { "broadcast" } else { "server" };
                 self.story.line(self.now, || format!("{} → {place}  {}", label(), story::dhcp_request(&bytes)));
+                // DECLINE and RELEASE give up what was promised, whether or not they arrive.
+                if let Some(kind @ (4 | 7)) = bytes.get(MESSAGE_TYPE) {
+                    self.promises.gave_up(mac);
+                    self.reached.dhcp.insert((if *kind == 4 { "DECLINE" } else { "RELEASE" }, ""));
+                }
                 let bytes = Bytes::from(bytes);
                 for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
                     self.later(delay, Happening::ServerDhcp(bytes.clone()));

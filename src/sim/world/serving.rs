@@ -31,6 +31,7 @@ impl World {
         if self.now > Instant::START {
             self.story.line(self.now, || "the server is back".into());
         }
+        self.repeat_orders();
         self.wake_server();
     }
 
@@ -106,6 +107,9 @@ impl World {
                     if let Err(refusal) = &result {
                         self.reached.refused(refusal);
                     }
+                    if self.is_order(reply_to, result.as_ref().err()) {
+                        continue;
+                    }
                     let Some(asker) = self.server.as_mut().and_then(|server| server.asker(reply_to)) else { continue };
                     if let Ok(told) = &result {
                         let mac = self.seats[asker.client].client.identity().mac;
@@ -135,6 +139,10 @@ impl World {
         server.reload(rows, now);
         for action in actions {
             if let Action::Tell { reply_to, .. } = action
+                && self.is_order(*reply_to, Some(&Refusal::NotStored))
+            {
+                self.later(Duration::from_secs(1), Happening::RepeatOrders);
+            } else if let Action::Tell { reply_to, .. } = action
                 && let Some(asker) = self.server.as_mut().and_then(|server| server.asker(*reply_to))
             {
                 self.answer(asker, response(&Err(Refusal::NotStored)));
@@ -149,6 +157,7 @@ impl World {
             server.fleet.check()?;
         }
         if let Some(deadline) = server.fleet.next_deadline() {
+            let deadline = Timestamp::from_millis(deadline.millis() - self.skew_millis);
             let at = Instant::from_start(deadline.since(EPOCH)).max(self.now + Duration::from_millis(1));
             if self.deadline_armed.is_none_or(|armed| at < armed) {
                 self.deadline_armed = Some(at);
@@ -163,14 +172,16 @@ impl World {
         let reply = codec::decode_reply(bytes).map_err(|refusal| format!("the server wrote a reply that {refusal}"))?;
         self.promises.replied(&reply, &self.store, now)?;
         let [a, b, c, d, e, f, ..] = reply.chaddr;
-        let addressee = self.by_mac.get(&Mac([a, b, c, d, e, f])).copied();
+        let addressees = self.by_mac.get(&Mac([a, b, c, d, e, f])).cloned().unwrap_or_default();
+        let addressee = addressees.first().copied();
         let to: Vec<usize> = match destination {
             Destination::Unicast(address) => self.at_address(*address.ip()),
-            Destination::Layer2 { mac, .. } => self.by_mac.get(&mac).copied().into_iter().collect(),
+            Destination::Layer2 { mac, .. } => self.by_mac.get(&mac).cloned().unwrap_or_default(),
             // A broadcast reaches everyone; one bystander shows as well as all of them that it disturbs nobody.
             Destination::Broadcast => {
                 let bystander = self.rng.usize(..self.seats.len());
-                addressee.into_iter().chain(Some(bystander).filter(|index| Some(*index) != addressee)).collect()
+                let bystander = Some(bystander).filter(|index| !addressees.contains(index));
+                addressees.into_iter().chain(bystander).collect()
             }
             Destination::Relay(_) => Vec::new(),
         };

@@ -176,6 +176,15 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
                 put(&mut bytes, code::PARAMETER_REQUEST_LIST, &GRUB_ASKS_FOR);
             }
         }
+        Speaker::Udhcpc if fields.kind == MessageType::Decline => {
+            put_taken(&mut bytes, [code::REQUESTED_ADDRESS, code::SERVER_ID]);
+            put(&mut bytes, code::CLIENT_ID, &client_id(identity));
+        }
+        Speaker::Udhcpc if fields.kind == MessageType::Release => {
+            // The address stands in ciaddr, and option 50 must not be there (RFC 2131 table 5).
+            bytes.extend(taken.iter().flat_map(|taken| [&[code::SERVER_ID, 4][..], &taken.server.octets()].concat()));
+            put(&mut bytes, code::CLIENT_ID, &client_id(identity));
+        }
         Speaker::Udhcpc => {
             put_taken(&mut bytes, [code::REQUESTED_ADDRESS, code::SERVER_ID]);
             put(&mut bytes, code::MAX_MESSAGE_SIZE, &[2, 0x40]);
