@@ -82,8 +82,8 @@ impl World {
                 let place = if to == Ipv4Addr::BROADCAST { "broadcast" } else { "server" };
                 self.story.line(self.now, || format!("{} → {place}  {}", label(), story::dhcp_request(&bytes)));
                 // DECLINE and RELEASE give up what was promised, whether or not they arrive.
-                if let Some(kind @ (4 | 7)) = bytes.get(MESSAGE_TYPE) {
-                    self.promises.gave_up(mac);
+                if let (Some(kind @ (4 | 7)), Some(&[a, b, c, d])) = (bytes.get(MESSAGE_TYPE), bytes.get(4..8)) {
+                    self.promises.gave_up(mac, u32::from_be_bytes([a, b, c, d]));
                     self.reached.dhcp.insert((if *kind == 4 { "DECLINE" } else { "RELEASE" }, ""));
                 }
                 let bytes = Bytes::from(bytes);
