@@ -5,6 +5,8 @@ mod deployment;
 mod fields;
 mod journal;
 mod name;
+mod operator;
+mod reload;
 mod request;
 mod stage;
 
@@ -75,6 +77,7 @@ fn profile(name: &str, firmware: &[Firmware], boot_file: Option<&str>) -> Profil
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
         answers: BTreeMap::new(),
+        vars: Default::default(),
     }
 }
 
@@ -133,7 +136,7 @@ impl World {
             match action {
                 Action::Commit(change) => self.journal.push(change.clone()),
                 Action::Publish(notice) => self.notices.push(notice.clone()),
-                Action::Send { .. } | Action::Tell { .. } => {}
+                Action::Send { .. } | Action::Tell { .. } | Action::Probe { .. } => {}
             }
         }
         actions

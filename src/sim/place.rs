@@ -141,6 +141,7 @@ fn profiles() -> Vec<Profile> {
         boot_file: None,
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
@@ -160,6 +161,7 @@ fn profiles() -> Vec<Profile> {
         ]
         .into(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
     };
     // What these become is for their installers to say.
