@@ -205,6 +205,9 @@ pub struct Sim {
     /// Print the story: a line for each packet
     #[arg(long)]
     pub story: bool,
+    /// Write the UDP packets to a capture file; a broken promise writes one by itself
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

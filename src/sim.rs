@@ -7,8 +7,10 @@
 pub mod client;
 mod json;
 mod link;
+mod pcap;
 mod place;
 mod promise;
+pub mod reach;
 mod server;
 mod store;
 mod story;

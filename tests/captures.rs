@@ -11,10 +11,14 @@ mod pcap;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hatchery::machine::Evidence;
 use hatchery::machine::firmware::Firmware;
-use hatchery::wire::dhcp::{Request, code, codec};
+use hatchery::net::Mac;
+use hatchery::sim::client::{Client, Identity, Input, Kind, Options, Output};
+use hatchery::time::Instant;
+use hatchery::wire::dhcp::{MessageType, Reply, Request, code, codec};
 use mutate::mutate;
 use pcap::UdpPacket;
 
@@ -172,4 +176,78 @@ fn mutated_packets_never_panic_and_many_get_through() {
         let _ = codec::decode_reply(&bytes);
     }
     assert!(understood > 30_000 && refused > 10_000, "{understood} understood, {refused} refused");
+}
+
+/// The simulated client of a capture writes its first DISCOVER and REQUEST to the byte: xid, `secs` and padding apart.
+#[test]
+fn simulated_clients_write_what_was_captured() {
+    let clients = [
+        ("a-bios-ipxe-http", Kind::BiosIpxe),
+        ("c-uefi-pxe-ipxe", Kind::UefiX64),
+        ("d-uefi-http", Kind::UefiHttpX64),
+        ("e-arm64-uefi-pxe-grub", Kind::UefiArm64),
+        ("f-arm64-uboot-efi", Kind::UBootEfi),
+        ("f2-arm64-uboot-pxe", Kind::UBoot),
+        ("g-arm64-uefi-http", Kind::UefiHttpArm64),
+    ];
+    for (name, kind) in clients {
+        let packets = dhcp_packets(name);
+        let of_kind = |kind| packets.iter().find(|packet| packet.payload[242] == kind).map(|packet| &packet.payload);
+        let (discover, request) = (of_kind(1).expect("a DISCOVER"), of_kind(3).expect("a REQUEST"));
+        let mac = Mac(discover[28..34].try_into().expect("six bytes"));
+        let options =
+            Options { uefi_offer_wait: Duration::ZERO, ipxe_proxy_wait: Duration::ZERO, ..Options::default() };
+        let mut client = Client::new(kind, Identity { mac, serial: "PC".into(), uuid: None }, 1, options);
+        let mut said = |input| {
+            let mut now = Instant::START;
+            let mut outputs = client.handle(input, now);
+            while !outputs.iter().any(|output| matches!(output, Output::SendDhcp { .. })) {
+                now = client.next_deadline().expect("it waits for something");
+                outputs.extend(client.handle(Input::Timer, now));
+            }
+            let sent = |output| if let Output::SendDhcp { bytes, .. } = output { Some(bytes) } else { None };
+            outputs.into_iter().find_map(sent).expect("it was seen above")
+        };
+        let first = said(Input::PowerOn);
+        assert_eq!(comparable(&first), comparable(discover), "{name}: DISCOVER");
+        let offer = offer(&first, &codec::decode(request).expect("it was decoded above"));
+        assert_eq!(comparable(&said(Input::Dhcp(offer))), comparable(request), "{name}: REQUEST");
+    }
+}
+
+/// The OFFER to `discover` that `request` takes, with all that any client insists on.
+fn offer(discover: &[u8], request: &Request) -> Vec<u8> {
+    let discover = codec::decode(discover).expect("a client's message");
+    let address = |option| request.address_option(option).expect("a REQUEST names server and address");
+    let server = address(code::SERVER_ID);
+    let http = discover.text_option(code::VENDOR_CLASS).filter(|class| class.starts_with("HTTPClient"));
+    let mut options = vec![(code::SERVER_ID, server.octets().to_vec()), (code::LEASE_TIME, vec![0, 0, 2, 88])];
+    options.extend(http.is_some().then(|| (code::VENDOR_CLASS, b"HTTPClient".to_vec())));
+    let reply = Reply {
+        kind: Some(MessageType::Offer),
+        xid: discover.xid,
+        flags: discover.flags,
+        hops: 0,
+        htype: discover.htype,
+        hlen: discover.hlen,
+        chaddr: discover.chaddr,
+        ciaddr: discover.ciaddr,
+        yiaddr: address(code::REQUESTED_ADDRESS),
+        siaddr: server,
+        giaddr: discover.giaddr,
+        sname: String::new(),
+        file: "http://192.168.151.1/boot".into(),
+        options,
+        relay_agent: None,
+        max_size: 576,
+    };
+    codec::encode(&reply).to_vec()
+}
+
+/// A message in hex, without what differs from run to run.
+fn comparable(message: &[u8]) -> String {
+    let mut message = message.to_vec();
+    message[4..10].fill(0);
+    let end = message.iter().rposition(|byte| *byte != 0).expect("every message has an END");
+    hex(&message[..=end])
 }

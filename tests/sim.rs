@@ -1,16 +1,70 @@
 //! The simulated world: many seeds, the same film for the same seed, promises that notice defects, and the stories.
 #![allow(clippy::disallowed_methods, reason = "a test reads its stories and its switches")]
 
+#[path = "common/pcap.rs"]
+mod pcap;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use hatchery::boot::pipeline::{self, Milestone};
+use hatchery::machine::Order;
+use hatchery::machine::firmware::Firmware;
+use hatchery::machine::stage::Stage;
 use hatchery::sim::client::Kind;
+use hatchery::sim::reach::Reached;
 use hatchery::sim::world::{Faults, Plan, Report, Sabotage, run};
 
 fn play(plan: &Plan) -> Report {
-    run(plan).unwrap_or_else(|violation| panic!("{violation}"))
+    run(plan).unwrap_or_else(|violation| {
+        let path = std::env::temp_dir().join(format!("hatchery-sim-{}-{}.pcap", plan.clients, plan.seed));
+        std::fs::write(&path, &violation.capture).expect("the temporary directory takes a file");
+        panic!("{violation}packets: {}", path.display())
+    })
 }
+
+/// The refusals that a world like this one can meet.
+const REFUSALS: [&str; 13] = [
+    "not-ours",
+    "unparsable",
+    "forbidden",
+    "no-free-address",
+    "unknown-machine",
+    "no-such-file",
+    "outside-tree",
+    "no-image",
+    "image-not-ready",
+    "too-few-names",
+    "invalid",
+    "not-found",
+    "not-stored",
+];
+/// The DHCP messages with their answers.
+const DHCP: [(&str, &str); 4] = [("DISCOVER", "OFFER"), ("REQUEST", "ACK"), ("REQUEST", "NAK"), ("INFORM", "ACK")];
+
+/// Steps that the rules allow and no client of this world makes: they take words out of order.
+const OUT_OF_ORDER: [(&str, &str); 18] = [
+    ("address", "done"),
+    ("address", "first-boot"),
+    ("done", "address"),
+    ("done", "failed"),
+    ("done", "writing"),
+    ("first-boot", "verifying"),
+    ("first-boot", "writing"),
+    ("installer", "done"),
+    ("installer", "first-boot"),
+    ("installer", "verifying"),
+    ("loader", "done"),
+    ("loader", "first-boot"),
+    ("loader", "verifying"),
+    ("verifying", "done"),
+    ("verifying", "writing"),
+    ("waiting", "failed"),
+    ("writing", "done"),
+    ("writing", "first-boot"),
+];
 
 /// How many seeds to play: `SIM_SEEDS`, else 256.
 fn seeds() -> u64 {
@@ -20,21 +74,70 @@ fn seeds() -> u64 {
 #[test]
 fn every_machine_reaches_its_end_on_every_bad_day() {
     const THREADS: u64 = 2;
-    let (done, faulted) = std::thread::scope(|scope| {
+    let (done, faulted, reached) = std::thread::scope(|scope| {
         let play_share = |share| {
-            let mut sum = (0, 0);
+            let mut sum = (0, 0, Reached::default());
             for seed in (share..seeds()).step_by(THREADS as usize) {
                 let report = play(&Plan::new(20, seed));
-                sum = (sum.0 + report.done, sum.1 + report.faulted.len());
+                sum.0 += report.done;
+                sum.1 += report.faulted.len();
+                sum.2.join(report.reached);
             }
             sum
         };
         let shares: Vec<_> = (0..THREADS).map(|share| scope.spawn(move || play_share(share))).collect();
         let sums = shares.into_iter().map(|share| share.join().expect("its panic was printed"));
-        sums.fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+        sums.fold((0, 0, Reached::default()), |(done, faulted, mut reached), share| {
+            reached.join(share.2);
+            (done + share.0, faulted + share.1, reached)
+        })
     });
     // A fault must be named, but a world in which most give up proves nothing.
     assert!(faulted * 50 <= done, "{faulted} gave up, {done} were done");
+    // A shorter sweep cannot be asked for everything.
+    if seeds() >= 256 {
+        let missed = missed(&reached);
+        assert!(missed.is_empty(), "the sweep never reached:\n{missed}");
+    }
+}
+
+/// What a sweep should reach and did not, a line each.
+fn missed(reached: &Reached) -> String {
+    let mut missed = String::new();
+    let mut miss = |what: String| missed += &format!("  {what}\n");
+    let kinds = Kind::ALL.into_iter().filter(|kind| !reached.kinds.contains(kind));
+    kinds.for_each(|kind| miss(format!("kind {kind:?}")));
+    let refusals = REFUSALS.into_iter().filter(|refusal| !reached.refusals.contains(refusal));
+    refusals.for_each(|refusal| miss(format!("refusal {refusal}")));
+    let steps = steps().into_iter().filter(|step| !reached.steps.contains(step) && !OUT_OF_ORDER.contains(step));
+    steps.for_each(|(from, to)| miss(format!("step {from} → {to}")));
+    let dhcp = DHCP.into_iter().filter(|pair| !reached.dhcp.contains(pair));
+    dhcp.for_each(|(asked, answered)| miss(format!("DHCP {asked} → {answered}")));
+    missed
+}
+
+/// Every step that some milestone makes from some stage.
+fn steps() -> BTreeSet<(&'static str, &'static str)> {
+    let words = ["starting", "downloading", "verifying", "customizing", "success", "failed"];
+    let mut milestones: Vec<Milestone> = words.map(|word| Milestone::Reported(word.into(), None)).into();
+    milestones.extend([
+        Milestone::Bound(Firmware::RaspberryPi5),
+        Milestone::BootFile,
+        Milestone::Image,
+        Milestone::ConfigAsked,
+        Milestone::Silent(300),
+        Milestone::Reinstall,
+    ]);
+    let mut steps = BTreeSet::new();
+    for word in Stage::WORDS {
+        let from = Stage::from_word(word, "why").expect("it is a stage's word");
+        for order in [Order::Install, Order::Disk, Order::Hold] {
+            let to = milestones.iter().filter_map(|milestone| pipeline::next(&from, order, milestone));
+            // One failure after another is no step.
+            steps.extend(to.map(|to| (from.word(), to.word())).filter(|(from, to)| from != to));
+        }
+    }
+    steps
 }
 
 #[test]
@@ -106,6 +209,12 @@ fn a_store_that_is_empty_after_a_restart_is_caught_and_says_how_to_replay() {
         (0..20).filter_map(|seed| run(&Plan { sabotage, faults: faults.clone(), ..Plan::new(20, seed) }).err());
     let caught: Vec<_> = caught.collect();
     assert!(caught.len() >= 15, "{} of 20", caught.len());
+    let path = tempfile::tempdir().expect("a scratch directory");
+    let path = path.path().join("broken.pcap");
+    std::fs::write(&path, &caught[0].capture).expect("the scratch directory takes a file");
+    let packets = pcap::udp_packets(&path);
+    let ports: BTreeSet<u16> = packets.iter().map(|packet| packet.dst.port()).collect();
+    assert!(packets.len() > 50 && ports.is_superset(&[67, 68, 69].into()), "{} packets to {ports:?}", packets.len());
     let text = caught[0].to_string();
     assert!(text.contains("replay: hatchery sim --clients 20 --seed ") && caught[0].story.len() > 10, "{text}");
 }
@@ -123,6 +232,41 @@ fn story_pi4() {
 #[test]
 fn story_uefi_x64_ipxe() {
     told("uefi-x64-ipxe", &Plan::story_of(Kind::UefiX64));
+}
+
+#[test]
+fn story_uefi_http() {
+    told("uefi-http", &Plan::story_of(Kind::UefiHttpX64));
+}
+
+#[test]
+fn story_bios_ipxe() {
+    told("bios-ipxe", &Plan::story_of(Kind::BiosIpxe));
+}
+
+#[test]
+fn story_bios_pxelinux() {
+    told("bios-pxelinux", &Plan::story_of(Kind::BiosPxe));
+}
+
+#[test]
+fn story_arm64_grub() {
+    told("arm64-grub", &Plan::story_of(Kind::UefiArm64));
+}
+
+#[test]
+fn story_arm64_http_grub() {
+    told("arm64-http-grub", &Plan::story_of(Kind::UefiHttpArm64));
+}
+
+#[test]
+fn story_uboot_pxe() {
+    told("uboot-pxe", &Plan::story_of(Kind::UBoot));
+}
+
+#[test]
+fn story_uboot_efi() {
+    told("uboot-efi", &Plan::story_of(Kind::UBootEfi));
 }
 
 #[test]

@@ -5,26 +5,34 @@
 //! [`Client::next_deadline`] says when it wants [`Input::Timer`].
 
 mod dhcp;
+mod grub;
 mod hardware;
 pub mod identity;
 mod installer;
 mod ipxe;
 mod linux;
 mod pi;
+mod pxe;
+mod pxelinux;
 mod tftp;
-mod uefi;
+mod uboot;
+mod uefi_http;
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use crate::ids::Digest;
 use crate::time::Instant;
+use grub::Grub;
 use hardware::Hardware;
 pub use identity::{Identity, Kind, mixed};
 use ipxe::Ipxe;
 use linux::Linux;
 use pi::Pi;
-use uefi::Uefi;
+use pxe::Pxe;
+use pxelinux::Pxelinux;
+use uboot::UBoot;
+use uefi_http::UefiHttp;
 
 /// Something that happens to a client.
 #[derive(Clone, Debug)]
@@ -163,6 +171,12 @@ pub struct Options {
     pub ipxe_proxy_wait: Duration,
     /// A plain Linux extends its lease once, so long after it got it.
     pub plain_extends_after: Duration,
+    /// So many addresses a plain Linux finds in use by somebody else, and declines.
+    pub plain_declines: u32,
+    /// A plain Linux asks for further options once it has its address.
+    pub plain_informs: bool,
+    /// A plain Linux gives its address back in the end.
+    pub plain_releases: bool,
     /// Between a network boot that failed and the next one.
     pub restart_pause: Duration,
     /// How many network boots may fail in a row before it gives up.
@@ -177,6 +191,9 @@ impl Default for Options {
             uefi_offer_wait: Duration::from_millis(3800),
             ipxe_proxy_wait: Duration::from_secs(2),
             plain_extends_after: Duration::from_secs(10),
+            plain_declines: 0,
+            plain_informs: false,
+            plain_releases: false,
             restart_pause: Duration::from_secs(5),
             restarts_max: 20,
         }
@@ -198,8 +215,12 @@ pub struct Client {
 enum Program {
     Off,
     Pi(Box<Pi>),
-    Uefi(Box<Uefi>),
+    Pxe(Box<Pxe>),
+    UefiHttp(Box<UefiHttp>),
+    UBoot(Box<UBoot>),
     Ipxe(Box<Ipxe>),
+    Grub(Box<Grub>),
+    Pxelinux(Box<Pxelinux>),
     Linux(Box<Linux>),
     /// The firmware starts over at that time.
     Restarting(Instant),
@@ -211,7 +232,11 @@ enum Program {
 #[derive(Debug)]
 enum Next {
     Stay,
-    Ipxe,
+    /// A boot file, loaded from that server, takes over.
+    BootFile {
+        name: String,
+        server: Ipv4Addr,
+    },
     /// A kernel and its installer, which was told where the server is.
     Kernel {
         base_url: String,
@@ -248,8 +273,12 @@ impl Client {
         match &self.program {
             Program::Off | Program::Ended => None,
             Program::Pi(pi) => pi.deadline(),
-            Program::Uefi(uefi) => uefi.deadline(),
+            Program::Pxe(pxe) => pxe.deadline(),
+            Program::UefiHttp(uefi) => uefi.deadline(),
+            Program::UBoot(uboot) => uboot.deadline(),
             Program::Ipxe(ipxe) => ipxe.deadline(),
+            Program::Grub(grub) => grub.deadline(),
+            Program::Pxelinux(pxelinux) => pxelinux.deadline(),
             Program::Linux(linux) => linux.deadline(),
             Program::Restarting(at) => Some(*at),
         }
@@ -268,8 +297,12 @@ impl Client {
             }
             Program::Off | Program::Ended => Next::Stay,
             Program::Pi(pi) => pi.handle(&input, now, hw),
-            Program::Uefi(uefi) => uefi.handle(&input, now, hw),
+            Program::Pxe(pxe) => pxe.handle(&input, now, hw),
+            Program::UefiHttp(uefi) => uefi.handle(&input, now, hw),
+            Program::UBoot(uboot) => uboot.handle(&input, now, hw),
             Program::Ipxe(ipxe) => ipxe.handle(&input, now, hw),
+            Program::Grub(grub) => grub.handle(&input, now, hw),
+            Program::Pxelinux(pxelinux) => pxelinux.handle(&input, now, hw),
             Program::Linux(linux) => linux.handle(&input, now, hw),
             Program::Restarting(at) => {
                 if now >= *at {
@@ -287,7 +320,10 @@ impl Client {
         let hw = &mut self.hardware;
         self.program = match hw.kind {
             Kind::Pi4 | Kind::Pi5 => Program::Pi(Box::new(Pi::start(now, hw))),
-            Kind::UefiX64 => Program::Uefi(Box::new(Uefi::start(now, hw))),
+            Kind::UefiX64 | Kind::UefiArm64 | Kind::BiosPxe => Program::Pxe(Box::new(Pxe::start(now, hw))),
+            Kind::UefiHttpX64 | Kind::UefiHttpArm64 => Program::UefiHttp(Box::new(UefiHttp::start(now, hw))),
+            Kind::BiosIpxe => Program::Ipxe(Box::new(Ipxe::start(now, hw))),
+            Kind::UBoot | Kind::UBootEfi => Program::UBoot(Box::new(UBoot::start(now, hw))),
             Kind::PlainLinux => Program::Linux(Box::new(Linux::plain(now, hw))),
             Kind::LinuxInstaller => match hw.disk.clone().filter(|_| self.stick_is_out) {
                 Some(hostname) => return self.finish(hostname),
@@ -300,7 +336,7 @@ impl Client {
         let hw = &mut self.hardware;
         match next {
             Next::Stay => {}
-            Next::Ipxe => self.program = Program::Ipxe(Box::new(Ipxe::start(now, hw))),
+            Next::BootFile { name, server } => self.load(&name, server, now),
             Next::Kernel { base_url } => {
                 self.program = Program::Linux(Box::new(Linux::installing(Some(base_url), now, hw)));
             }
@@ -311,6 +347,20 @@ impl Client {
             }
             Next::NoBoot(why) => self.no_boot(why, now),
         }
+    }
+
+    /// A boot file is what its name says.
+    fn load(&mut self, name: &str, server: Ipv4Addr, now: Instant) {
+        let hw = &mut self.hardware;
+        self.program = match (name, hw.kind) {
+            ("pxelinux.0", _) => Program::Pxelinux(Box::new(Pxelinux::start(server, now, hw))),
+            (name, Kind::UefiHttpArm64) if name.starts_with("grub") => {
+                Program::Grub(Box::new(Grub::by_http(server, now, hw)))
+            }
+            (name, _) if name.starts_with("grub") => Program::Grub(Box::new(Grub::by_tftp(server, now, hw))),
+            ("snponly.efi", _) => Program::Ipxe(Box::new(Ipxe::start(now, hw))),
+            (name, _) => return self.no_boot(format!("{name}: not a boot file for this machine"), now),
+        };
     }
 
     /// The next boot mode is the disk; without a system on it the firmware starts over.

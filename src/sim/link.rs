@@ -28,6 +28,12 @@ pub struct Faults {
     pub failed_commits: u32,
     /// Batches after whose commit, and before whose first answer, the server dies, of a thousand.
     pub crashes_after_commit: u32,
+    /// How often an operator does something.
+    pub orders: u32,
+    /// How often the server's clock is set.
+    pub clock_sets: u32,
+    /// How often something arrives that no machine sent, or an image is exchanged.
+    pub disturbances: u32,
 }
 
 impl Faults {
@@ -42,6 +48,9 @@ impl Faults {
             crashes: 0,
             failed_commits: 0,
             crashes_after_commit: 0,
+            orders: 0,
+            clock_sets: 0,
+            disturbances: 0,
         }
     }
 
@@ -58,6 +67,9 @@ impl Faults {
             crashes: rng.u32(..4),
             failed_commits: rng.u32(..60),
             crashes_after_commit: rng.u32(..10),
+            orders: rng.u32(..8),
+            clock_sets: rng.u32(..3),
+            disturbances: rng.u32(..12),
         }
     }
 

@@ -31,6 +31,20 @@ const IMAGE_SIZE: u64 = 3_000_000_000;
 const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
 const CMDLINE_TXT: &str = include_str!("../../answer-templates/pi/cmdline.txt");
 const BOOT_IPXE: &str = include_str!("../../answer-templates/ipxe/boot.ipxe");
+const GRUB_CFG: &str = r#"
+if insmod http; then set files="(http,{{ base_url[7:] }})/boot"; else set files="(tftp,{{ server }})"; fi
+menuentry "Install {{ hostname or mac }}" {
+    linux $files/installer/$grub_cpu/vmlinuz ip=dhcp hatchery.server={{ base_url }}
+    initrd $files/installer/$grub_cpu/initrd.img
+}
+"#;
+const PXELINUX_CFG: &str = r#"
+DEFAULT install
+LABEL install
+  KERNEL installer/{{ "arm64" if firmware == "u-boot" else "x86_64" }}/vmlinuz
+  INITRD installer/{{ "arm64" if firmware == "u-boot" else "x86_64" }}/initrd.img
+  APPEND ip=dhcp hatchery.server={{ base_url }}
+"#;
 
 /// Everything that stays the same while the world runs.
 #[derive(Debug)]
@@ -124,21 +138,48 @@ fn profiles() -> Vec<Profile> {
     };
     let pc = Profile {
         name: text("pc"),
-        firmware: vec![Firmware::UefiX64, Firmware::Ipxe],
+        firmware: vec![Firmware::UefiX64, Firmware::UefiHttpX64, Firmware::Ipxe],
         // What its machines become is fixed, so they can be named at their first address.
         product: ProductName::parse(BY_SERIAL),
         venue: VenueCode::parse(VENUE),
-        boot_files: [(Firmware::UefiX64, text("snponly.efi")), (Firmware::Ipxe, text("boot.ipxe"))].into(),
+        boot_files: [
+            (Firmware::UefiX64, text("snponly.efi")),
+            (Firmware::UefiHttpX64, text("snponly.efi")),
+            (Firmware::Ipxe, text("boot.ipxe")),
+        ]
+        .into(),
         answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
         ..Profile::default()
     };
-    vec![pi, pc]
+    // What these become is for their installers to say.
+    let others = Profile {
+        name: text("others"),
+        firmware: vec![Firmware::BiosPxe, Firmware::UefiArm64, Firmware::UefiHttpArm64, Firmware::UBoot],
+        boot_files: [
+            (Firmware::BiosPxe, text("pxelinux.0")),
+            (Firmware::UefiArm64, text("grubnetaa64.efi")),
+            (Firmware::UefiHttpArm64, text("grubhttpaa64.efi")),
+            (Firmware::UBoot, text("boot.scr.uimg")),
+        ]
+        .into(),
+        answers: [("grub/grub.cfg", "grub.cfg"), ("pxelinux.cfg/default", "pxelinux.cfg")]
+            .map(|(name, template)| (text(name), text(template)))
+            .into(),
+        ..Profile::default()
+    };
+    vec![pi, pc, others]
 }
 
 fn templates() -> BTreeMap<String, String> {
-    [("config.txt", CONFIG_TXT), ("cmdline.txt", CMDLINE_TXT), ("boot.ipxe", BOOT_IPXE)]
-        .map(|(name, text)| (name.to_owned(), text.to_owned()))
-        .into()
+    [
+        ("config.txt", CONFIG_TXT),
+        ("cmdline.txt", CMDLINE_TXT),
+        ("boot.ipxe", BOOT_IPXE),
+        ("grub.cfg", GRUB_CFG),
+        ("pxelinux.cfg", PXELINUX_CFG),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+    .into()
 }
 
 /// Small stand-ins. Some are whole numbers of blocks, which end in an empty one.
@@ -152,6 +193,12 @@ fn boot_files() -> BTreeMap<String, Arc<[u8]>> {
         ("pi/bcm2711-rpi-4-b.dtb", 1500),
         ("pi/bcm2712-rpi-5-b.dtb", 1500),
         ("snponly.efi", 8 * 1468),
+        ("pxelinux.0", 42_430),
+        ("ldlinux.c32", 3 * 1408),
+        ("grubnetaa64.efi", 6 * 1468),
+        ("grubhttpaa64.efi", 9000),
+        ("installer/arm64/vmlinuz", 8 * 1024),
+        ("installer/arm64/initrd.img", 20_000),
         ("installer/x86_64/vmlinuz", 9000),
         ("installer/x86_64/initrd.img", 30_000),
     ]

@@ -22,6 +22,8 @@ pub(super) struct Promises {
     address_of: BTreeMap<Mac, Ipv4Addr>,
     names: BTreeMap<Hostname, Mac>,
     name_of: BTreeMap<Mac, Hostname>,
+    /// Exchanges that ended in a DECLINE or RELEASE, by xid: their late answers promise nothing.
+    given_up: BTreeMap<Mac, u32>,
 }
 
 impl Promises {
@@ -36,7 +38,8 @@ impl Promises {
             let hostname = std::str::from_utf8(hostname).ok().and_then(Hostname::parse);
             self.told(mac, hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?)?;
         }
-        if reply.kind != Some(MessageType::Ack) || reply.yiaddr == Ipv4Addr::UNSPECIFIED {
+        let is_late = self.given_up.get(&mac) == Some(&reply.xid);
+        if reply.kind != Some(MessageType::Ack) || reply.yiaddr == Ipv4Addr::UNSPECIFIED || is_late {
             return Ok(());
         }
         let address = reply.yiaddr;
@@ -61,6 +64,21 @@ impl Promises {
         }
         self.leases.insert(address, (mac, expires));
         Ok(())
+    }
+
+    /// A machine gives its address up, and with it the exchange by which it got it.
+    pub fn gave_up(&mut self, mac: Mac, xid: u32) {
+        self.given_up.insert(mac, xid);
+        if let Some(address) = self.address_of.remove(&mac) {
+            self.leases.remove(&address);
+        }
+    }
+
+    /// The server's clock was set back: what was promised ends no later for that.
+    pub fn moved_back(&mut self, by: Duration) {
+        for (_, until) in self.leases.values_mut() {
+            *until = Timestamp::from_millis(until.millis() - i64::try_from(by.as_millis()).unwrap_or(i64::MAX));
+        }
     }
 
     /// A result leaves the server for the machine with that MAC.

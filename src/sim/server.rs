@@ -43,6 +43,7 @@ pub(super) struct Server {
     next_port: u16,
     next_transfer: u64,
     next_reply: u64,
+    refused: Vec<Refusal>,
 }
 
 /// Who waits for an HTTP answer.
@@ -58,6 +59,7 @@ pub(super) struct Asker {
 #[derive(Debug)]
 struct Session {
     client: SocketAddrV4,
+    request: crate::wire::tftp::Request,
     id: TransferId,
     content: Arc<[u8]>,
     transfer: Transfer,
@@ -104,6 +106,7 @@ impl Server {
             next_port: FIRST_PORT,
             next_transfer: 1,
             next_reply: 1,
+            refused: Vec::new(),
         };
         server.board.reset(server.fleet.notices());
         server
@@ -176,9 +179,17 @@ impl Server {
     }
 
     /// A request arrives; one for the fleet is answered later.
-    pub fn request(&mut self, asker: Asker, address: Ipv4Addr, path: &str, body: Option<&str>) -> Option<Response> {
+    pub fn request(
+        &mut self,
+        asker: Asker,
+        address: Ipv4Addr,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+    ) -> Option<Response> {
         let Some(body) = body else {
             return Some(match self.open_url(address, path) {
+                Ok(_) if method == "HEAD" => (200, Vec::new()),
                 Ok(Content::Bytes(content)) => {
                     let size = content.len() as u64;
                     let transfer = self.begin(address, path, size, Via::Http);
@@ -186,7 +197,7 @@ impl Server {
                     (200, content.to_vec())
                 }
                 Ok(Content::Image(_)) => (400, b"{\"error\":\"too large for an exchange\"}\n".to_vec()),
-                Err(refusal) => refused(&refusal),
+                Err(refusal) => self.refuse(refusal),
             });
         };
         let report = match path {
@@ -208,6 +219,17 @@ impl Server {
         self.asking.insert(reply_to, asker);
         self.receive(Event::Report { address, mac, serial, report, reply_to });
         None
+    }
+
+    /// What was refused here since the last call, without asking the fleet.
+    pub fn take_refused(&mut self) -> Vec<Refusal> {
+        std::mem::take(&mut self.refused)
+    }
+
+    fn refuse(&mut self, refusal: Refusal) -> Response {
+        let response = refused(&refusal);
+        self.refused.push(refusal);
+        response
     }
 
     /// What the path of a URL means to the machine at `address`: `/boot/NAME` is what TFTP calls `NAME`.
@@ -270,17 +292,23 @@ impl Server {
         request: &crate::wire::tftp::Request,
         now: Instant,
     ) -> (Vec<Datagram>, Option<u16>) {
-        // One transfer per client port: the same request again means that the first answer was lost.
+        // One transfer per client port: the same request again means that the first answer was lost, another one that
+        // the client has gone on.
         if let Some(port) = self.session_of.get(&from).copied()
             && let Some(session) = self.sessions.get_mut(&port)
         {
-            let step = session.transfer.asked_again(now);
-            return (self.carry_out(port, step), None);
+            if session.request == *request {
+                let step = session.transfer.asked_again(now);
+                return (self.carry_out(port, step), None);
+            }
+            let outcome = Outcome::Abandoned("the client asked for another file".into());
+            self.carry_out(port, Step::End(outcome));
         }
         let port = self.free_port();
         let content = match self.open(*from.ip(), &request.name) {
             Ok(Content::Bytes(content)) => content,
-            Ok(Content::Image(_)) | Err(_) => {
+            refused @ (Ok(Content::Image(_)) | Err(_)) => {
+                self.refused.extend(refused.err());
                 let error = Packet::Error { code: ErrorCode::FILE_NOT_FOUND, message: "File not found".into() };
                 return (vec![Datagram { port, to: from, bytes: error.encode() }], None);
             }
@@ -288,7 +316,7 @@ impl Server {
         let size = content.len() as u64;
         let id = self.begin(*from.ip(), &request.name, size, Via::Tftp);
         let (transfer, step) = Transfer::start(&request.options, size, Limits::for_mtu(1500), now);
-        self.sessions.insert(port, Session { client: from, id, content, transfer });
+        self.sessions.insert(port, Session { client: from, request: request.clone(), id, content, transfer });
         self.session_of.insert(from, port);
         (self.carry_out(port, step), Some(port))
     }
@@ -306,7 +334,9 @@ impl Server {
     }
 
     fn carry_out(&mut self, port: u16, step: Step) -> Vec<Datagram> {
-        let Some(Session { client: to, content, transfer, id }) = self.sessions.get(&port) else { return Vec::new() };
+        let Some(Session { client: to, content, transfer, id, .. }) = self.sessions.get(&port) else {
+            return Vec::new();
+        };
         let to = *to;
         match step {
             Step::Wait => Vec::new(),

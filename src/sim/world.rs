@@ -6,6 +6,7 @@
 
 mod bench;
 mod judge;
+mod odd;
 mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +20,10 @@ use fastrand::Rng;
 
 use super::client::{Client, Identity, Input, Kind, Options, mixed};
 pub use super::link::Faults;
+use super::pcap::Capture;
 use super::place::{BY_SERIAL, POOLED, Place, VENUE};
 use super::promise::Promises;
+use super::reach::Reached;
 use super::server::{Asker, Content, Server};
 pub use super::store::Sabotage;
 use super::store::Store;
@@ -46,6 +49,9 @@ const SWITCH_ON: Duration = Duration::from_secs(10);
 /// A finished machine that is to be switched off and on again waits this long.
 const REBOOT_PAUSE: Duration = Duration::from_secs(60);
 
+/// What some boards carry where a UUID should be (BIOS placeholder, in SMBIOS byte order).
+const SHARED_UUID: [u8; 16] = [0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9];
+
 /// What is to be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -62,8 +68,12 @@ pub struct Plan {
     pub reboot_every: usize,
     /// Whether the story is told.
     pub story: bool,
+    /// Whether the packets are kept.
+    pub capture: bool,
     /// The fleet's invariants are checked after every so manyth batch.
     pub check_every: u64,
+    /// Whether two of the machines carry the same hardware address.
+    pub clones: bool,
     /// A defect that must be noticed.
     pub sabotage: Option<Sabotage>,
 }
@@ -78,8 +88,10 @@ impl Plan {
             only: None,
             reboot_every: 4,
             story: false,
+            capture: false,
             // A check looks at every machine, so its cost per machine stays the same.
             check_every: 1 + clients as u64 / 32,
+            clones: clients >= 8 && seed % 16 == 3,
             sabotage: None,
         }
     }
@@ -104,8 +116,12 @@ pub struct Report {
     pub events: u64,
     /// Virtual time from the first power-on to the last end.
     pub virtual_duration: Duration,
+    /// What the run got to see.
+    pub reached: Reached,
     /// The story, if it was wanted.
     pub story: Vec<String>,
+    /// The UDP packets as a libpcap file, if they were wanted; else empty.
+    pub capture: Vec<u8>,
 }
 
 /// A promise was broken.
@@ -117,6 +133,8 @@ pub struct Violation {
     pub replay: String,
     /// The last lines of the story before it.
     pub story: Vec<String>,
+    /// Every UDP packet before it, as a libpcap file.
+    pub capture: Vec<u8>,
 }
 
 impl fmt::Display for Violation {
@@ -137,11 +155,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut world = World::new(plan);
     let Err(what) = world.play() else { return Ok(world.into_report()) };
     let mut replay = format!("hatchery sim --clients {} --seed {}", plan.clients, plan.seed);
-    if (Plan { story: plan.story, ..Plan::new(plan.clients, plan.seed) }) != *plan {
+    if (Plan { story: plan.story, capture: plan.capture, ..Plan::new(plan.clients, plan.seed) }) != *plan {
         replay += &format!(" # but with {plan:?}");
     }
     // The same seed breaks the same promise: this time with every word written down.
-    let mut again = World::new(&Plan { story: true, ..plan.clone() });
+    let mut again = World::new(&Plan { story: true, capture: true, ..plan.clone() });
     let _ = again.play();
     let mut story = again.story.into_lines();
     // A sentence that begins with a machine's label is about that machine.
@@ -150,7 +168,7 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
         story.retain(|line| line.contains(label) || line.contains("the server"));
     }
     story.drain(..story.len().saturating_sub(TAIL));
-    Err(Box::new(Violation { what, replay, story }))
+    Err(Box::new(Violation { what, replay, story, capture: again.capture.into_bytes() }))
 }
 
 /// Something that will happen.
@@ -180,6 +198,7 @@ enum Happening {
     ServerHttp {
         asker: Asker,
         from: Ipv4Addr,
+        method: &'static str,
         path: String,
         body: Option<String>,
     },
@@ -207,6 +226,13 @@ enum Happening {
     },
     ServerCrash,
     ServerStart,
+    /// An operator does something.
+    Operator,
+    Order(Box<Command>),
+    RepeatOrders,
+    ClockSet,
+    Disturbance,
+    ImageBack(usize),
 }
 
 /// A machine and its place on the bench.
@@ -239,7 +265,7 @@ struct World {
     events: u64,
     batches: u64,
     seats: Vec<Seat>,
-    by_mac: BTreeMap<Mac, usize>,
+    by_mac: BTreeMap<Mac, Vec<usize>>,
     by_address: BTreeMap<Ipv4Addr, BTreeSet<usize>>,
     store: Store,
     server: Option<Server>,
@@ -254,6 +280,14 @@ struct World {
     promises: Promises,
     tape: Tape,
     story: Story,
+    capture: Capture,
+    reached: Reached,
+    /// How far the wall clock was set on since the world began.
+    skew_millis: i64,
+    /// Orders that are not answered yet.
+    orders: BTreeMap<ReplyTo, Command>,
+    /// An operator decided over machines.
+    meddled: bool,
     ended_at: Instant,
 }
 
@@ -263,7 +297,10 @@ impl World {
         let clients = cast(plan, &mut rng);
         let lease_secs = if plan.faults == Faults::none() { 12 * 3600 } else { rng.u64(120..1800) };
         let place = Rc::new(Place::new(&clients, Duration::from_secs(lease_secs)));
-        let by_mac = clients.iter().enumerate().map(|(index, client)| (client.identity().mac, index)).collect();
+        let mut by_mac: BTreeMap<Mac, Vec<usize>> = BTreeMap::new();
+        for (index, client) in clients.iter().enumerate() {
+            by_mac.entry(client.identity().mac).or_default().push(index);
+        }
         let seats = clients.into_iter().enumerate().map(|(index, client)| Seat::new(index, client)).collect();
         World {
             plan: plan.clone(),
@@ -287,6 +324,11 @@ impl World {
             promises: Promises::default(),
             tape: Tape::default(),
             story: Story::new(plan.story),
+            capture: Capture::new(plan.capture),
+            reached: Reached::default(),
+            skew_millis: 0,
+            orders: BTreeMap::new(),
+            meddled: false,
             ended_at: Instant::START,
         }
     }
@@ -336,9 +378,18 @@ impl World {
             let at = self.rng.u64(1000..until);
             self.later(Duration::from_millis(at), Happening::PowerCut(victim));
         }
-        for _ in 0..self.plan.faults.crashes {
-            let at = self.rng.u64(1000..until);
-            self.later(Duration::from_millis(at), Happening::ServerCrash);
+        let faults = &self.plan.faults;
+        let oddities: [(u32, fn() -> Happening); 4] = [
+            (faults.crashes, || Happening::ServerCrash),
+            (faults.orders, || Happening::Operator),
+            (faults.clock_sets, || Happening::ClockSet),
+            (faults.disturbances, || Happening::Disturbance),
+        ];
+        for (count, happening) in oddities {
+            for _ in 0..count {
+                let at = self.rng.u64(1000..until);
+                self.later(Duration::from_millis(at), happening());
+            }
         }
     }
 
@@ -347,8 +398,8 @@ impl World {
     }
 
     fn at(&mut self, at: Instant, happening: Happening) {
-        use Happening::{PowerCut, PowerOn, ServerCrash, ServerStart};
-        if matches!(happening, PowerOn(_) | PowerCut(_) | ServerCrash | ServerStart) {
+        use Happening::{Order, PowerCut, PowerOn, ServerCrash, ServerStart};
+        if matches!(happening, PowerOn(_) | PowerCut(_) | ServerCrash | ServerStart | Order(_)) {
             self.pending += 1;
         }
         self.sequence += 1;
@@ -356,7 +407,8 @@ impl World {
     }
 
     fn wall_clock(&self) -> Now {
-        Now { instant: self.now, timestamp: EPOCH + self.now.since_start() }
+        let millis = (EPOCH + self.now.since_start()).millis() + self.skew_millis;
+        Now { instant: self.now, timestamp: Timestamp::from_millis(millis) }
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
@@ -385,7 +437,9 @@ impl World {
             }
             Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), bytes }),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
-            Happening::ServerHttp { asker, from, path, body } => self.http_arrives(asker, from, &path, body.as_deref()),
+            Happening::ServerHttp { asker, from, method, path, body } => {
+                self.http_arrives(asker, from, method, &path, body.as_deref());
+            }
             Happening::ServerDownload { asker, from, path } => self.download_begins(asker, from, &path),
             Happening::Downloading { server, asker, transfer, sent, content } if server == self.server_epoch => {
                 self.download_goes_on(asker, transfer, sent, content);
@@ -404,6 +458,15 @@ impl World {
                 self.pending -= 1;
                 self.start_server();
             }
+            Happening::Operator => self.operate(),
+            Happening::Order(command) => {
+                self.pending -= 1;
+                self.order(*command);
+            }
+            Happening::RepeatOrders => self.repeat_orders(),
+            Happening::ClockSet => self.set_clock(),
+            Happening::Disturbance => self.disturb(),
+            Happening::ImageBack(index) => self.image_back(index),
             // Of a server that is no more.
             Happening::Downloading { .. }
             | Happening::ServerBatch { .. }
@@ -414,10 +477,11 @@ impl World {
     }
 
     fn is_over(&self) -> bool {
-        self.pending == 0 && self.unfinished == 0
+        self.pending == 0 && self.unfinished == 0 && self.orders.is_empty()
     }
 
-    fn into_report(self) -> Report {
+    fn into_report(mut self) -> Report {
+        self.note_refusals();
         let mut faulted = Vec::new();
         for seat in &self.seats {
             if let Some(Err(why)) = &seat.end {
@@ -430,7 +494,9 @@ impl World {
             hash: self.tape.into_hex(),
             events: self.events,
             virtual_duration: self.ended_at.since_start(),
+            reached: self.reached,
             story: self.story.into_lines(),
+            capture: self.capture.into_bytes(),
         }
     }
 }
@@ -461,11 +527,26 @@ fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
         return numbers.map(client).collect();
     }
     let clients = mixed(plan.clients, plan.seed, &Options::default());
-    let with_wishes = |client: Client| {
+    let mac_of_first = clients.first().map(|client| client.identity().mac);
+    let with_wishes = |(index, client): (usize, Client)| {
         let product = if rng.bool() { POOLED } else { BY_SERIAL };
         let venue = (rng.u8(..4) > 0).then(|| VENUE.to_owned());
-        let options = Options { product: product.into(), venue, ..Options::default() };
-        Client::new(client.kind(), client.identity().clone(), rng.u64(..), options)
+        let habits = rng.u8(..4);
+        let options = Options {
+            product: product.into(),
+            venue,
+            plain_declines: u32::from(habits == 1),
+            plain_informs: habits == 2,
+            plain_releases: habits == 3,
+            ..Options::default()
+        };
+        let mut identity = client.identity().clone();
+        // Some makers write the same UUID into every board; it must not make one machine of them.
+        identity.uuid = (rng.u8(..3) == 0).then_some(SHARED_UUID);
+        if let Some(mac) = mac_of_first.filter(|_| plan.clones && index == 1) {
+            identity.mac = mac;
+        }
+        Client::new(client.kind(), identity, rng.u64(..), options)
     };
-    clients.into_iter().map(with_wishes).collect()
+    clients.into_iter().enumerate().map(with_wishes).collect()
 }

@@ -14,7 +14,7 @@ use crate::time::Instant;
 use crate::wire::dhcp::{MessageType, Reply, code, codec};
 use message::{Fields, Taken};
 
-pub(super) use message::Speaker;
+pub(super) use message::{ARCH_ARM64, ARCH_BIOS, ARCH_HTTP_ARM64, ARCH_HTTP_X64, ARCH_UBOOT, ARCH_X64, Speaker};
 
 /// `DHCP_REQ_TIMEOUT` and `DHCP_TIMEOUT` of the Raspberry Pi EEPROM.
 const EEPROM_RETRY: Duration = Duration::from_secs(4);
@@ -25,6 +25,14 @@ const UDHCPC_PAUSE: Duration = Duration::from_secs(20);
 const UDHCPC_TRIES: u32 = 3;
 /// The init scripts of installers do not wait for ever.
 const UDHCPC_ROUNDS_MAX: u32 = 20;
+/// U-Boot: from a quarter of a second up to two, for a minute.
+const UBOOT_RETRY_MILLIS: u64 = 250;
+const UBOOT_LIMIT: Duration = Duration::from_secs(60);
+/// GRUB: 400 ms, and 20 ms more each time (`GRUB_NET_INTERVAL`).
+const GRUB_RETRY_MILLIS: u64 = 400;
+const GRUB_TRIES: u32 = 40;
+/// After a DECLINE (RFC 2131 §3.1).
+const DECLINE_PAUSE: Duration = Duration::from_secs(10);
 /// Between two tries to extend a lease.
 const EXTEND_RETRY: Duration = Duration::from_secs(10);
 const UNICAST_TRIES: u32 = 3;
@@ -48,6 +56,8 @@ enum State {
     Requesting(Box<Reply>),
     Bound(Lease),
     Extending(Lease),
+    /// An address was declined.
+    Pausing,
     Over,
 }
 
@@ -75,7 +85,12 @@ pub(super) enum Heard {
 impl Lease {
     /// The server's address: the next server if it names one, else who gave the lease.
     pub fn next_server(&self) -> Ipv4Addr {
-        if self.reply.siaddr == Ipv4Addr::UNSPECIFIED { self.server } else { self.reply.siaddr }
+        self.named_server().unwrap_or(self.server)
+    }
+
+    /// The next server. U-Boot takes no other ("serverip not set").
+    pub fn named_server(&self) -> Option<Ipv4Addr> {
+        Some(self.reply.siaddr).filter(|address| *address != Ipv4Addr::UNSPECIFIED)
     }
 
     pub fn boot_file(&self) -> String {
@@ -124,8 +139,46 @@ impl Dhcp {
         }
     }
 
+    /// Somebody else uses the address: says so and, after a pause (RFC 2131 §3.1), starts over.
+    pub fn decline(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(lease) = &self.state {
+            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            hw.clear_address();
+            self.send(MessageType::Decline, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
+            self.deadline = now + DECLINE_PAUSE;
+            self.state = State::Pausing;
+        }
+    }
+
+    /// Asks for further options (RFC 2131 §3.4).
+    pub fn inform(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(Lease { address, .. }) = self.state {
+            self.send(MessageType::Inform, address, None, Ipv4Addr::BROADCAST, now, hw);
+        }
+    }
+
+    /// Gives the address back (RFC 2131 §4.4.6).
+    pub fn release(&mut self, now: Instant, hw: &mut Hardware) {
+        if let State::Bound(lease) = &self.state {
+            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            let (address, server) = (lease.address, lease.server);
+            self.send(MessageType::Release, address, Some(taken), server, now, hw);
+            hw.clear_address();
+            self.state = State::Over;
+        }
+    }
+
     fn restart(&mut self, now: Instant, hw: &mut Hardware) {
-        self.xid = hw.rng.u32(..);
+        self.xid = match self.speaker {
+            // The MAC's last four bytes and the milliseconds since power-on.
+            Speaker::UBoot(_) => {
+                let [_, _, tail @ ..] = hw.identity.mac.0;
+                u32::from_be_bytes(tail).wrapping_add(now.since_start().as_millis() as u32)
+            }
+            // One 16-bit number twice: it is the xid's end and the `secs`.
+            Speaker::Grub => 0x6b00_0000 | hw.rng.u32(..0x1_0000),
+            _ => hw.rng.u32(..),
+        };
         self.began = now;
         self.tries = 0;
         self.discover(now, hw);
@@ -162,7 +215,11 @@ impl Dhcp {
         hw: &mut Hardware,
     ) {
         let elapsed = u16::try_from(now.since(self.began).as_secs()).unwrap_or(u16::MAX);
-        let secs = if matches!(self.speaker, Speaker::Ipxe | Speaker::Udhcpc) { elapsed } else { 0 };
+        let secs = match self.speaker {
+            Speaker::Ipxe(_) | Speaker::Udhcpc => elapsed,
+            Speaker::Grub => self.xid as u16,
+            Speaker::Eeprom | Speaker::Bios | Speaker::Uefi(_) | Speaker::UBoot(_) => 0,
+        };
         let fields = Fields { kind, xid: self.xid, secs, ciaddr, taken };
         let bytes = message::write(self.speaker, &hw.identity, hw.kind, &fields);
         hw.send_dhcp(to, bytes);
@@ -226,6 +283,10 @@ impl Dhcp {
     fn timed_out(&mut self, now: Instant, hw: &mut Hardware) -> Heard {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Over => Heard::Nothing,
+            State::Pausing => {
+                self.restart(now, hw);
+                Heard::Nothing
+            }
             State::Waiting(offer) => {
                 self.request(offer, now, hw);
                 Heard::Nothing
@@ -266,9 +327,11 @@ impl Dhcp {
     fn patience(&self) -> Duration {
         match self.speaker {
             Speaker::Eeprom => EEPROM_RETRY,
-            // EDK2: 4, 8, 16, 32 s; iPXE: 1 to 10 s.
-            Speaker::Uefi => Duration::from_secs(4 << self.tries.min(3)),
-            Speaker::Ipxe => Duration::from_secs((1 << self.tries.min(4)).min(10)),
+            // PXE 2.1: 4, 8, 16, 32 s; iPXE: 1 to 10 s.
+            Speaker::Uefi(_) | Speaker::Bios => Duration::from_secs(4 << self.tries.min(3)),
+            Speaker::Ipxe(_) => Duration::from_secs((1 << self.tries.min(4)).min(10)),
+            Speaker::UBoot(_) => Duration::from_millis(UBOOT_RETRY_MILLIS << self.tries.min(3)),
+            Speaker::Grub => Duration::from_millis(GRUB_RETRY_MILLIS + 20 * u64::from(self.tries)),
             Speaker::Udhcpc if self.tries % UDHCPC_TRIES == UDHCPC_TRIES - 1 => UDHCPC_RETRY + UDHCPC_PAUSE,
             Speaker::Udhcpc => UDHCPC_RETRY,
         }
@@ -277,8 +340,10 @@ impl Dhcp {
     fn is_tired(&self, now: Instant) -> bool {
         match self.speaker {
             Speaker::Eeprom => now.since(self.began) >= EEPROM_LIMIT,
-            Speaker::Uefi => self.tries >= 4,
-            Speaker::Ipxe => self.tries >= 5,
+            Speaker::Uefi(_) | Speaker::Bios => self.tries >= 4,
+            Speaker::Ipxe(_) => self.tries >= 5,
+            Speaker::UBoot(_) => now.since(self.began) >= UBOOT_LIMIT,
+            Speaker::Grub => self.tries >= GRUB_TRIES,
             Speaker::Udhcpc => self.tries >= UDHCPC_TRIES * UDHCPC_ROUNDS_MAX,
         }
     }
@@ -293,22 +358,29 @@ impl Dhcp {
                 let name = b"Raspberry Pi Boot";
                 menu.windows(name.len()).any(|window| window == name) || menu == [6, 1, 3, 255]
             }),
-            // EDK2 passes over what names no boot file; class "PXEClient" would send it to port 4011.
-            Speaker::Uefi => !boot_file(offer).is_empty() && offer.option(code::VENDOR_CLASS).is_none(),
-            Speaker::Ipxe | Speaker::Udhcpc => true,
+            // Without the class it repeats its DISCOVER for ever.
+            Speaker::Uefi(_) if self.speaker.boots_by_http() => {
+                let class = offer.option(code::VENDOR_CLASS).unwrap_or_default();
+                class.starts_with(b"HTTPClient") && boot_file(offer).starts_with("http://")
+            }
+            // PXE passes over what names no boot file; class "PXEClient" would send it to port 4011.
+            Speaker::Uefi(_) | Speaker::Bios => {
+                !boot_file(offer).is_empty() && offer.option(code::VENDOR_CLASS).is_none()
+            }
+            Speaker::Ipxe(_) | Speaker::UBoot(_) | Speaker::Grub | Speaker::Udhcpc => true,
         }
     }
 
     /// How long it listens for further OFFERs before it takes this one.
     fn waits_for_others(&self, offer: &Reply, hw: &Hardware) -> Duration {
         match self.speaker {
-            Speaker::Eeprom | Speaker::Udhcpc => Duration::ZERO,
-            Speaker::Uefi => hw.options.uefi_offer_wait,
+            Speaker::Eeprom | Speaker::UBoot(_) | Speaker::Grub | Speaker::Udhcpc => Duration::ZERO,
+            Speaker::Uefi(_) | Speaker::Bios => hw.options.uefi_offer_wait,
             // Option 175.176 = 1 (no-pxedhcp) spares it the wait for a proxy.
-            Speaker::Ipxe if offer.option(code::IPXE).is_some_and(|value| value.starts_with(&[176, 1, 1])) => {
+            Speaker::Ipxe(_) if offer.option(code::IPXE).is_some_and(|value| value.starts_with(&[176, 1, 1])) => {
                 Duration::ZERO
             }
-            Speaker::Ipxe => hw.options.ipxe_proxy_wait,
+            Speaker::Ipxe(_) => hw.options.ipxe_proxy_wait,
         }
     }
 }

@@ -24,7 +24,12 @@ pub(super) struct Hardware {
 impl Hardware {
     pub fn new(kind: Kind, identity: Identity, seed: u64, options: Options) -> Hardware {
         // Where the firmware's own counters were seen to start.
-        let port = if kind == Kind::UefiX64 { 1037 } else { 40084 };
+        let port = match kind {
+            Kind::UefiX64 => 1037,
+            Kind::UefiArm64 => 1832,
+            Kind::BiosPxe => 2070,
+            _ => 40084,
+        };
         Hardware {
             kind,
             identity,
@@ -63,6 +68,11 @@ impl Hardware {
         port
     }
 
+    /// Another program counts its ports from its own start.
+    pub fn count_ports_from(&mut self, port: u16) {
+        self.port = port;
+    }
+
     pub fn send_tftp(&mut self, port: u16, to: SocketAddrV4, bytes: Vec<u8>) {
         self.out.push(Output::SendTftp { port, to, bytes });
     }
@@ -71,15 +81,22 @@ impl Hardware {
         self.out.push(Output::CloseTftp { port });
     }
 
+    /// Asks whether a URL can be read.
+    pub fn head(&mut self, url: String) -> u32 {
+        self.http("HEAD", url, None)
+    }
+
     pub fn get(&mut self, url: String) -> u32 {
-        self.exchange += 1;
-        self.out.push(Output::Http { exchange: self.exchange, method: "GET", url, body: None });
-        self.exchange
+        self.http("GET", url, None)
     }
 
     pub fn post(&mut self, url: String, body: String) -> u32 {
+        self.http("POST", url, Some(body))
+    }
+
+    fn http(&mut self, method: &'static str, url: String, body: Option<String>) -> u32 {
         self.exchange += 1;
-        self.out.push(Output::Http { exchange: self.exchange, method: "POST", url, body: Some(body) });
+        self.out.push(Output::Http { exchange: self.exchange, method, url, body });
         self.exchange
     }
 

@@ -14,6 +14,20 @@ pub enum Kind {
     Pi5,
     /// A PC with UEFI firmware (OVMF) whose boot file is iPXE.
     UefiX64,
+    /// The same firmware, booting by HTTP.
+    UefiHttpX64,
+    /// A PC whose BIOS has iPXE as its network ROM, and no UUID.
+    BiosIpxe,
+    /// A PC whose BIOS has a PXE ROM, and boots pxelinux.
+    BiosPxe,
+    /// An arm64 machine with UEFI firmware (AAVMF) whose boot file is GRUB.
+    UefiArm64,
+    /// The same firmware, booting a GRUB with HTTP by HTTP.
+    UefiHttpArm64,
+    /// An arm64 board with U-Boot that looks for a pxelinux menu.
+    UBoot,
+    /// An arm64 board with U-Boot as it is shipped: a script, else a UEFI boot file, which is GRUB.
+    UBootEfi,
     /// A Linux system that wants an address, and nothing to boot.
     PlainLinux,
     /// A Linux system, booted from a stick, on which the installer runs.
@@ -22,7 +36,20 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Pi4, Kind::Pi5, Kind::UefiX64, Kind::PlainLinux, Kind::LinuxInstaller];
+    pub const ALL: [Kind; 12] = [
+        Kind::Pi4,
+        Kind::Pi5,
+        Kind::UefiX64,
+        Kind::UefiHttpX64,
+        Kind::BiosIpxe,
+        Kind::BiosPxe,
+        Kind::UefiArm64,
+        Kind::UefiHttpArm64,
+        Kind::UBoot,
+        Kind::UBootEfi,
+        Kind::PlainLinux,
+        Kind::LinuxInstaller,
+    ];
 
     /// A short word for labels and stories.
     pub fn word(self) -> &'static str {
@@ -30,6 +57,13 @@ impl Kind {
             Kind::Pi4 => "pi4",
             Kind::Pi5 => "pi5",
             Kind::UefiX64 => "uefi",
+            Kind::UefiHttpX64 => "uefi-http",
+            Kind::BiosIpxe => "bios-ipxe",
+            Kind::BiosPxe => "bios",
+            Kind::UefiArm64 => "arm64",
+            Kind::UefiHttpArm64 => "arm64-http",
+            Kind::UBoot => "uboot",
+            Kind::UBootEfi => "uboot-efi",
             Kind::PlainLinux => "linux",
             Kind::LinuxInstaller => "stick",
         }
@@ -37,7 +71,7 @@ impl Kind {
 
     /// Whether its firmware asks the network for something to boot.
     pub fn netboots(self) -> bool {
-        matches!(self, Kind::Pi4 | Kind::Pi5 | Kind::UefiX64)
+        !matches!(self, Kind::PlainLinux | Kind::LinuxInstaller)
     }
 
     /// Whether it installs an image.
@@ -55,7 +89,8 @@ impl Kind {
             Kind::Pi4 if rng.bool() => [0xdc, 0xa6, 0x32],
             Kind::Pi4 => [0xd8, 0x3a, 0xdd],
             Kind::Pi5 => [0x2c, 0xcf, 0x67],
-            Kind::UefiX64 | Kind::PlainLinux | Kind::LinuxInstaller => [0x52, 0x54, 0x00],
+            // Everything else was seen in QEMU.
+            _ => [0x52, 0x54, 0x00],
         }
     }
 }
@@ -67,6 +102,8 @@ pub struct Identity {
     pub mac: Mac,
     /// The serial as its operating system prints it: 16 hex digits for a Pi, free text from DMI for a PC.
     pub serial: String,
+    /// What the maker of a PC wrote as its UUID, if anything: some write the same into every board.
+    pub uuid: Option<[u8; 16]>,
 }
 
 impl Identity {
@@ -78,7 +115,7 @@ impl Identity {
         // The low 32 bits alone tell two Pis apart in option 97 and in the TFTP prefix. An odd factor keeps them distinct.
         let low = index.wrapping_mul(0x9e37_79b1) ^ 0x5eed_0000;
         let serial = if kind.is_pi() { format!("{:08x}{low:08x}", rng.u32(1..)) } else { format!("PC-{low:08X}") };
-        Identity { mac, serial }
+        Identity { mac, serial, uuid: None }
     }
 
     /// The low 32 bits of a Pi's serial.
@@ -88,17 +125,14 @@ impl Identity {
     }
 }
 
-/// `count` clients of all kinds, the same ones for the same seed: half of them Pi 5, as on a bench that makes them.
+/// `count` clients of all kinds, the same ones for the same seed: a third of them Pi 5, as on a bench that makes them.
 pub fn mixed(count: usize, seed: u64, options: &Options) -> Vec<Client> {
     let mut rng = Rng::with_seed(seed);
     (1..=u32::try_from(count).unwrap_or(u32::MAX))
         .map(|index| {
-            let kind = match rng.u8(..10) {
-                0..=4 => Kind::Pi5,
-                5..=6 => Kind::Pi4,
-                7 => Kind::UefiX64,
-                8 => Kind::LinuxInstaller,
-                _ => Kind::PlainLinux,
+            let kind = match rng.u8(..18) {
+                0..=5 => Kind::Pi5,
+                other => Kind::ALL[usize::from(other - 6)],
             };
             let identity = Identity::numbered(kind, index, &mut rng);
             Client::new(kind, identity, rng.u64(..), options.clone())

@@ -1,13 +1,13 @@
 //! iPXE: an address once more, then a script by HTTP, whose kernel and initrd it loads.
 //!
-//! Of the script language it knows `set`, `kernel`, `initrd` and `boot`; every other command is passed over.
+//! Of the script language it knows `set`, `iseq`, `kernel`, `initrd`, `boot` and `&&`; every other command succeeds.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::dhcp::{Dhcp, Heard, Lease, Speaker};
+use super::dhcp::{ARCH_BIOS, ARCH_X64, Dhcp, Heard, Lease, Speaker};
 use super::hardware::Hardware;
-use super::{Input, Next};
+use super::{Input, Kind, Next, Phase};
 use crate::time::Instant;
 
 /// An HTTP server that says nothing for this long is not there.
@@ -40,7 +40,9 @@ struct Script {
 
 impl Ipxe {
     pub fn start(now: Instant, hw: &mut Hardware) -> Ipxe {
-        Ipxe { dhcp: Dhcp::start(Speaker::Ipxe, now, hw), lease: None, step: Step::Address, exchange: 0, deadline: now }
+        let arch = if hw.kind == Kind::BiosIpxe { ARCH_BIOS } else { ARCH_X64 };
+        let dhcp = Dhcp::start(Speaker::Ipxe(arch), now, hw);
+        Ipxe { dhcp, lease: None, step: Step::Address, exchange: 0, deadline: now }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -73,6 +75,9 @@ impl Ipxe {
     fn address(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Next {
         match self.dhcp.handle(input, now, hw) {
             Heard::Bound(lease) => {
+                if hw.kind == Kind::BiosIpxe {
+                    hw.passed(Phase::Bound);
+                }
                 let url = lease.boot_file();
                 self.lease = Some(lease);
                 if url.is_empty() {
@@ -115,7 +120,7 @@ impl Ipxe {
                 Next::Stay
             }
             (None, Some(lease)) => {
-                hw.passed(super::Phase::Loaded);
+                hw.passed(Phase::Loaded);
                 Next::Kernel { base_url: super::base_url(cmdline, lease.next_server()) }
             }
             (None, None) => Next::Stay,
@@ -136,40 +141,50 @@ fn interpret(text: &str, script_url: &str, server: &str, hw: &Hardware) -> Scrip
         ("next-server".to_owned(), server.to_owned()),
         ("net0/mac".to_owned(), hw.identity.mac.to_string()),
         ("mac".to_owned(), hw.identity.mac.to_string()),
-        ("buildarch".to_owned(), "x86_64".to_owned()),
+        // A BIOS starts the 32-bit build on every processor.
+        ("buildarch".to_owned(), if hw.kind == Kind::BiosIpxe { "i386" } else { "x86_64" }.to_owned()),
         ("serial".to_owned(), hw.identity.serial.clone()),
     ];
     let mut script = Script::default();
+    let mut initrds = VecDeque::new();
     for line in text.lines() {
-        let line = expand(line.trim(), &settings);
-        let mut words = line.split_whitespace();
-        let command = words.next().unwrap_or_default();
-        match command {
-            "set" => {
-                if let Some(name) = words.next() {
-                    settings.push((name.to_owned(), words.collect::<Vec<_>>().join(" ")));
+        // Of `A && B || C` only the part that success leads through.
+        for command in line.trim().split(" || ").next().unwrap_or_default().split(" && ") {
+            let command = expand(command, &settings);
+            let mut words = command.split_whitespace().filter(|word| *word != "||");
+            match words.next().unwrap_or_default() {
+                "set" => {
+                    if let Some(name) = words.next() {
+                        settings.push((name.to_owned(), words.collect::<Vec<_>>().join(" ")));
+                    }
                 }
+                "iseq" if words.next() != words.next() => break,
+                "kernel" => {
+                    script.files.extend(url_of(&mut words).map(|url| absolute(url, script_url)));
+                    script.cmdline = words.collect::<Vec<_>>().join(" ");
+                }
+                "initrd" => initrds.extend(url_of(&mut words).map(|url| absolute(url, script_url))),
+                "boot" => {
+                    script.files.append(&mut initrds);
+                    return script;
+                }
+                _ => {}
             }
-            "kernel" | "initrd" => {
-                let mut url = words.next();
-                while let Some(option) = url.filter(|word| word.starts_with('-')) {
-                    // `--name NAME` and `-n NAME` take a word more.
-                    url = if matches!(option, "--name" | "-n") { words.nth(1) } else { words.next() };
-                }
-                let Some(url) = url else { continue };
-                let url = absolute(url, script_url);
-                if command == "kernel" {
-                    script.cmdline = words.take_while(|word| *word != "||").collect::<Vec<_>>().join(" ");
-                    script.files.push_front(url);
-                } else {
-                    script.files.push_back(url);
-                }
-            }
-            "boot" => break,
-            _ => {}
         }
     }
+    script.files.append(&mut initrds);
     script
+}
+
+/// The URL of a command, behind its options; `--name NAME` and `-n NAME` take a word more.
+fn url_of<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    loop {
+        match words.next()? {
+            "--name" | "-n" => drop(words.next()),
+            option if option.starts_with('-') => {}
+            url => return Some(url),
+        }
+    }
 }
 
 /// Puts the last value of each `${name}` in its place; unknown names vanish, as in iPXE.

@@ -18,7 +18,7 @@ enum Job {
     /// Install; where the server is may be known only from the lease.
     Install { base_url: Option<String>, installer: Option<Installer> },
     /// Get an address, extend it once at this time, and be content.
-    Address { extend_at: Option<Instant> },
+    Address { extend_at: Option<Instant>, declined: u32 },
 }
 
 impl Linux {
@@ -28,13 +28,13 @@ impl Linux {
     }
 
     pub fn plain(now: Instant, hw: &mut Hardware) -> Linux {
-        Linux { dhcp: Dhcp::start(Speaker::Udhcpc, now, hw), job: Job::Address { extend_at: None } }
+        Linux { dhcp: Dhcp::start(Speaker::Udhcpc, now, hw), job: Job::Address { extend_at: None, declined: 0 } }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         let of_job = match &self.job {
             Job::Install { installer, .. } => installer.as_ref().and_then(Installer::deadline),
-            Job::Address { extend_at } => *extend_at,
+            Job::Address { extend_at, .. } => *extend_at,
         };
         [self.dhcp.deadline(), of_job].into_iter().flatten().min()
     }
@@ -42,14 +42,27 @@ impl Linux {
     pub fn handle(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Next {
         let heard = self.dhcp.handle(input, now, hw);
         match &mut self.job {
-            Job::Address { extend_at } => match heard {
+            Job::Address { extend_at, declined } => match heard {
+                Heard::Bound(_) if *declined < hw.options.plain_declines => {
+                    *declined += 1;
+                    self.dhcp.decline(now, hw);
+                    Next::Stay
+                }
                 Heard::Bound(lease) => {
                     hw.passed(Phase::Bound);
+                    if hw.options.plain_informs {
+                        self.dhcp.inform(now, hw);
+                    }
                     hw.disk = Some(lease.hostname());
                     *extend_at = Some(now + hw.options.plain_extends_after);
                     Next::Stay
                 }
-                Heard::Extended => Next::Done(hw.disk.clone().unwrap_or_default()),
+                Heard::Extended => {
+                    if hw.options.plain_releases {
+                        self.dhcp.release(now, hw);
+                    }
+                    Next::Done(hw.disk.clone().unwrap_or_default())
+                }
                 Heard::Lost => {
                     *extend_at = None;
                     Next::Stay

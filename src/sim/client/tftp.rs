@@ -25,13 +25,24 @@ pub(super) struct Style {
     aborts: Option<(ErrorCode, &'static str)>,
     /// Whether a size must be in the answer.
     needs_size: bool,
+    /// Whether the answer must begin with an OACK.
+    needs_oack: bool,
+    /// Whether its port follows the clock, and not the last one: two requests in a row may then use the same.
+    port_by_clock: bool,
 }
 
 const EEPROM_2022: [(&str, &str); 2] = [("tsize", "0"), ("blksize", "1468")];
 const EEPROM_2021: [(&str, &str); 2] = [("tsize", "0"), ("blksize", "1024")];
 /// A Pi repeats itself every 2 s (rpi-eeprom#74) until `TFTP_FILE_TIMEOUT`, 30 s.
-const EEPROM: Style =
-    Style { options: &EEPROM_2022, patience: Duration::from_secs(2), tries: 15, aborts: None, needs_size: false };
+const EEPROM: Style = Style {
+    options: &EEPROM_2022,
+    patience: Duration::from_secs(2),
+    tries: 15,
+    aborts: None,
+    needs_size: false,
+    needs_oack: false,
+    port_by_clock: false,
+};
 const EARLY_TERMINATE: Option<(ErrorCode, &str)> = Some((ErrorCode::NOT_DEFINED, "Early terminate"));
 
 impl Style {
@@ -44,8 +55,7 @@ impl Style {
         options: &[("blksize", "1468"), ("windowsize", "4")],
         patience: Duration::from_secs(4),
         tries: 6,
-        aborts: None,
-        needs_size: false,
+        ..EEPROM
     };
     /// The same, asking for the size first; without one it says "NBP filesize is 0" and gives up.
     pub const UEFI_PROBE: Style = Style {
@@ -54,6 +64,39 @@ impl Style {
         needs_size: true,
         ..Style::UEFI
     };
+    /// The PXE ROM of a BIOS asks for the size, hangs up, and asks again from the next port (pixiecore#21).
+    pub const BIOS_PROBE: Style =
+        Style { options: &[("tsize", "0")], aborts: Some((ErrorCode::NOT_DEFINED, "TFTP Aborted")), ..Style::BIOS };
+    pub const BIOS: Style =
+        Style { options: &[("blksize", "1456")], patience: Duration::from_secs(4), tries: 6, ..EEPROM };
+    /// pxelinux waits longer and longer, 100 s in all.
+    pub const PXELINUX: Style = Style {
+        options: &[("tsize", "0"), ("blksize", "1408")],
+        patience: Duration::from_secs(4),
+        tries: 25,
+        ..EEPROM
+    };
+    /// GRUB takes no file from a server that leaves options out ("time out opening").
+    pub const GRUB: Style = Style {
+        options: &[("blksize", "1024"), ("tsize", "0")],
+        patience: Duration::from_secs(2),
+        tries: 20,
+        needs_oack: true,
+        ..EEPROM
+    };
+    /// U-Boot: `tftptimeout` 5 s, ten times.
+    pub const UBOOT: Style = Style {
+        options: &[("timeout", "5"), ("blksize", "1468")],
+        patience: Duration::from_secs(5),
+        tries: 10,
+        port_by_clock: true,
+        ..EEPROM
+    };
+}
+
+/// The port that U-Boot draws from its clock, in milliseconds.
+fn port_of(now: Instant) -> u16 {
+    1024 + (now.since_start().as_millis() % 3072) as u16
 }
 
 /// What came of a request.
@@ -76,6 +119,8 @@ pub(super) struct Get {
     port: u16,
     /// The server's port for this transfer, once it has answered.
     peer: Option<SocketAddrV4>,
+    /// Whether options were agreed on.
+    agreed: bool,
     blksize: usize,
     windowsize: u16,
     /// The last block that arrived in order, and how many of the window have.
@@ -94,8 +139,9 @@ impl Get {
             style,
             name,
             server,
-            port: hw.open_tftp(),
+            port: if style.port_by_clock { port_of(now) } else { hw.open_tftp() },
             peer: None,
+            agreed: false,
             blksize: usize::from(DEFAULT_BLKSIZE),
             windowsize: 1,
             last: 0,
@@ -149,9 +195,13 @@ impl Get {
                 }
                 self.blksize = usize::from(granted.blksize.unwrap_or(DEFAULT_BLKSIZE));
                 self.windowsize = granted.windowsize.unwrap_or(1);
+                self.agreed = true;
                 self.progressed(now);
                 self.acknowledge(hw);
                 None
+            }
+            Packet::Data { .. } if self.style.needs_oack && self.last == 0 && !self.agreed => {
+                Some(Got::Broken("time out opening: the server knows no options".into()))
             }
             Packet::Data { block, content } => {
                 if let Some(end) = self.ends_probe(false, from, hw) {

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::odd::MESSAGE_TYPE;
 use super::{Happening, REBOOT_PAUSE, World};
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Selector};
 use crate::ids::ReplyTo;
 use crate::sim::client::{Input, Output, Phase};
+use crate::sim::pcap::{BROADCAST_MAC, End, SERVER_MAC};
 use crate::sim::server::Asker;
 use crate::sim::story;
 
@@ -72,9 +74,18 @@ impl World {
     pub(super) fn output(&mut self, index: usize, output: Output) {
         let label = || &self.seats[index].label;
         match output {
-            Output::SendDhcp { to, bytes, .. } => {
+            Output::SendDhcp { from, to, bytes } => {
+                let mac = self.seats[index].client.identity().mac;
+                let all = if to == Ipv4Addr::BROADCAST { BROADCAST_MAC } else { SERVER_MAC };
+                let time = self.wall_clock().timestamp;
+                self.capture.udp(time, End::new(mac, from, 68), End::new(all, to, 67), &bytes);
                 let place = if to == Ipv4Addr::BROADCAST { "broadcast" } else { "server" };
                 self.story.line(self.now, || format!("{} → {place}  {}", label(), story::dhcp_request(&bytes)));
+                // DECLINE and RELEASE give up what was promised, whether or not they arrive.
+                if let (Some(kind @ (4 | 7)), Some(&[a, b, c, d])) = (bytes.get(MESSAGE_TYPE), bytes.get(4..8)) {
+                    self.promises.gave_up(mac, u32::from_be_bytes([a, b, c, d]));
+                    self.reached.dhcp.insert((if *kind == 4 { "DECLINE" } else { "RELEASE" }, ""));
+                }
                 let bytes = Bytes::from(bytes);
                 for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
                     self.later(delay, Happening::ServerDhcp(bytes.clone()));
@@ -85,6 +96,8 @@ impl World {
                     .line(self.now, || format!("{}:{port} → server:{}  {}", label(), to.port(), story::tftp(&bytes)));
                 let Some(address) = self.seats[index].address else { return };
                 let from = SocketAddrV4::new(address, port);
+                let seat = End { mac: self.seats[index].client.identity().mac, at: from };
+                self.capture.udp(self.wall_clock().timestamp, seat, End { mac: SERVER_MAC, at: to }, &bytes);
                 for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
                     let bytes = bytes.clone();
                     self.later(delay, Happening::ServerTftp { from, port: to.port(), bytes });
@@ -103,6 +116,7 @@ impl World {
                 self.connect(index, exchange, &url, |asker, from, path| Happening::ServerHttp {
                     asker,
                     from,
+                    method,
                     path,
                     body,
                 });
@@ -154,6 +168,7 @@ impl World {
         let every = self.plan.reboot_every;
         let seat = &mut self.seats[index];
         let reboots = end.is_ok() && every > 0 && index.is_multiple_of(every) && !seat.rebooted;
+        self.reached.kinds.insert(seat.client.kind());
         if seat.end.replace(end).is_none() {
             self.unfinished -= 1;
         }

@@ -1,7 +1,7 @@
 //! What must hold once every machine has reached its end.
 
 use super::World;
-use crate::fleet::{Change, Fleet};
+use crate::fleet::{Change, Event, Fleet};
 use crate::ids::Hostname;
 use crate::lease::LeaseState;
 use crate::machine::stage::Stage;
@@ -19,12 +19,36 @@ impl World {
             }
             let stage = server.fleet.tables().machines.by_mac(mac).map(|machine| &machine.stage);
             // A machine whose power failed just before its last word boots a finished disk, and nobody knows.
-            if seat.reported && stage != Some(&Stage::Done) {
+            // Of two with one hardware address the other may have had the last word, and an operator may undo it.
+            let is_told = seat.reported && !self.meddled && !self.is_cloned(mac);
+            if is_told && stage != Some(&Stage::Done) {
                 return Err(format!("{} is done, and its stage is {stage:?}", seat.label));
             }
         }
         server.compare_board()?;
-        self.compare_with_journal(&server.fleet)
+        self.compare_with_journal(&server.fleet)?;
+        self.outlive()
+    }
+
+    /// Nobody says anything any more: leases, offers and runs come to their ends, in finitely many steps.
+    fn outlive(&mut self) -> Result<(), String> {
+        let mut now = self.wall_clock();
+        let Some(server) = &mut self.server else { return Ok(()) };
+        for _ in 0..10 * self.seats.len() + 1000 {
+            let Some(deadline) = server.fleet.next_deadline() else {
+                let tables = server.fleet.tables();
+                let held = tables.leases.iter().find(|lease| lease.state != LeaseState::Released);
+                let running = tables.machines.iter().find(|machine| machine.stage.is_running());
+                return match (held, running) {
+                    (Some(lease), _) => Err(format!("{} stays {} for ever", lease.address, lease.state.word())),
+                    (_, Some(machine)) => Err(format!("machine {} stays in {} for ever", machine.id, machine.stage)),
+                    (None, None) => server.fleet.check(),
+                };
+            };
+            now = now.after(deadline.since(now.timestamp));
+            server.fleet.handle(Event::Deadline, now);
+        }
+        Err("deadlines follow each other for ever".into())
     }
 
     /// Loading the journal gives the tables that the running server has, offers aside.

@@ -13,6 +13,7 @@ use crate::ids::{Digest, TransferId};
 use crate::net::{Destination, Mac};
 use crate::refusal::Refusal;
 use crate::sim::client::Input;
+use crate::sim::pcap::{BROADCAST_MAC, End, SERVER_MAC};
 use crate::sim::server::{Asker, Content, Datagram, Response, Server, response};
 use crate::sim::story;
 use crate::time::{Instant, Now, Timestamp};
@@ -30,10 +31,12 @@ impl World {
         if self.now > Instant::START {
             self.story.line(self.now, || "the server is back".into());
         }
+        self.repeat_orders();
         self.wake_server();
     }
 
     pub(super) fn crash(&mut self, why: &str) {
+        self.note_refusals();
         if self.server.take().is_none() {
             return;
         }
@@ -48,6 +51,12 @@ impl World {
             server.receive(event);
             self.wake_server();
         }
+    }
+
+    /// Notes what the shells refused by themselves.
+    pub(super) fn note_refusals(&mut self) {
+        let refused = self.server.as_mut().map(Server::take_refused).unwrap_or_default();
+        refused.iter().for_each(|refusal| self.reached.refused(refusal));
     }
 
     /// What arrives while the server is busy ends up in the same batch.
@@ -96,6 +105,12 @@ impl World {
                 Action::Commit(_) | Action::Probe { .. } => {}
                 Action::Send { bytes, destination, .. } => self.dhcp_leaves(&bytes, destination, now.timestamp)?,
                 Action::Tell { reply_to, result } => {
+                    if let Err(refusal) = &result {
+                        self.reached.refused(refusal);
+                    }
+                    if self.is_order(reply_to, result.as_ref().err()) {
+                        continue;
+                    }
                     let Some(asker) = self.server.as_mut().and_then(|server| server.asker(reply_to)) else { continue };
                     if let Ok(told) = &result {
                         let mac = self.seats[asker.client].client.identity().mac;
@@ -104,6 +119,7 @@ impl World {
                     self.answer(asker, response(&result));
                 }
                 Action::Publish(notice) => {
+                    self.reached.notice(&notice);
                     if let Some(text) = story::notice(&notice) {
                         self.story.line(self.now, || format!("fleet  {text}"));
                     }
@@ -118,11 +134,16 @@ impl World {
 
     fn commit_fails(&mut self, actions: &[Action], now: Now) {
         self.story.line(self.now, || "a commit fails; nothing was promised".into());
+        self.reached.refused(&Refusal::NotStored);
         let rows = self.store.rows();
         let Some(server) = &mut self.server else { return };
         server.reload(rows, now);
         for action in actions {
             if let Action::Tell { reply_to, .. } = action
+                && self.is_order(*reply_to, Some(&Refusal::NotStored))
+            {
+                self.later(Duration::from_secs(1), Happening::RepeatOrders);
+            } else if let Action::Tell { reply_to, .. } = action
                 && let Some(asker) = self.server.as_mut().and_then(|server| server.asker(*reply_to))
             {
                 self.answer(asker, response(&Err(Refusal::NotStored)));
@@ -137,6 +158,7 @@ impl World {
             server.fleet.check()?;
         }
         if let Some(deadline) = server.fleet.next_deadline() {
+            let deadline = Timestamp::from_millis(deadline.millis() - self.skew_millis);
             let at = Instant::from_start(deadline.since(EPOCH)).max(self.now + Duration::from_millis(1));
             if self.deadline_armed.is_none_or(|armed| at < armed) {
                 self.deadline_armed = Some(at);
@@ -151,17 +173,27 @@ impl World {
         let reply = codec::decode_reply(bytes).map_err(|refusal| format!("the server wrote a reply that {refusal}"))?;
         self.promises.replied(&reply, &self.store, now)?;
         let [a, b, c, d, e, f, ..] = reply.chaddr;
-        let addressee = self.by_mac.get(&Mac([a, b, c, d, e, f])).copied();
+        let addressees = self.by_mac.get(&Mac([a, b, c, d, e, f])).cloned().unwrap_or_default();
+        let addressee = addressees.first().copied();
         let to: Vec<usize> = match destination {
             Destination::Unicast(address) => self.at_address(*address.ip()),
-            Destination::Layer2 { mac, .. } => self.by_mac.get(&mac).copied().into_iter().collect(),
+            Destination::Layer2 { mac, .. } => self.by_mac.get(&mac).cloned().unwrap_or_default(),
             // A broadcast reaches everyone; one bystander shows as well as all of them that it disturbs nobody.
             Destination::Broadcast => {
                 let bystander = self.rng.usize(..self.seats.len());
-                addressee.into_iter().chain(Some(bystander).filter(|index| Some(*index) != addressee)).collect()
+                let bystander = Some(bystander).filter(|index| !addressees.contains(index));
+                addressees.into_iter().chain(bystander).collect()
             }
             Destination::Relay(_) => Vec::new(),
         };
+        let server = End::new(SERVER_MAC, self.place.server(), 67);
+        let client = match destination {
+            Destination::Unicast(address) => End { mac: Mac([a, b, c, d, e, f]), at: address },
+            Destination::Layer2 { mac, address } => End::new(mac, address, 68),
+            Destination::Broadcast => End::new(BROADCAST_MAC, Ipv4Addr::BROADCAST, 68),
+            Destination::Relay(relay) => End::new(BROADCAST_MAC, relay, 67),
+        };
+        self.capture.udp(now, server, client, bytes);
         let name = addressee.map_or("nobody", |index| &self.seats[index].label);
         self.story.line(self.now, || format!("server → {name}  {}", story::dhcp_reply(bytes)));
         for client in to {
@@ -212,15 +244,17 @@ impl World {
                 let label = &self.seats[client].label;
                 self.story.line(self.now, || format!("server:{port} → {label}:{}  {}", to.port(), story::tftp(&bytes)));
                 let from = SocketAddrV4::new(server, port);
+                let seat = End { mac: self.seats[client].client.identity().mac, at: to };
+                self.capture.udp(self.wall_clock().timestamp, End { mac: SERVER_MAC, at: from }, seat, &bytes);
                 self.deliver(client, Input::Tftp { port: to.port(), from, bytes: bytes.clone() });
             }
         }
         self.wake_server();
     }
 
-    pub(super) fn http_arrives(&mut self, asker: Asker, from: Ipv4Addr, path: &str, body: Option<&str>) {
+    pub(super) fn http_arrives(&mut self, asker: Asker, from: Ipv4Addr, method: &str, path: &str, body: Option<&str>) {
         let Some(server) = &mut self.server else { return };
-        let answer = server.request(asker, from, path, body);
+        let answer = server.request(asker, from, method, path, body);
         self.wake_server();
         if let Some(answer) = answer {
             self.answer(asker, answer);
@@ -250,6 +284,7 @@ impl World {
                 self.download_goes_on(asker, transfer, 0, content);
             }
             Err(refusal) => {
+                self.reached.refused(&refusal);
                 let result = Err(format!("HTTP 404 {refusal}"));
                 self.reply_in_session(asker, Input::Downloaded { exchange: asker.exchange, result });
             }

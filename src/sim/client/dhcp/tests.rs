@@ -1,3 +1,4 @@
+use super::message::ARCH_X64;
 use super::*;
 use crate::net::Mac;
 use crate::sim::client::{Identity, Kind, Options, Output};
@@ -90,17 +91,17 @@ fn a_pi_takes_an_offer_only_with_its_menu() {
 
 #[test]
 fn uefi_takes_an_offer_with_a_boot_file_and_without_the_class_that_means_port_4011() {
-    assert!(takes(Speaker::Uefi, &[], "snponly.efi"));
-    assert!(takes(Speaker::Uefi, &[(code::BOOT_FILE, b"snponly.efi\0")], ""));
-    assert!(!takes(Speaker::Uefi, &[], ""));
-    assert!(!takes(Speaker::Uefi, &[(code::VENDOR_CLASS, b"PXEClient")], "snponly.efi"));
+    assert!(takes(Speaker::Uefi(ARCH_X64), &[], "snponly.efi"));
+    assert!(takes(Speaker::Uefi(ARCH_X64), &[(code::BOOT_FILE, b"snponly.efi\0")], ""));
+    assert!(!takes(Speaker::Uefi(ARCH_X64), &[], ""));
+    assert!(!takes(Speaker::Uefi(ARCH_X64), &[(code::VENDOR_CLASS, b"PXEClient")], "snponly.efi"));
 }
 
 #[test]
 fn ipxe_waits_for_a_proxy_unless_it_is_told_that_there_is_none() {
     let requests = |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::SendDhcp { .. }));
     for (options, at_once) in [(&[][..], false), (&[(code::IPXE, &[176, 1, 1][..])][..], true)] {
-        let mut bench = Bench::new(Speaker::Ipxe);
+        let mut bench = Bench::new(Speaker::Ipxe(ARCH_X64));
         let offer = bench.reply(MessageType::Offer, options);
         assert_eq!(requests(&bench.hear(&offer).1), at_once);
     }

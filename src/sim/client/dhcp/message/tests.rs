@@ -13,7 +13,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// The options as the speaker writes them, in hex, and the whole length.
 fn written(speaker: Speaker, mac: Mac, serial: &str, kind: MessageType, board: Kind) -> (String, usize) {
-    let identity = Identity { mac, serial: serial.into() };
+    let identity = Identity { mac, serial: serial.into(), uuid: None };
     let taken = Taken { address: ADDRESS, server: SERVER, siaddr: SERVER };
     let taken = (kind == MessageType::Request).then_some(taken);
     let fields = Fields { kind, xid: 0x335c_1176, secs: 0, ciaddr: Ipv4Addr::UNSPECIFIED, taken };
@@ -30,7 +30,7 @@ fn check(speaker: Speaker, kind: MessageType, length: usize, options: &str) {
 #[test]
 fn uefi_discover_is_the_captured_one() {
     check(
-        Speaker::Uefi,
+        Speaker::Uefi(ARCH_X64),
         MessageType::Discover,
         347,
         "350101390205c037230102030405060c0d0f111216171c28292a2b3233363a3b3c424361808182838485868761110000\
@@ -42,7 +42,7 @@ fn uefi_discover_is_the_captured_one() {
 #[test]
 fn uefi_request_is_the_captured_one() {
     check(
-        Speaker::Uefi,
+        Speaker::Uefi(ARCH_X64),
         MessageType::Request,
         359,
         "3501033604c0a897013204c0a897c33902ff0037230102030405060c0d0f111216171c28292a2b3233363a3b3c424361\
@@ -54,7 +54,7 @@ fn uefi_request_is_the_captured_one() {
 #[test]
 fn ipxe_discover_is_the_captured_one() {
     check(
-        Speaker::Ipxe,
+        Speaker::Ipxe(ARCH_X64),
         MessageType::Discover,
         388,
         "350101390205c05d0200075e0301030a3c20505845436c69656e743a417263683a30303030373a554e44493a30303330\
@@ -67,7 +67,7 @@ fn ipxe_discover_is_the_captured_one() {
 #[test]
 fn ipxe_request_is_the_captured_one() {
     check(
-        Speaker::Ipxe,
+        Speaker::Ipxe(ARCH_X64),
         MessageType::Request,
         400,
         "350103390205c05d0200075e0301030a3c20505845436c69656e743a417263683a30303030373a554e44493a30303330\
@@ -98,12 +98,19 @@ fn udhcpc_request_is_the_captured_one() {
     );
 }
 
+/// `captures/g-arm64-uefi-http`: the bare DISCOVER of `net_dhcp`.
+#[test]
+fn grub_messages_are_the_captured_ones() {
+    check(Speaker::Grub, MessageType::Discover, 300, "350101ff");
+    check(Speaker::Grub, MessageType::Request, 300, "3501033604c0a897013204c0a897c337080103060f0c11123cff");
+}
+
 #[test]
 fn a_whole_uefi_discover_is_the_captured_one() {
-    let identity = Identity { mac: PC, serial: "PC-1".into() };
+    let identity = Identity { mac: PC, serial: "PC-1".into(), uuid: None };
     let ciaddr = Ipv4Addr::UNSPECIFIED;
     let fields = Fields { kind: MessageType::Discover, xid: 0x335c_1176, secs: 0, ciaddr, taken: None };
-    let header = hex(&write(Speaker::Uefi, &identity, Kind::UefiX64, &fields)[..34]);
+    let header = hex(&write(Speaker::Uefi(ARCH_X64), &identity, Kind::UefiX64, &fields)[..34]);
     assert_eq!(header, "01010600335c11760000800000000000000000000000000000000000525400fb000c");
 }
 
@@ -134,7 +141,7 @@ fn a_pi_request_copies_siaddr_and_says_no_architecture() {
     let class = "3c20505845436c69656e743a417263683a30303030303a554e44493a303032303031";
     let guid = "611100525069343031c00032ecfc3cda06ffe0";
     assert_eq!(options, format!("3501033204c0a897c33604c0a89701{class}{guid}ff"));
-    let identity = Identity { mac, serial: "10000000e0ff06da".into() };
+    let identity = Identity { mac, serial: "10000000e0ff06da".into(), uuid: None };
     let taken = Some(Taken { address: ADDRESS, server: SERVER, siaddr: SERVER });
     let fields = Fields { kind: MessageType::Request, xid: 1, secs: 0, ciaddr: Ipv4Addr::UNSPECIFIED, taken };
     let bytes = write(Speaker::Eeprom, &identity, Kind::Pi4, &fields);

@@ -1,24 +1,31 @@
-//! UEFI firmware of a PC (EDK2): PXE with a size probe before the boot file, which is iPXE.
+//! The PXE base code of a BIOS or of UEFI firmware (EDK2): a size probe, then the boot file, which takes over.
 
 use std::net::Ipv4Addr;
 
-use super::dhcp::{Dhcp, Heard, Speaker};
+use super::dhcp::{ARCH_ARM64, ARCH_X64, Dhcp, Heard, Speaker};
 use super::hardware::Hardware;
 use super::tftp::{Get, Got, Style};
-use super::{Input, Next, Phase};
+use super::{Input, Kind, Next, Phase};
 use crate::time::Instant;
 
 /// The PXE base code at work.
 #[derive(Debug)]
-pub(super) struct Uefi {
+pub(super) struct Pxe {
     dhcp: Dhcp,
+    probe: &'static Style,
+    read: &'static Style,
     server: Ipv4Addr,
     get: Option<Get>,
 }
 
-impl Uefi {
-    pub fn start(now: Instant, hw: &mut Hardware) -> Uefi {
-        Uefi { dhcp: Dhcp::start(Speaker::Uefi, now, hw), server: Ipv4Addr::UNSPECIFIED, get: None }
+impl Pxe {
+    pub fn start(now: Instant, hw: &mut Hardware) -> Pxe {
+        let (speaker, probe, read) = match hw.kind {
+            Kind::BiosPxe => (Speaker::Bios, &Style::BIOS_PROBE, &Style::BIOS),
+            Kind::UefiArm64 => (Speaker::Uefi(ARCH_ARM64), &Style::UEFI_PROBE, &Style::UEFI),
+            _ => (Speaker::Uefi(ARCH_X64), &Style::UEFI_PROBE, &Style::UEFI),
+        };
+        Pxe { dhcp: Dhcp::start(speaker, now, hw), probe, read, server: Ipv4Addr::UNSPECIFIED, get: None }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -31,10 +38,10 @@ impl Uefi {
             return match get.handle(input, now, hw) {
                 None => Next::Stay,
                 Some(Got::Exists) => {
-                    self.get = Some(Get::start(&Style::UEFI, self.server, name, now, hw));
+                    self.get = Some(Get::start(self.read, self.server, name, now, hw));
                     Next::Stay
                 }
-                Some(Got::File(_)) => Next::Ipxe,
+                Some(Got::File(_)) => Next::BootFile { name, server: self.server },
                 Some(Got::Missing) => Next::NoBoot(format!("PXE-E23: TFTP {name}: the server has no such file")),
                 Some(Got::Broken(why)) => Next::NoBoot(format!("PXE-E18: TFTP {name}: {why}")),
             };
@@ -43,7 +50,7 @@ impl Uefi {
             Heard::Bound(lease) => {
                 hw.passed(Phase::Bound);
                 self.server = lease.next_server();
-                self.get = Some(Get::start(&Style::UEFI_PROBE, self.server, lease.boot_file(), now, hw));
+                self.get = Some(Get::start(self.probe, self.server, lease.boot_file(), now, hw));
                 Next::Stay
             }
             Heard::GaveUp(why) => Next::NoBoot(format!("PXE-E16: {why}")),
