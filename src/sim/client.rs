@@ -171,6 +171,8 @@ pub struct Options {
     pub ipxe_proxy_wait: Duration,
     /// A plain Linux extends its lease once, so long after it got it.
     pub plain_extends_after: Duration,
+    /// What the installer does after the download, verifying and customizing, takes so long each.
+    pub install_work: Duration,
     /// So many addresses a plain Linux finds in use by somebody else, and declines.
     pub plain_declines: u32,
     /// A plain Linux asks for further options once it has its address.
@@ -191,6 +193,7 @@ impl Default for Options {
             uefi_offer_wait: Duration::from_millis(3800),
             ipxe_proxy_wait: Duration::from_secs(2),
             plain_extends_after: Duration::from_secs(10),
+            install_work: Duration::ZERO,
             plain_declines: 0,
             plain_informs: false,
             plain_releases: false,
