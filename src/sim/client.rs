@@ -171,6 +171,8 @@ pub struct Options {
     pub ipxe_proxy_wait: Duration,
     /// A plain Linux extends its lease once, so long after it got it.
     pub plain_extends_after: Duration,
+    /// What the installer does after the download, verifying and customizing, takes so long each.
+    pub install_work: Duration,
     /// So many addresses a plain Linux finds in use by somebody else, and declines.
     pub plain_declines: u32,
     /// A plain Linux asks for further options once it has its address.
@@ -191,6 +193,7 @@ impl Default for Options {
             uefi_offer_wait: Duration::from_millis(3800),
             ipxe_proxy_wait: Duration::from_secs(2),
             plain_extends_after: Duration::from_secs(10),
+            install_work: Duration::ZERO,
             plain_declines: 0,
             plain_informs: false,
             plain_releases: false,
@@ -349,17 +352,17 @@ impl Client {
         }
     }
 
-    /// A boot file is what its name says.
+    /// A boot file is what its name says, wherever it lies.
     fn load(&mut self, name: &str, server: Ipv4Addr, now: Instant) {
         let hw = &mut self.hardware;
-        self.program = match (name, hw.kind) {
+        self.program = match (name.rsplit('/').next().unwrap_or(name), hw.kind) {
             ("pxelinux.0", _) => Program::Pxelinux(Box::new(Pxelinux::start(server, now, hw))),
             (name, Kind::UefiHttpArm64) if name.starts_with("grub") => {
                 Program::Grub(Box::new(Grub::by_http(server, now, hw)))
             }
             (name, _) if name.starts_with("grub") => Program::Grub(Box::new(Grub::by_tftp(server, now, hw))),
             ("snponly.efi", _) => Program::Ipxe(Box::new(Ipxe::start(now, hw))),
-            (name, _) => return self.no_boot(format!("{name}: not a boot file for this machine"), now),
+            _ => return self.no_boot(format!("{name}: not a boot file for this machine"), now),
         };
     }
 

@@ -31,20 +31,8 @@ const IMAGE_SIZE: u64 = 3_000_000_000;
 const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
 const CMDLINE_TXT: &str = include_str!("../../answer-templates/pi/cmdline.txt");
 const BOOT_IPXE: &str = include_str!("../../answer-templates/ipxe/boot.ipxe");
-const GRUB_CFG: &str = r#"
-if insmod http; then set files="(http,{{ base_url[7:] }})/boot"; else set files="(tftp,{{ server }})"; fi
-menuentry "Install {{ hostname or mac }}" {
-    linux $files/installer/$grub_cpu/vmlinuz ip=dhcp hatchery.server={{ base_url }}
-    initrd $files/installer/$grub_cpu/initrd.img
-}
-"#;
-const PXELINUX_CFG: &str = r#"
-DEFAULT install
-LABEL install
-  KERNEL installer/{{ "arm64" if firmware == "u-boot" else "x86_64" }}/vmlinuz
-  INITRD installer/{{ "arm64" if firmware == "u-boot" else "x86_64" }}/initrd.img
-  APPEND ip=dhcp hatchery.server={{ base_url }}
-"#;
+const GRUB_CFG: &str = include_str!("../../answer-templates/grub/grub.cfg");
+const PXELINUX_CFG: &str = include_str!("../../answer-templates/pxelinux/default");
 
 /// Everything that stays the same while the world runs.
 #[derive(Debug)]

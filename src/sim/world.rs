@@ -535,6 +535,7 @@ fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
         let options = Options {
             product: product.into(),
             venue,
+            install_work: Duration::from_secs(rng.u64(..20)),
             plain_declines: u32::from(habits == 1),
             plain_informs: habits == 2,
             plain_releases: habits == 3,

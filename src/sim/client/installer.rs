@@ -157,6 +157,16 @@ impl Installer {
         Progress::Working
     }
 
+    fn work_before(&mut self, step: Step, now: Instant, hw: &mut Hardware) -> Progress {
+        if hw.options.install_work.is_zero() {
+            return self.next(step, now, hw);
+        }
+        self.step = step;
+        self.tries = 0;
+        self.deadline = Some(now + hw.options.install_work);
+        Progress::Working
+    }
+
     fn answered(&mut self, body: &str, now: Instant, hw: &mut Hardware) -> Progress {
         match &self.step {
             Step::Starting => self.next(Step::Config, now, hw),
@@ -169,11 +179,11 @@ impl Installer {
                 None => self.retry("the answer lacks an image", now, hw),
             },
             Step::Downloading => self.next(Step::Download, now, hw),
-            Step::Verifying => self.next(Step::Customizing, now, hw),
+            Step::Verifying => self.work_before(Step::Customizing, now, hw),
             Step::Customizing => {
                 // From here on the disk boots, whether or not anybody hears of it.
                 hw.disk = Some(self.answers.hostname.clone());
-                self.next(Step::Success, now, hw)
+                self.work_before(Step::Success, now, hw)
             }
             Step::Success => {
                 hw.passed(Phase::Reported);

@@ -35,7 +35,7 @@ impl World {
             _ => Selector::Mac(identity.mac),
         };
         let batch = BatchId(self.rng.u64(1..4));
-        let command = match self.rng.u8(..7) {
+        let command = match self.rng.u8(..9) {
             0 | 1 => Command::Reinstall(selector),
             2 => {
                 // Whoever is held is let go again, or it would never reach its end.
@@ -52,6 +52,8 @@ impl World {
             },
             4 => Command::BatchStart(batch),
             5 => Command::BatchPause(batch),
+            6 => Command::BatchCancel(batch),
+            7 => Command::BatchPriority { id: batch, priority: self.rng.i64(0..3) },
             _ => Command::BatchList,
         };
         self.order(command);
