@@ -173,6 +173,8 @@ pub async fn run_reloadable(
         let _guard = AbortOnPanic;
         core.run(outlet);
     })?;
+    // The command line stands in another directory than we.
+    let images = std::path::absolute(&settings.images).unwrap_or_else(|_| settings.images.clone());
     let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
@@ -189,7 +191,7 @@ pub async fn run_reloadable(
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), board, reloader }));
+    endless.spawn(control::run(control, control::Desk { inbox: inbox.clone(), board, images, reloader }));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();

@@ -3,6 +3,7 @@
 mod address;
 mod deployment;
 mod fields;
+mod images;
 mod journal;
 mod name;
 mod operator;
