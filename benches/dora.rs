@@ -48,6 +48,7 @@ fn fleet() -> Fleet {
         boot_files: Default::default(),
         kernel_args: String::new(),
         answers: Default::default(),
+        vars: Default::default(),
     };
     Fleet::load(Arc::new(site), Catalog::new(vec![profile]), Vec::new(), Vec::new(), now())
 }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::catalog::{Catalog, Image, ImageState, Profile, Vars};
 use crate::ids::ProductName;
 use crate::machine::firmware::Firmware;
 use crate::machine::{Machine, Order};
@@ -90,6 +90,8 @@ pub struct Facts {
     pub image_size: u64,
     /// SHA-256 of the image in hex; empty while there is none.
     pub image_sha256: String,
+    /// The operator's own texts, of the profile.
+    pub vars: Vars,
 }
 
 /// Everything a decision is made from.
@@ -225,6 +227,7 @@ impl View {
             image_url: text(image.map(|image| image_url(site, link, image))),
             image_size: image.map_or(0, |image| image.size),
             image_sha256: text(image.map(|image| image.digest.to_string())),
+            vars: profile.map(|profile| profile.vars.clone()).unwrap_or_default(),
         })
     }
 }

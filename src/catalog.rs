@@ -1,6 +1,7 @@
 //! What there is to boot: profiles, and the images of products.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::ids::{Digest, ProductName, VenueCode};
@@ -28,6 +29,18 @@ pub struct Profile {
     pub kernel_args: String,
     /// Rendered files: the name a machine asks for, and the template.
     pub answers: BTreeMap<String, String>,
+    /// What templates see as `vars`.
+    pub vars: Vars,
+}
+
+/// The operator's own texts for templates, by name. Password hashes and keys stand here, so only the names ever show.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Vars(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Vars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Profile {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
 #[derive(Debug, Parser)]
@@ -57,6 +57,12 @@ pub enum Command {
   hatchery explain --ip 192.168.151.100
   hatchery explain --serial 10000000d9780558 --json")]
     Explain(Explain),
+    /// Print an answer file as a machine gets it now
+    #[command(after_help = "Examples:
+  hatchery render config.txt --mac dc:a6:32:01:36:c2
+  hatchery render proxmox/answer.toml --hostname KXP2-SPAA-007
+  hatchery render nocloud/user-data --fixture -c ./hatchery.toml")]
+    Render(Render),
     /// List the machines the server knows
     #[command(after_help = "Examples:
   hatchery machines
@@ -72,6 +78,17 @@ pub enum Command {
   hatchery status
   hatchery status --json")]
     Status(Ask),
+    /// Say what keeps the server from its work, and what to do about it
+    #[command(after_help = "Asks the running server. Where none runs, it checks what can be checked without one:
+configuration, files, interfaces, addresses, ports.
+
+Examples:
+  hatchery doctor
+  hatchery doctor -c ./hatchery.toml
+  hatchery doctor --json | jq '.[] | select(.level == \"red\")'
+
+Exit codes: 0 nothing is red; 1 something is.")]
+    Doctor(Doctor),
     /// Let the running server take over a changed configuration
     #[command(
         after_help = "The whole file is checked first; if anything is wrong with it, every problem is reported and the old
@@ -213,8 +230,40 @@ pub struct Ask {
     pub json: bool,
 }
 
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub config: ConfigFile,
+    /// The server's control socket, if not the one of the configuration
+    #[arg(long, env = "HATCHERY_SOCKET", value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `render`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["mac", "ip", "serial", "hostname", "fixture"])))]
+pub struct Render {
+    /// The file name as the machine asks for it, or the name of a template
+    pub name: String,
+    #[command(flatten)]
+    pub machine: WhichMachine,
+    /// Render for an invented machine, from the configuration alone; needs no server
+    #[arg(long)]
+    pub fixture: bool,
+    /// The configuration file of --fixture
+    #[arg(short, long, default_value = "/etc/hatchery/hatchery.toml", value_name = "FILE", requires = "fixture")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["mac", "ip", "serial", "hostname"])))]
 pub struct Explain {
     #[command(flatten)]
     pub machine: WhichMachine,
@@ -224,7 +273,7 @@ pub struct Explain {
 
 /// One machine, named in one way.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(skip)]
 pub struct WhichMachine {
     /// Its hardware address, in any spelling
     #[arg(long, value_name = "MAC")]
@@ -238,6 +287,13 @@ pub struct WhichMachine {
     /// Its host name
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
+}
+
+impl WhichMachine {
+    /// What it is named by.
+    pub fn text(&self) -> Option<String> {
+        [&self.mac, &self.ip, &self.serial, &self.hostname].into_iter().flatten().next().cloned()
+    }
 }
 
 /// What becomes of a machine.

@@ -3,7 +3,9 @@
 pub mod ask;
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod image;
+pub mod render;
 pub mod operate;
 pub mod serve;
 pub mod sim;
@@ -30,10 +32,12 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),
         Command::Batch(args) => operate::batch(&args),

@@ -6,6 +6,7 @@
 
 pub mod builtin;
 mod files;
+mod lint;
 mod network;
 mod option;
 mod problem;
@@ -22,6 +23,7 @@ use std::path::Path;
 use crate::catalog::Profile;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
+use crate::serve::proxmox;
 use crate::site::Site;
 
 pub use problem::{Place, Problem, Problems};
@@ -112,13 +114,16 @@ impl Config {
         let http = Http::read(root);
         let dhcp = Dhcp::read(root);
         let limits = Limits::read(root);
-        let site = Site {
+        let mut site = Site {
             links,
             http_port: http.url_port(),
             offer_hold: dhcp.offer_hold,
             decline_hold: dhcp.decline_hold,
             silence_limit: limits.silence,
         };
+        if profiles.iter().any(|profile| profile.answers.contains_key(proxmox::ANSWER)) {
+            option::point_proxmox(&mut site);
+        }
         Config {
             site,
             profiles,

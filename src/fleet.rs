@@ -207,6 +207,7 @@ impl Fleet {
                     self.set_image(product, state, &mut out);
                 }
             }
+            Event::Conflict { address, mac } => self.on_conflict(address, mac, now, &mut out),
             Event::Deadline => self.on_deadline(now, &mut out),
         }
         out.0

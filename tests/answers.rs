@@ -70,6 +70,7 @@ fn catalog() -> Catalog {
         boot_files: boot_files.iter().map(|(kind, file)| (*kind, (*file).to_owned())).collect(),
         kernel_args: String::new(),
         answers: BTreeMap::new(),
+        vars: Default::default(),
     };
     let pc: Vec<Firmware> = boot_files.iter().map(|(kind, _)| *kind).collect();
     Catalog::new(vec![profile("pi", &[RaspberryPi3, RaspberryPi4, RaspberryPi5]), profile("pc", &pc)])

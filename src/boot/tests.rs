@@ -20,6 +20,7 @@ pub(super) fn profile(name: &str, firmware: &[Firmware]) -> Profile {
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
         answers: BTreeMap::new(),
+        vars: Default::default(),
     }
 }
 

@@ -12,9 +12,7 @@ use crate::serve::control::{self, Reply, Request};
 
 /// `hatchery explain`
 pub fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
-    let which = &args.machine;
-    let machine = [&which.mac, &which.ip, &which.serial, &which.hostname].into_iter().flatten().next();
-    let machine = machine.context("name the machine by --mac, --ip, --serial or --hostname")?.clone();
+    let machine = args.machine.text().context("name the machine by --mac, --ip, --serial or --hostname")?;
     show(&args.ask, &Request::Explain { machine }, explanation)
 }
 

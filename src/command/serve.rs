@@ -1,11 +1,11 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -27,8 +27,12 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         }
     };
     start_log(args)?;
+    take_descriptors();
     for problem in config.check_files() {
         tracing::warn!("{problem}");
+    }
+    for problem in config.check_answers() {
+        tracing::warn!("answer template {problem}");
     }
     let answers = compile(&config)?;
     // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
@@ -56,6 +60,16 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// As many descriptors as the system lets us have: a shell's usual 1024 are fewer than the connections and transfers
+/// that the configuration allows.
+fn take_descriptors() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
 fn start_log(args: &Serve) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log).with_context(|| format!("'{}' is not a log filter", args.log))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
@@ -66,15 +80,13 @@ fn start_log(args: &Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compiles every template a profile names. One that is broken is an error now, not at some machine's boot.
+/// Compiles every template a profile names. One that is missing or broken is an error now, not at some machine's boot.
 pub fn compile(config: &Config) -> anyhow::Result<Answers> {
-    let mut templates = BTreeMap::new();
     for name in config.profiles.iter().flat_map(|profile| profile.answers.values()) {
         let text = config.template(name).with_context(|| format!("cannot read the answer template {name}"))?;
-        let text = text.with_context(|| format!("there is no answer template {name}"))?;
-        templates.insert(name.clone(), text.into_owned());
+        text.with_context(|| format!("there is no answer template {name}"))?;
     }
-    let (answers, errors) = Answers::compile(&templates);
+    let (answers, errors) = config.compile_answers();
     if errors.is_empty() {
         return Ok(answers);
     }
@@ -100,10 +112,17 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         max_per_client: config.tftp.max_per_client as usize,
         max_blksize: config.tftp.max_blksize,
         max_windowsize: config.tftp.max_windowsize,
+        single_port: config.tftp.single_port,
     });
+    let http = http::Limits {
+        max_connections: config.limits.max_connections as usize,
+        max_connections_per_client: config.limits.max_connections_per_client as usize,
+        ..http::Limits::default()
+    };
     Settings {
         journal: paths.journal(),
         boot: paths.boot.clone(),
+        ignore_case: config.tftp.ignore_case,
         images: paths.images.clone(),
         socket: paths.socket.clone(),
         site: config.site,
@@ -114,6 +133,6 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         dhcp: config.dhcp.enabled,
         tftp,
         http_ports: config.http.ports,
-        http: http::Limits { max_connections: config.limits.max_connections as usize, ..http::Limits::default() },
+        http,
     }
 }

@@ -11,6 +11,7 @@ use crate::boot::{Facts, View};
 use crate::catalog::{Catalog, ImageFiles};
 use crate::ids::{MachineId, TransferId};
 use crate::lease::{Lease, LeaseState};
+use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::transfer::Via;
@@ -25,6 +26,7 @@ pub struct Board {
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
     refusals: BTreeMap<&'static str, u64>,
+    conflicts: BTreeMap<Ipv4Addr, Mac>,
 }
 
 /// A transfer under way.
@@ -53,6 +55,7 @@ impl Board {
             leases: BTreeMap::new(),
             transfers: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
         }
     }
 
@@ -61,6 +64,7 @@ impl Board {
         self.machines.clear();
         self.leases.clear();
         self.transfers.clear();
+        self.conflicts.clear();
         for notice in notices {
             self.apply(&notice);
         }
@@ -75,11 +79,17 @@ impl Board {
             Notice::Forgotten(id) => {
                 self.machines.remove(id);
             }
+            // What is bound or renewed is probed again, and what is wrong then is said again.
             Notice::Lease(lease) => {
+                self.conflicts.remove(&lease.address);
                 self.leases.insert(lease.address, lease.clone());
             }
             Notice::Freed(address) => {
+                self.conflicts.remove(address);
                 self.leases.remove(address);
+            }
+            Notice::Conflict { address, mac, .. } => {
+                self.conflicts.insert(*address, *mac);
             }
             Notice::Transfer { transfer, outcome: Some(_), .. } => {
                 self.transfers.remove(transfer);
@@ -138,6 +148,11 @@ impl Board {
     /// Every lease by address.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values()
+    }
+
+    /// The addresses that others than their holders were found to use, and the last of these others.
+    pub fn conflicts(&self) -> impl Iterator<Item = (Ipv4Addr, Mac)> {
+        self.conflicts.iter().map(|(address, mac)| (*address, *mac))
     }
 
     /// How often each kind of refusal was made.

@@ -12,7 +12,7 @@ use crate::ids::MachineId;
 use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::{Evidence, Machine};
 use crate::naming::{Batch, BatchState, Name, NameState, Wanted};
-use crate::net::LinkId;
+use crate::net::{LinkId, Mac};
 use crate::refusal::Refusal;
 use crate::site::Link;
 use crate::time::Now;
@@ -95,6 +95,9 @@ impl Fleet {
         let link = asking.link(self);
         let reply = dhcp::offer(request, &self.grant(asking, address, &machine, &plan, link), link);
         self.send(asking, reply, out);
+        if !bound {
+            self.probe(asking, address, out);
+        }
         Ok(())
     }
 
@@ -155,6 +158,7 @@ impl Fleet {
         let link = asking.link(self);
         let reply = dhcp::ack(request, &self.grant(asking, address, &machine, &plan, link), link);
         self.send(asking, reply, out);
+        self.probe(asking, address, out);
     }
 
     /// A name at the first address, where it is already certain: reserved by the operator, or the machine is about to
@@ -236,6 +240,36 @@ impl Fleet {
             self.publish_machine(id, out);
         }
         Ok(())
+    }
+
+    /// Asks whether anyone else uses the address (RFC 2131 §3.1 step 2), behind the reply and without waiting. A relay's
+    /// link is out of reach for ARP.
+    fn probe(&self, asking: &Asking, address: Ipv4Addr, out: &mut Outbox) {
+        let Asking { request, link_id, .. } = asking;
+        if let Some(client) = request.mac().filter(|_| request.giaddr == Ipv4Addr::UNSPECIFIED) {
+            out.push(Action::Probe { link: *link_id, address, client });
+        }
+    }
+
+    /// Someone else uses an address. One that is only offered is taken out of use as if its client had declined it; a
+    /// client that asks for it all the same is told no and starts over.
+    pub(super) fn on_conflict(&mut self, address: Ipv4Addr, mac: Mac, now: Now, out: &mut Outbox) {
+        let Some(lease) = self.tables.leases.by_address(address).cloned() else { return };
+        let withdrawn = match lease.state {
+            LeaseState::Offered => true,
+            LeaseState::Bound => false,
+            LeaseState::Declined | LeaseState::Released => return,
+        };
+        let holder = lease.machine.and_then(|id| self.tables.machines.get(id)).and_then(|machine| machine.mac);
+        let client = lease.client.clone();
+        if holder == Some(mac) || client == ClientKey::Mac(mac) {
+            return;
+        }
+        if withdrawn {
+            let expires = now.timestamp + self.site.decline_hold;
+            self.commit_lease(out, Lease { state: LeaseState::Declined, expires, ..lease });
+        }
+        out.publish(Notice::Conflict { address, mac, client, withdrawn });
     }
 
     fn on_release(&mut self, asking: &Asking, now: Now, out: &mut Outbox) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use super::report::{Config, Report};
 use crate::boot::View;
 use crate::catalog::{Catalog, Edition, Image, ImageFiles, ImageState, Profile};
 use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
-use crate::lease::Lease;
+use crate::lease::{ClientKey, Lease};
 use crate::machine::Machine;
 use crate::machine::stage::Stage;
 use crate::naming::{Batch, Count, Name, Product, Venue};
@@ -96,7 +96,14 @@ pub enum Event {
         /// The file's identity, to be remembered with the digest.
         measured: Option<Measured>,
     },
-    /// [`Fleet::next_deadline`] has passed.
+    /// After an [`Action::Probe`], another station than the client said that it uses the address.
+    Conflict {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who uses it.
+        mac: Mac,
+    },
+    /// [`Fleet::next_deadline`](super::Fleet::next_deadline) has passed.
     Deadline,
 }
 
@@ -144,6 +151,16 @@ pub enum Action {
         reply_to: ReplyTo,
         /// What.
         result: Result<Told, Refusal>,
+    },
+    /// Ask by ARP whether anyone else uses an address that was just promised. Nothing waits for the answer: if one
+    /// comes, it is an [`Event::Conflict`].
+    Probe {
+        /// The link.
+        link: LinkId,
+        /// The address.
+        address: Ipv4Addr,
+        /// The client to which it was promised; its own answer is no conflict.
+        client: Mac,
     },
     /// Make it known.
     Publish(Notice),
@@ -310,6 +327,18 @@ pub enum Notice {
     Lease(Lease),
     /// An address has no holder any more.
     Freed(Ipv4Addr),
+    /// A station uses an address that was promised to someone else.
+    Conflict {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who uses it.
+        mac: Mac,
+        /// To whom it was promised.
+        client: ClientKey,
+        /// Whether it was taken out of use. An address that is bound already stays with its client, which is the one
+        /// to decline it (RFC 2131 §4.4.1).
+        withdrawn: bool,
+    },
     /// A machine went on to another stage.
     Stage {
         /// Which.

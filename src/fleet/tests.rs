@@ -78,6 +78,7 @@ fn profile(name: &str, firmware: &[Firmware], boot_file: Option<&str>) -> Profil
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
         answers: BTreeMap::new(),
+        vars: Default::default(),
     }
 }
 
@@ -136,7 +137,7 @@ impl World {
             match action {
                 Action::Commit(change) => self.journal.push(change.clone()),
                 Action::Publish(notice) => self.notices.push(notice.clone()),
-                Action::Send { .. } | Action::Tell { .. } => {}
+                Action::Send { .. } | Action::Tell { .. } | Action::Probe { .. } => {}
             }
         }
         actions

@@ -13,8 +13,9 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::core::SharedBoard;
 use super::inbox::Inbox;
+use super::library::Library;
+use super::preflight::Doctor;
 use super::reload::Reloader;
 use super::show;
 use crate::fleet::command::{Command, NameFilter, Selector};
@@ -35,10 +36,19 @@ pub enum Request {
     Machines,
     /// Every lease.
     Leases,
+    /// What keeps the server from its work: a fresh look at everything.
+    Doctor,
     /// What one machine gets now, and why.
     Explain {
         /// A MAC, an address, a serial or a name.
         machine: String,
+    },
+    /// What one machine gets now under a name.
+    Render {
+        /// A MAC, an address, a serial or a name.
+        machine: String,
+        /// A file name as the machine asks for it, or the name of a template.
+        name: String,
     },
     /// Read the configuration again.
     Reload,
@@ -199,13 +209,15 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// What the control socket works with.
+/// Whom the control socket asks.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// Where operations go.
+    /// The fleet.
     pub inbox: Inbox,
-    /// What can be read.
-    pub board: SharedBoard,
+    /// What it was last known to be, and what machines get.
+    pub library: Arc<Library>,
+    /// What was found wrong around it.
+    pub doctor: Doctor,
     /// The image directory, as an absolute path.
     pub images: PathBuf,
     /// Takes over another configuration; `None` where there is none to read.
@@ -251,17 +263,27 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 }
 
 async fn answer(request: Request, desk: &Desk) -> Reply {
-    let read = || desk.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let Desk { library, doctor, reloader, .. } = desk;
+    let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
         Request::Leases => return Reply::Ok(show::leases(&read())),
+        Request::Doctor => {
+            let findings = doctor.findings().await;
+            return Reply::Ok(show::findings(findings, &read()));
+        }
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
         }
+        Request::Render { machine, name } => {
+            let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
+            let text = found.and_then(|view| library.preview(&view, &name));
+            return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
+        }
         Request::Reload => {
-            let Some(reloader) = &desk.reloader else {
+            let Some(reloader) = reloader else {
                 return Reply::Error("this server has no configuration file to read again".into());
             };
             return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));

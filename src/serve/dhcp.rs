@@ -13,7 +13,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::inbox::Inbox;
-use super::packet::PacketSocket;
+use super::packet::{EtherType, PacketSocket};
+use super::preflight::rival::Rivals;
 use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};
 use crate::site::{Link, Site};
@@ -24,6 +25,9 @@ const CLIENT_PORT: u16 = 68;
 
 /// The largest message read: more than any client sends, and option 57 allows.
 const MESSAGE_MAX: usize = 4096;
+
+/// Bytes that port 67 would like to hold: every machine of a rack powering on at the same moment.
+pub const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Why a link cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -76,14 +80,13 @@ fn open(link: &Link) -> io::Result<Port> {
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    // Room for every machine of a rack powering on at the same moment.
-    socket.set_recv_buffer_size(1 << 20)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
     Ok(Port {
         interface: link.interface.clone(),
         address: link.address,
         udp: UdpSocket::from_std(socket.into())?,
-        packet: PacketSocket::open(&link.interface, false)?,
+        packet: PacketSocket::open(&link.interface, EtherType::Ipv4, false)?,
     })
 }
 
@@ -110,17 +113,19 @@ impl Outlets {
     }
 }
 
-/// Reads every link's port 67 for ever.
-pub async fn run(outlets: Outlets, inbox: Inbox) {
+/// Reads every link's port 67 for ever; what `rivals` asked itself is no client's message.
+pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
     let mut readers = tokio::task::JoinSet::new();
     for index in 0..outlets.links.len() {
-        let (outlets, inbox) = (outlets.clone(), inbox.clone());
+        let (outlets, inbox, rivals) = (outlets.clone(), inbox.clone(), rivals.clone());
         readers.spawn(async move {
             let port = &outlets.links[index];
             let link = LinkId(u16::try_from(index).expect("links are counted in 16 bits"));
             let mut buffer = vec![0; MESSAGE_MAX];
             loop {
                 match port.udp.recv_from(&mut buffer).await {
+                    // Our own search for other servers, come back by a second link in the same broadcast domain.
+                    Ok((length, _)) if rivals.is_question(&buffer[..length]) => {}
                     Ok((length, _)) => {
                         let bytes = Bytes::copy_from_slice(&buffer[..length]);
                         inbox.offer(Event::Dhcp { link, bytes });

@@ -25,6 +25,12 @@ pub fn notice(notice: &Notice) {
             let state = lease.state.word();
             tracing::debug!(address = %lease.address, client = %lease.client, state, "lease");
         }
+        Notice::Conflict { address, mac, client, withdrawn: true } => {
+            tracing::warn!(%address, %mac, %client, "another station uses the address that was offered; it is out of use");
+        }
+        Notice::Conflict { address, mac, client, withdrawn: false } => {
+            tracing::warn!(%address, %mac, %client, "two stations use one address; find the one that is not its client");
+        }
         Notice::Freed(address) => tracing::debug!(%address, "address freed"),
         Notice::Stage { label, from, to: Stage::Failed(cause), .. } => {
             tracing::warn!(machine = label, from = from.word(), cause, "machine failed");
@@ -46,8 +52,8 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-/// Most refusals are everyday; those that an operator must act on are warnings.
-fn refused(what: &str, who: &str, refusal: &Refusal) {
+/// Writes the line of a refusal. Most are everyday; those that an operator must act on are warnings.
+pub fn refused(what: &str, who: &str, refusal: &Refusal) {
     match refusal {
         // A machine without an address asks every few seconds, and twenty may: one line tells enough.
         Refusal::NoFreeAddress if FULL_POOL.is_due() => {

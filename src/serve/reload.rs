@@ -56,6 +56,7 @@ pub fn fixed(settings: &Settings) -> Fixed {
         answers: _,
         journal,
         boot,
+        ignore_case,
         images,
         socket,
         dhcp,
@@ -68,12 +69,13 @@ pub fn fixed(settings: &Settings) -> Fixed {
         ("network.interface and network.address", format!("{:?}", links.collect::<Vec<_>>())),
         ("paths.data", format!("{journal:?}")),
         ("paths.boot", format!("{boot:?}")),
+        ("tftp.ignore_case", format!("{ignore_case:?}")),
         ("paths.images", format!("{images:?}")),
         ("paths.socket", format!("{socket:?}")),
         ("dhcp.enabled", format!("{dhcp:?}")),
         ("tftp", format!("{tftp:?}")),
         ("http.ports", format!("{http_ports:?}")),
-        ("limits.max_connections", format!("{http:?}")),
+        ("limits", format!("{http:?}")),
     ]
 }
 

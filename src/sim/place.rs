@@ -127,6 +127,7 @@ fn profiles() -> Vec<Profile> {
         boot_file: None,
         boot_files: BTreeMap::new(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
@@ -141,6 +142,7 @@ fn profiles() -> Vec<Profile> {
         boot_file: None,
         boot_files: [(Firmware::UefiX64, text("snponly.efi")), (Firmware::Ipxe, text("boot.ipxe"))].into(),
         kernel_args: String::new(),
+        vars: Default::default(),
         answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
     };
     vec![pi, pc]

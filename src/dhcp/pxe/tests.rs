@@ -16,6 +16,7 @@ fn net(boot_file: &str) -> BootPlan {
         boot_files: Default::default(),
         kernel_args: String::new(),
         answers: Default::default(),
+        vars: Default::default(),
     };
     let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: boot_file.into() };
     BootPlan { boot: Boot::Net(net), reasons: Vec::new() }
