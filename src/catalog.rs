@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::class::Class;
 use crate::ids::{Digest, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
+use crate::time::Timestamp;
 
 /// What a kind of machine should become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,6 +79,30 @@ pub struct Image {
     pub size: u64,
     /// Digest of the file's bytes.
     pub digest: Digest,
+}
+
+/// A file that is an image of a product: one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edition {
+    /// The product.
+    pub product: ProductName,
+    /// File name inside the image directory.
+    pub file: String,
+    /// What the operator calls it.
+    pub version: Option<String>,
+    /// When it was added.
+    pub added_at: Timestamp,
+    /// Since when the product's machines get it; `None` if they get another.
+    pub active_since: Option<Timestamp>,
+}
+
+/// Which files are images of which products.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageFiles {
+    /// The file that a product's machines get.
+    pub active: BTreeMap<ProductName, String>,
+    /// Files that can be activated.
+    pub spare: Vec<(ProductName, String)>,
 }
 
 /// What is known of a product's image.

@@ -127,6 +127,15 @@ Examples:
   hatchery names release KXP2-SPAA-007"
     )]
     Names(Names),
+    /// The images that machines get
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery image add ./kxp2-2026.11.img --product KXP2 --version 2026.11 --activate
+  hatchery image list
+  hatchery image activate --product KXP2 2026.10"
+    )]
+    Image(Image),
     /// Order units, and let batches give names
     #[command(
         subcommand,
@@ -450,6 +459,68 @@ pub struct NamesList {
 pub struct OneMachine {
     /// Its MAC, address, serial or host name
     pub machine: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Copy an image into the server's image directory
+    #[command(
+        after_help = "The file appears there when all of it is there. Interrupted, nothing is left behind (exit code 130).
+
+Examples:
+  hatchery image add ./kxp2-2026.11.img --product KXP2 --version 2026.11
+  hatchery image add ./kxp2-2026.11.img --product KXP2 --activate"
+    )]
+    Add(ImageAdd),
+    /// List every image, and which are in use
+    #[command(after_help = "Examples:
+  hatchery image list
+  hatchery image list --json | jq '.[] | select(.active)'")]
+    List(Ask),
+    /// Give the machines of a product another image from now on
+    #[command(
+        after_help = "It goes before the image that the configuration names. Downloads under way are finished with the
+image they began. An image that is not there, or was not checked yet, is not activated.
+
+Examples:
+  hatchery image activate --product KXP2 2026.10
+  hatchery image activate --product KXP2 kxp2_master.img"
+    )]
+    Activate(ImageActivate),
+}
+
+/// Arguments of `image add`.
+#[derive(Debug, Args)]
+pub struct ImageAdd {
+    /// The image: a raw disk image
+    pub file: PathBuf,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    /// What to call it
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Give it to the product's machines as soon as it is checked
+    #[arg(long)]
+    pub activate: bool,
+    /// Make a hard link instead of a copy; the file must not be written to any more
+    #[arg(long)]
+    pub link: bool,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Arguments of `image activate`.
+#[derive(Debug, Args)]
+pub struct ImageActivate {
+    /// Its file name or its version
+    pub image: String,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
     #[command(flatten)]
     pub ask: Ask,
 }

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod image;
 pub mod render;
 pub mod operate;
 pub mod serve;
@@ -16,6 +17,8 @@ use crate::cli::{Cli, Command};
 
 /// Exit code for a configuration or request that is wrong, as opposed to work that failed.
 const WRONG_INPUT: u8 = 2;
+/// Exit code of a command that SIGINT or SIGTERM ended.
+const INTERRUPTED: u8 = 130;
 /// Exit code for a server that does not answer.
 const UNREACHABLE: u8 = 3;
 
@@ -38,6 +41,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),
         Command::Batch(args) => operate::batch(&args),
+        Command::Image(args) => image::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
     }

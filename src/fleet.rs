@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use crate::boot::pipeline::{self, Milestone};
 use crate::boot::{Question, View};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ImageState};
 use crate::ids::{MachineId, TransferId};
 use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::stage::Stage;
@@ -36,7 +36,9 @@ use crate::refusal::Refusal;
 use crate::site::{Identifiers, Reservation, Site};
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
-pub use contract::{Action, Change, Configuration, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
+pub use contract::{
+    Action, Change, Configuration, Deployment, Event, ImageRow, Measured, NameRow, Notice, Told, VenueRow,
+};
 pub use tables::Tables;
 
 /// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
@@ -207,8 +209,12 @@ impl Fleet {
                 if let Some(measured) = measured {
                     self.commit(&mut out, Change::Measured(measured));
                 }
-                self.catalog.set_image(product.clone(), state.clone());
-                out.publish(Notice::Image { product, state });
+                // News of a file that is not the product's image, or no longer.
+                let other = matches!(&state, ImageState::Ready(image)
+                    if self.image_file(&product).is_some_and(|file| file != image.file));
+                if !other {
+                    self.set_image(product, state, &mut out);
+                }
             }
             Event::Conflict { address, mac } => self.on_conflict(address, mac, now, &mut out),
             Event::Deadline => self.on_deadline(now, &mut out),

@@ -193,6 +193,8 @@ pub async fn run_reloadable(
         let _guard = AbortOnPanic;
         core.run(outlet);
     })?;
+    // The command line stands in another directory than we.
+    let images = std::path::absolute(&settings.images).unwrap_or_else(|_| settings.images.clone());
     let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
@@ -212,7 +214,7 @@ pub async fn run_reloadable(
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, reloader };
+    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader };
     endless.spawn(control::run(control, desk));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {

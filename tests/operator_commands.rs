@@ -239,7 +239,7 @@ fn exit_codes_are_as_documented() {
     for line in ["3    no server answers", "130  interrupted"] {
         assert!(help.out.contains(line), "{}", help.out);
     }
-    for command in ["venue add", "names import", "names release", "machine forget", "reload"] {
+    for command in ["venue add", "names import", "names release", "machine forget", "reload", "image add"] {
         let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
         let help = run(&directory, "", &args);
         assert!(help.out.contains("Example"), "{command}: {}", help.out);
@@ -296,4 +296,52 @@ fn a_bad_configuration_is_refused_and_the_old_one_serves_on() {
     server.configure("[[venue]]\ncode = \"SPAA\"\nnumbers = { KXP2 = [7] }\n");
     kill(Pid::from_raw(id), Signal::SIGHUP).expect("the server is there");
     wait_for("the new venue", || server.json(&["venue", "list"]).as_array().is_some_and(|all| all.len() == 2));
+}
+
+#[test]
+fn an_image_is_added_and_activated_from_the_shell() {
+    let server = Server::start();
+    fs::write(server.directory.path().join("v2.img"), b"version two").expect("an image");
+    let listed = server.json(&["image", "list"]);
+    assert_eq!((&listed[0]["file"], &listed[0]["active"]), (&json!("kxp2_master.img"), &json!(true)), "{listed}");
+    assert_eq!(listed[0]["size"], IMAGE_SIZE);
+    let added = server.json(&["image", "add", "v2.img", "--product", "KXP2", "--version", "2.0", "--activate"]);
+    assert_eq!(added["sha256"], "a67d5f46542514f52d658493fc9405829d2922cf1647574c838b6b86f125477a");
+    assert_eq!((&added["version"], &added["active"]), (&json!("2.0"), &json!(true)), "{added}");
+    let ask = json!({ "product_type": "KXP2", "serial_number": "10000000d9780558" });
+    let reply = server.post("/api/config", &ask);
+    assert!(reply["image_url"].as_str().is_some_and(|url| url.ends_with("/images/v2.img")), "{reply}");
+    assert_eq!(reply["image_checksum"], added["sha256"]);
+
+    // What is there is not overwritten, and what is not there is not activated.
+    let again = server.run(&["image", "add", "v2.img", "--product", "KXP2"]);
+    assert!(again.code == 1 && again.err.contains("is there already"), "{again:?}");
+    let images = server.directory.path().join("data/images");
+    fs::write(server.directory.path().join("v3.img"), b"version three").expect("an image");
+    server.json(&["image", "add", "v3.img", "--product", "KXP2", "--link"]);
+    wait_for("the digest", || server.json(&["image", "list"])[2]["sha256"].is_string());
+    fs::remove_file(images.join("v3.img")).expect("it was there");
+    let gone = server.refused(&["image", "activate", "--product", "KXP2", "v3.img"]);
+    assert!(gone.starts_with("There is no file v3.img in /"), "{gone}");
+    assert!(server.refused(&["image", "activate", "--product", "KXP2", "9.9"]).contains("add it first"));
+    assert_eq!(server.json(&["image", "list"])[1]["active"], true, "v2 is still what machines get");
+}
+
+#[test]
+fn an_interrupted_import_leaves_nothing() {
+    let server = Server::start();
+    let big = fs::File::create(server.directory.path().join("big.img")).expect("an image");
+    big.set_len(16 << 30).expect("a sparse file");
+    let mut command = Command::new(HATCHERY);
+    command.args(["image", "add", "big.img", "--product", "KXP2"]);
+    command.current_dir(server.directory.path()).env("HATCHERY_SOCKET", "socket").stderr(Stdio::piped());
+    let import = command.spawn().expect("the binary starts");
+    let part = server.directory.path().join("data/images/big.img.part");
+    wait_for("the part", || part.exists());
+    kill(Pid::from_raw(i32::try_from(import.id()).expect("process ids fit")), Signal::SIGINT).expect("it runs");
+    let output = import.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!part.exists());
+    assert!(!server.directory.path().join("data/images/big.img").exists());
+    assert_eq!(server.json(&["image", "list"]).as_array().map(Vec::len), Some(2), "nothing was added");
 }

@@ -17,7 +17,7 @@ use fastrand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::print;
+use super::{INTERRUPTED, print};
 use crate::cli::Demo;
 use crate::lab;
 use crate::load::bench::{self, Bench, Setup};
@@ -27,8 +27,6 @@ use crate::sim::client::{Client, Identity, Kind, Options};
 use progress::Progress;
 use report::Report;
 
-/// The exit code of a program that SIGINT ended.
-const INTERRUPTED: u8 = 130;
 /// The kinds on a bench that mostly makes Raspberry Pi 5 products, over and over.
 const KINDS: [Kind; 5] = [Kind::Pi5, Kind::UefiX64, Kind::Pi4, Kind::Pi5, Kind::LinuxInstaller];
 /// The demo is the same every time.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::Notice;
 use crate::boot::{Facts, View};
-use crate::catalog::Catalog;
-use crate::ids::{MachineId, ProductName, TransferId};
+use crate::catalog::{Catalog, ImageFiles};
+use crate::ids::{MachineId, TransferId};
 use crate::lease::{Lease, LeaseState};
 use crate::net::Mac;
 use crate::refusal::Refusal;
@@ -21,7 +21,7 @@ use crate::transfer::Via;
 pub struct Board {
     site: Arc<Site>,
     catalog: Catalog,
-    image_files: Arc<BTreeMap<ProductName, String>>,
+    image_files: Arc<ImageFiles>,
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
@@ -135,8 +135,8 @@ impl Board {
         &self.catalog
     }
 
-    /// The file name of each product's image.
-    pub fn image_files(&self) -> &Arc<BTreeMap<ProductName, String>> {
+    /// Which files are images of which products.
+    pub fn image_files(&self) -> &Arc<ImageFiles> {
         &self.image_files
     }
 

@@ -4,6 +4,7 @@
 //! look at every row: operators are few and slow.
 
 mod batch;
+mod image;
 mod machine;
 mod name;
 
@@ -73,6 +74,24 @@ pub enum Command {
     NameReinstate(String),
     /// Say how the names stand.
     NameList(NameFilter),
+    /// Say which images there are.
+    ImageList,
+    /// A file of the image directory is an image of a product.
+    ImageAdd {
+        /// Of which product.
+        product: String,
+        /// The file's name in the image directory.
+        file: String,
+        /// What to call it.
+        version: Option<String>,
+    },
+    /// Give the machines of a product another image from now on.
+    ImageActivate {
+        /// Which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+    },
     /// Order units.
     BatchCreate {
         /// For where.
@@ -168,6 +187,13 @@ impl Fleet {
             Command::NameRetire(hostname) => self.retire_name(&hostname, out).map(Told::Name),
             Command::NameReinstate(hostname) => self.reinstate_name(&hostname, out).map(Told::Name),
             Command::NameList(filter) => Ok(Told::Names(self.names(&filter))),
+            Command::ImageList => Ok(Told::Images(self.images())),
+            Command::ImageAdd { product, file, version } => {
+                self.add_image(&product, &file, version, now, out).map(Told::Image)
+            }
+            Command::ImageActivate { product, image } => {
+                self.activate_image(&product, &image, now, out).map(Told::Image)
+            }
             Command::BatchCreate { venue, product, total, priority } => {
                 self.create_batch(&venue, &product, total, priority, now, out).map(Told::Batch)
             }

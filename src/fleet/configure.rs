@@ -1,11 +1,8 @@
 //! Another configuration for a fleet that runs: nothing that was given is taken away.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use super::{Configuration, Fleet, Notice, Outbox, Told};
 use crate::catalog::Catalog;
-use crate::ids::{MachineId, ProductName};
+use crate::ids::MachineId;
 use crate::refusal::Refusal;
 
 impl Fleet {
@@ -33,12 +30,5 @@ impl Fleet {
 
     pub(super) fn configured(&self) -> Notice {
         Notice::Configured { site: self.site.clone(), catalog: self.catalog.clone() }
-    }
-
-    /// Which file is the image of which product.
-    pub(super) fn image_files(&self) -> Notice {
-        let file = |product: &crate::naming::Product| (product.name.clone(), product.image_file());
-        let files: BTreeMap<ProductName, String> = self.products.iter().map(file).collect();
-        Notice::ImageFiles(Arc::new(files))
     }
 }

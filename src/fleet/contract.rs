@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::command::{Command, Declaration};
 use super::report::{Config, Report};
 use crate::boot::View;
-use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::catalog::{Catalog, Edition, Image, ImageFiles, ImageState, Profile};
 use crate::class::Class;
 use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
 use crate::lease::{ClientKey, Lease};
@@ -197,6 +197,25 @@ pub enum Told {
     Name(NameRow),
     /// Several names.
     Names(Vec<NameRow>),
+    /// An image, as it is now.
+    Image(ImageRow),
+    /// Several images.
+    Images(Vec<ImageRow>),
+}
+
+/// An image file of a product, and what was found in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRow {
+    /// The product.
+    pub product: ProductName,
+    /// File name inside the image directory.
+    pub file: String,
+    /// Whether the product's machines get it.
+    pub active: bool,
+    /// How it was added; `None` for a file that only the configuration names.
+    pub edition: Option<Edition>,
+    /// Size and digest, once it was hashed.
+    pub image: Option<Image>,
 }
 
 /// A venue and how its names stand.
@@ -247,6 +266,8 @@ pub enum Change {
     Deployment(Deployment),
     /// An image was hashed.
     Measured(Measured),
+    /// An image was added, activated or replaced by another.
+    Edition(Edition),
 }
 
 /// One run of the deployment of a machine, from the installer's first word to its last.
@@ -363,8 +384,8 @@ pub enum Notice {
         /// What there is to boot.
         catalog: Catalog,
     },
-    /// The image file of every product, as it is from now on.
-    ImageFiles(Arc<BTreeMap<ProductName, String>>),
+    /// Which files are images of which products, from now on.
+    ImageFiles(Arc<ImageFiles>),
     /// What is known of a product's image has changed.
     Image {
         /// The product.

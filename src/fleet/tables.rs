@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{Change, Deployment, Measured};
-use crate::ids::{DeploymentId, MachineId};
+use crate::catalog::Edition;
+use crate::ids::{DeploymentId, MachineId, ProductName};
 use crate::lease::{ClientKey, Lease, Leases};
 use crate::machine::{Machine, Machines};
 use crate::naming::{Naming, Product};
@@ -25,6 +26,8 @@ pub struct Tables {
     pub open: BTreeMap<MachineId, Deployment>,
     /// Images by file name, as they were when they were hashed.
     pub measured: BTreeMap<String, Measured>,
+    /// The images of products by product and file.
+    pub editions: BTreeMap<(ProductName, String), Edition>,
     last_deployment: u64,
 }
 
@@ -37,6 +40,7 @@ impl Tables {
             naming: Naming::new(products),
             open: BTreeMap::new(),
             measured: BTreeMap::new(),
+            editions: BTreeMap::new(),
             last_deployment: 0,
         }
     }
@@ -58,6 +62,12 @@ impl Tables {
         }
         self.leases = leases;
         self.naming.set_products(products);
+    }
+
+    /// The image that the product's machines get, if an operator said so.
+    pub fn active_edition(&self, product: &ProductName) -> Option<&Edition> {
+        let of_product = |edition: &&Edition| edition.product == *product && edition.active_since.is_some();
+        self.editions.values().find(of_product)
     }
 
     /// The id of the next deployment.
@@ -88,6 +98,9 @@ impl Tables {
                 } else {
                     self.open.insert(deployment.machine, deployment.clone());
                 }
+            }
+            Change::Edition(edition) => {
+                self.editions.insert((edition.product.clone(), edition.file.clone()), edition.clone());
             }
             Change::Measured(measured) => {
                 self.measured.insert(measured.image.file.clone(), measured.clone());

@@ -4,6 +4,7 @@ mod address;
 mod bootp;
 mod deployment;
 mod fields;
+mod images;
 mod journal;
 mod kinds;
 mod name;

@@ -4,7 +4,7 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use super::library::Library;
 use super::preflight::Doctor;
 use super::reload::Reloader;
 use super::show;
-use crate::fleet::Event;
 use crate::fleet::command::{Command, NameFilter, Selector};
+use crate::fleet::{Event, ImageRow, Told};
 use crate::ids::BatchId;
 use crate::refusal::Refusal;
 
@@ -119,6 +119,26 @@ pub enum Request {
         /// Which.
         hostname: String,
     },
+    /// The image directory, as an absolute path.
+    ImageDirectory,
+    /// Every image.
+    Images,
+    /// A file of the image directory is an image of a product.
+    ImageAdd {
+        /// Of which product.
+        product: String,
+        /// Its name there.
+        file: String,
+        /// What to call it.
+        version: Option<String>,
+    },
+    /// Give the machines of a product another image.
+    ImageActivate {
+        /// Which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+    },
     /// Every batch.
     Batches,
     /// Order units.
@@ -198,6 +218,8 @@ pub struct Desk {
     pub library: Arc<Library>,
     /// What was found wrong around it.
     pub doctor: Doctor,
+    /// The image directory, as an absolute path.
+    pub images: PathBuf,
     /// Takes over another configuration; `None` where there is none to read.
     pub reloader: Option<Arc<Reloader>>,
 }
@@ -241,7 +263,7 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 }
 
 async fn answer(request: Request, desk: &Desk) -> Reply {
-    let Desk { inbox, library, doctor, reloader } = desk;
+    let Desk { library, doctor, reloader, .. } = desk;
     let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
@@ -282,6 +304,12 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
         Request::NameRelease { hostname, force } => Ok(Command::NameRelease { hostname, force }),
         Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
         Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
+        Request::ImageDirectory => return Reply::Ok(desk.images.to_string_lossy().into()),
+        Request::Images => Ok(Command::ImageList),
+        Request::ImageAdd { product, file, version } => {
+            there(&desk.images, &file).map(|()| Command::ImageAdd { product, file, version })
+        }
+        Request::ImageActivate { product, image } => return activate(product, image, desk).await,
         Request::Batches => Ok(Command::BatchList),
         Request::BatchCreate { venue, product, count, priority } => {
             Ok(Command::BatchCreate { venue, product, total: count, priority })
@@ -291,13 +319,39 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
         Request::BatchCancel { id } => Ok(Command::BatchCancel(BatchId(id))),
         Request::BatchPriority { id, priority } => Ok(Command::BatchPriority { id: BatchId(id), priority }),
     };
-    let told = match command {
-        Ok(command) => inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
-        Err(refusal) => Err(refusal),
-    };
-    match told {
+    match command {
+        Ok(command) => operate(command, desk).await,
+        Err(refusal) => Reply::Error(refusal.to_string()),
+    }
+}
+
+async fn operate(command: Command, desk: &Desk) -> Reply {
+    match desk.inbox.ask(|reply_to| Event::Command { command, reply_to }).await {
         Ok(told) => Reply::Ok(show::told(&told)),
         Err(refusal) => Reply::Error(refusal.to_string()),
+    }
+}
+
+/// The fleet knows what was hashed; whether the file is still there, only a look can tell.
+async fn activate(product: String, image: String, desk: &Desk) -> Reply {
+    let listed = desk.inbox.ask(|reply_to| Event::Command { command: Command::ImageList, reply_to }).await;
+    if let Ok(Told::Images(rows)) = listed {
+        let named = |row: &&ImageRow| {
+            let version = row.edition.as_ref().and_then(|edition| edition.version.as_deref());
+            row.product.as_str().eq_ignore_ascii_case(&product) && (row.file == image || version == Some(&image))
+        };
+        if let Some(Err(refusal)) = rows.iter().find(named).map(|row| there(&desk.images, &row.file)) {
+            return Reply::Error(refusal.to_string());
+        }
+    }
+    operate(Command::ImageActivate { product, image }, desk).await
+}
+
+/// Refuses a file that is not in the image directory.
+fn there(directory: &Path, file: &str) -> Result<(), Refusal> {
+    match std::fs::metadata(directory.join(file)) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        _ => Err(Refusal::NotFound(format!("There is no file {file} in {}", directory.display()))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Watches the image file of every product: a file is hashed once, and again only when its size, time or inode changes.
+//! Watches the image files of every product: a file is hashed once, and again only when its size, time or inode changes.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -22,7 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// Bytes hashed between two looks at whether to stop.
 const CHUNK: usize = 1 << 20;
 
-/// The image file of each product, watched by one thread.
+/// The image files, watched by one thread.
 #[derive(Debug)]
 pub struct Watch {
     /// The image directory.
@@ -44,13 +44,40 @@ impl Watch {
         let mut told: Told = BTreeMap::new();
         while !stop.load(Ordering::Relaxed) {
             let files = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).image_files().clone();
-            for (product, file) in files.iter() {
+            for (product, file) in &files.active {
                 if told.get(product).is_some_and(|(before, _)| before != file) {
                     told.remove(product);
                 }
                 self.look(product, file, &mut told, stop);
             }
-            std::thread::park_timeout(INTERVAL);
+            // One at a time: the images in use come first again.
+            if !self.measure_spare(&files.spare, stop) {
+                std::thread::park_timeout(INTERVAL);
+            }
+        }
+    }
+
+    /// Hashes one of the files that may be activated later; whether there was one.
+    fn measure_spare(&mut self, spare: &[(ProductName, String)], stop: &AtomicBool) -> bool {
+        let unknown = spare.iter().find(|(_, file)| {
+            let metadata = std::fs::metadata(self.directory.join(file)).ok().filter(Metadata::is_file);
+            let known = self.measured.get(file);
+            metadata.is_some_and(|metadata| !known.is_some_and(|known| is_unchanged(known, &metadata)))
+        });
+        let Some((product, file)) = unknown else { return false };
+        let path = self.directory.join(file);
+        match measure(&path, file, stop) {
+            Ok(Some(measured)) => {
+                self.measured.insert(file.clone(), measured.clone());
+                let (product, state) = (product.clone(), ImageState::Ready(measured.image.clone()));
+                self.inbox.tell(Event::Image { product, state, measured: Some(measured) });
+                true
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "image cannot be read");
+                false
+            }
         }
     }
 

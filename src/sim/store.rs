@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use crate::fleet::Change;
-use crate::ids::{BatchId, DeploymentId, Hostname, MachineId, VenueCode};
+use crate::ids::{BatchId, DeploymentId, Hostname, MachineId, ProductName, VenueCode};
 use crate::lease::Lease;
 use crate::machine::Machine;
 use crate::naming::Name;
@@ -39,6 +39,7 @@ enum Key {
     Lease(Ipv4Addr),
     Deployment(DeploymentId),
     Measured(String),
+    Edition(ProductName, String),
 }
 
 impl Store {
@@ -114,6 +115,7 @@ impl Store {
             Change::Batch(batch) => Key::Batch(batch.id),
             Change::Venue(venue) => Key::Venue(venue.code.clone()),
             Change::Deployment(deployment) => Key::Deployment(deployment.id),
+            Change::Edition(edition) => Key::Edition(edition.product.clone(), edition.file.clone()),
             Change::Measured(measured) => Key::Measured(measured.image.file.clone()),
         };
         self.rows.insert(key, change.clone());

@@ -6,7 +6,7 @@
 use rusqlite::{Connection, Params, params};
 
 use super::record::{BadRow, Record};
-use crate::catalog::Image;
+use crate::catalog::{Edition, Image};
 use crate::fleet::{Change, Deployment, Measured};
 use crate::ids::{BatchId, ClientId, DeploymentId, Digest, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
@@ -51,6 +51,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Venue(venue) => write_venue(db, venue),
         Change::Deployment(deployment) => write_deployment(db, deployment),
         Change::Measured(measured) => write_measured(db, measured),
+        Change::Edition(edition) => write_edition(db, edition),
     }
 }
 
@@ -94,6 +95,7 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
         read_deployment,
     )?;
     each("image", "SELECT file, size, sha256, modified_nanos, inode FROM image", read_measured)?;
+    each("edition", "SELECT file, product, version, added_at, active_since FROM edition", read_edition)?;
     Ok(changes)
 }
 
@@ -354,6 +356,32 @@ fn read_measured(row: &Record<'_>) -> Result<Change, BadRow> {
     let image = Image { file: row.text("file")?.to_owned(), size, digest: row.parsed("sha256", Digest::parse)? };
     let inode = row.number::<i64>("inode")?.cast_unsigned();
     Ok(Change::Measured(Measured { image, modified_nanos: row.number("modified_nanos")?, inode }))
+}
+
+fn write_edition(db: &Connection, edition: &Edition) -> rusqlite::Result<()> {
+    run(
+        db,
+        "INSERT INTO edition (product, file, version, added_at, active_since) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (product, file) DO UPDATE SET version = excluded.version, added_at = excluded.added_at,
+             active_since = excluded.active_since",
+        params![
+            edition.product.as_str(),
+            edition.file,
+            edition.version,
+            edition.added_at.millis(),
+            edition.active_since.map(Timestamp::millis),
+        ],
+    )
+}
+
+fn read_edition(row: &Record<'_>) -> Result<Change, BadRow> {
+    Ok(Change::Edition(Edition {
+        product: row.parsed("product", ProductName::parse)?,
+        file: row.text("file")?.to_owned(),
+        version: row.maybe_text("version")?,
+        added_at: row.time("added_at")?,
+        active_since: row.maybe_time("active_since")?,
+    }))
 }
 
 /// SQLite's integers are signed; our ids and counts never get that far.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::catalog::Image;
+use crate::catalog::{Edition, Image};
 use crate::fleet::{Deployment, Measured, Tables};
 use crate::ids::{BatchId, ClientId, DeploymentId, Digest, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
@@ -204,6 +204,14 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         modified_nanos: -1,
         inode: u64::MAX,
     };
+    let bare_edition =
+        Edition { product: product(), file: "a.img".into(), version: None, added_at: at(3), active_since: None };
+    let full_edition = Edition {
+        file: "b.img".into(),
+        version: Some("2026.11 β".into()),
+        active_since: Some(at(4)),
+        ..bare_edition.clone()
+    };
     let loaded = vec![
         Change::Venue(full_venue.clone()),
         Change::Venue(bare_venue.clone()),
@@ -222,6 +230,8 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Deployment(over.clone()),
         Change::Deployment(full_deployment.clone()),
         Change::Measured(measured.clone()),
+        Change::Edition(bare_edition.clone()),
+        Change::Edition(full_edition.clone()),
     ];
     let written = vec![
         Change::Venue(Venue { name: "before".into(), ..full_venue.clone() }),
@@ -255,6 +265,10 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Deployment(over),
         Change::Measured(Measured { inode: 1, ..measured.clone() }),
         Change::Measured(measured),
+        Change::Edition(Edition { active_since: Some(at(1)), ..bare_edition.clone() }),
+        Change::Edition(bare_edition),
+        Change::Edition(Edition { version: None, ..full_edition.clone() }),
+        Change::Edition(full_edition),
     ];
     (written, loaded)
 }
@@ -424,6 +438,7 @@ fn a_row_edited_into_nonsense_is_named() {
         ("UPDATE batch SET state = '' WHERE id = 1", "table batch, row 1, column state: ''"),
         ("UPDATE venue SET code = 'AB' WHERE code = 'AB12'", "table venue, row 'AB', column code: 'AB'"),
         ("UPDATE deployment SET address = '' WHERE id = 1", "table deployment, row 1, column address: ''"),
+        ("UPDATE edition SET product = '' WHERE file = 'a.img'", "table edition, row 'a.img', column product: ''"),
         ("UPDATE image SET sha256 = 'abc'", "table image, row 'kxp2_master.img', column sha256: 'abc'"),
     ] {
         let journal = Journal::new();
@@ -452,6 +467,13 @@ fn what_contradicts_an_invariant_is_not_written() {
         Change::Batch(Batch { remaining: 6, ..batch(2) }),
         Change::Batch(Batch { total: u64::MAX, ..batch(2) }),
         Change::Deployment(deployment(4, 2)),
+        Change::Edition(Edition {
+            product: product(),
+            file: "a.img".into(),
+            version: None,
+            added_at: at(3),
+            active_since: Some(at(5)),
+        }),
     ] {
         let good = Change::Machine(machine(8));
         let error = store.commit(&[good, wrong.clone()]).expect_err("it contradicts an invariant");
@@ -525,7 +547,7 @@ fn a_journal_of_version_1_keeps_its_rows() {
     let mut connection = Connection::open(journal.path()).unwrap();
     schema::migrate(&mut connection, schema::MIGRATIONS[0], 1).unwrap();
     let (written, loaded) = everything();
-    let since: fn(&Change) -> bool = |change| matches!(change, Change::MachineForgotten(_));
+    let since: fn(&Change) -> bool = |change| matches!(change, Change::MachineForgotten(_) | Change::Edition(_));
     for change in written.iter().filter(|change| !since(change)) {
         rows::write(&connection, change).unwrap();
     }

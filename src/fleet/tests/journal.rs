@@ -68,7 +68,7 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 priority: rng.i64(0..3),
             };
             let name = format!("KXP2-ARLT-{:03}", rng.u8(1..=8));
-            let command = match rng.u8(0..10) {
+            let command = match rng.u8(0..12) {
                 0 => Command::BatchStart(id),
                 1 => Command::BatchPause(id),
                 2 => Command::Reinstall(selector),
@@ -78,9 +78,16 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 6 => Command::NameRetire(name),
                 7 => Command::NameReinstate(name),
                 8 => Command::BatchCancel(id),
+                9 => Command::ImageAdd { product: "KXP2".into(), file: format!("{last}.img"), version: None },
+                10 => Command::ImageActivate { product: "KXP2".into(), image: format!("{last}.img") },
                 _ => create,
             };
             Event::Command { command, reply_to }
+        }
+        _ if rng.u8(0..8) == 0 => {
+            let (product, image) = (product("KXP2"), image(&format!("{last}.img")));
+            let measured = Some(Measured { image: image.clone(), modified_nanos: 1, inode: 1 });
+            Event::Image { product, state: ImageState::Ready(image), measured }
         }
         _ => Event::Deadline,
     }
@@ -146,7 +153,7 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             }
             Change::MachineForgotten(id) => {
                 drop.push((keep.len(), format!("0 {:08}", id.0)));
-                keep.push(("0".to_owned(), change.clone()));
+                keep.push((format!("8 {:08}", id.0), change.clone()));
             }
             Change::Lease(lease) => keep.push((format!("1 {:>15}", lease.address), change.clone())),
             Change::LeaseFreed(address) => drop.push((keep.len(), format!("1 {address:>15}"))),
@@ -154,6 +161,7 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             Change::Batch(batch) => keep.push((format!("3 {}", batch.id), change.clone())),
             Change::Venue(venue) => keep.push((format!("4 {}", venue.code), change.clone())),
             Change::Deployment(deployment) => keep.push((format!("5 {:08}", deployment.id.0), change.clone())),
+            Change::Edition(edition) => keep.push((format!("7 {}", edition.file), change.clone())),
             Change::Measured(measured) => keep.push((format!("6 {}", measured.image.file), change.clone())),
         }
     }

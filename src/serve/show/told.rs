@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::batch;
-use crate::fleet::{NameRow, Told, VenueRow};
+use crate::clock;
+use crate::fleet::{ImageRow, NameRow, Told, VenueRow};
 use crate::naming::Venue;
 
 /// The result of an operation.
@@ -17,6 +18,8 @@ pub fn told(told: &Told) -> Value {
         Told::Imported { added, known } => json!({ "added": added, "already_there": known }),
         Told::Name(one) => name(one),
         Told::Names(all) => all.iter().map(name).collect(),
+        Told::Image(one) => image(one),
+        Told::Images(all) => all.iter().map(image).collect(),
         Told::Config(_) | Told::Received(_) => unreachable!("no operation is told {told:?}"),
     }
 }
@@ -52,5 +55,20 @@ fn name(row: &NameRow) -> Value {
         "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
         "status": name.state.word(),
         "venue_code": name.venue.as_ref().map(|venue| venue.as_str()),
+    })
+}
+
+fn image(row: &ImageRow) -> Value {
+    let edition = row.edition.as_ref();
+    let image = row.image.as_ref();
+    json!({
+        "active": row.active,
+        "added_at": edition.map(|edition| clock::iso(edition.added_at)),
+        "file": row.file,
+        "product_type": row.product.as_str(),
+        "sha256": image.map(|image| image.digest.to_string()),
+        "since": edition.and_then(|edition| edition.active_since).map(clock::iso),
+        "size": image.map(|image| image.size),
+        "version": edition.and_then(|edition| edition.version.as_deref()),
     })
 }

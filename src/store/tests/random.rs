@@ -27,7 +27,7 @@ impl History {
     /// One event's worth of changes, already applied to the tables.
     fn step(&mut self) -> Vec<Change> {
         self.now += self.dice.i64(1..1000);
-        let changes = match self.dice.u8(0..11) {
+        let changes = match self.dice.u8(0..12) {
             0 => self.machine(),
             1 => self.stage(),
             2..=4 => self.lease(),
@@ -36,6 +36,7 @@ impl History {
             7 => self.batch_or_venue(),
             8 => self.deployment(),
             9 => self.forget(),
+            10 => self.edition(),
             _ => self.measured(),
         };
         changes.iter().for_each(|change| self.tables.apply(&self.site, change));
@@ -131,6 +132,17 @@ impl History {
         let leases = self.tables.leases.iter().filter(|lease| lease.machine == Some(machine.id));
         let freed: Vec<Change> = leases.map(|lease| Change::LeaseFreed(lease.address)).collect();
         name.into_iter().chain(open).chain(freed).chain([Change::MachineForgotten(machine.id)]).collect()
+    }
+
+    /// As the fleet does it: the image that was active is so no more before another is.
+    fn edition(&mut self) -> Vec<Change> {
+        let before = self.tables.active_edition(&product()).cloned();
+        let before = before.map(|old| Change::Edition(Edition { active_since: None, ..old }));
+        let file = format!("{}.img", self.dice.u8(0..4));
+        let version = self.dice.bool().then(|| format!("v{}", self.now));
+        let active_since = self.dice.bool().then(|| at(self.now));
+        let edition = Edition { product: product(), file, version, added_at: at(1), active_since };
+        before.into_iter().chain([Change::Edition(edition)]).collect()
     }
 
     fn measured(&mut self) -> Vec<Change> {
