@@ -10,7 +10,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::catalog::{Catalog, Image, ImageState, Profile, Vars};
 use crate::ids::ProductName;
 use crate::machine::firmware::Firmware;
 use crate::machine::{Machine, Order};
@@ -90,6 +90,8 @@ pub struct Facts {
     pub image_size: u64,
     /// SHA-256 of the image in hex; empty while there is none.
     pub image_sha256: String,
+    /// The operator's own texts, of the profile.
+    pub vars: Vars,
 }
 
 /// Everything a decision is made from.
@@ -195,9 +197,7 @@ impl View {
     /// What people call the machine: its name, else its serial, else its MAC.
     pub fn label(&self) -> String {
         let name = self.name.as_ref().map(|name| name.hostname.to_string());
-        name.or_else(|| self.machine.serial.as_ref().map(ToString::to_string))
-            .or_else(|| self.machine.mac.as_ref().map(ToString::to_string))
-            .unwrap_or_else(|| format!("machine {}", self.machine.id))
+        name.unwrap_or_else(|| self.machine.label())
     }
 
     /// Gathers what templates may name.
@@ -230,6 +230,7 @@ impl View {
             image_url: text(image.map(|image| image_url(site, link, image))),
             image_size: image.map_or(0, |image| image.size),
             image_sha256: text(image.map(|image| image.digest.to_string())),
+            vars: profile.map(|profile| profile.vars.clone()).unwrap_or_default(),
         })
     }
 }

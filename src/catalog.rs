@@ -1,6 +1,7 @@
 //! What there is to boot: profiles, the classes of clients they and options may depend on, and the images of products.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::class::Class;
@@ -32,6 +33,18 @@ pub struct Profile {
     pub answers: BTreeMap<String, String>,
     /// What a Raspberry Pi is told in option 43.
     pub pi_menu: PiMenu,
+    /// What templates see as `vars`.
+    pub vars: Vars,
+}
+
+/// The operator's own texts for templates, by name. Password hashes and keys stand here, so only the names ever show.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Vars(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Vars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Profile {

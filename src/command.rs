@@ -3,6 +3,9 @@
 pub mod ask;
 pub mod check;
 pub mod demo;
+pub mod doctor;
+pub mod render;
+pub mod operate;
 pub mod serve;
 pub mod sim;
 
@@ -13,6 +16,8 @@ use crate::cli::{Cli, Command};
 
 /// Exit code for a configuration or request that is wrong, as opposed to work that failed.
 const WRONG_INPUT: u8 = 2;
+/// Exit code for a server that does not answer.
+const UNREACHABLE: u8 = 3;
 
 /// Runs a command and chooses the exit code.
 ///
@@ -24,12 +29,17 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Sim(args) => sim::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
-        Command::Machine(args) => ask::machine(&args),
-        Command::Batch(args) => ask::batch(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Reload(args) => operate::reload(&args),
+        Command::Machine(args) => operate::machine(&args),
+        Command::Batch(args) => operate::batch(&args),
+        Command::Venue(args) => operate::venue(&args),
+        Command::Names(args) => operate::names(&args),
     }
 }
 

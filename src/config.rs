@@ -7,6 +7,7 @@
 pub mod builtin;
 mod class;
 mod files;
+mod lint;
 mod network;
 mod option;
 mod problem;
@@ -25,6 +26,7 @@ use crate::catalog::Profile;
 use crate::class::Class;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
+use crate::serve::proxmox;
 use crate::site::Site;
 
 pub use problem::{Place, Problem, Problems};
@@ -118,7 +120,7 @@ impl Config {
         let http = Http::read(root);
         let dhcp = Dhcp::read(root);
         let limits = Limits::read(root);
-        let site = Site {
+        let mut site = Site {
             links,
             options: option::of(root, option::Level::Other),
             next_server: dhcp.next_server,
@@ -128,6 +130,9 @@ impl Config {
             decline_hold: dhcp.decline_hold,
             silence_limit: limits.silence,
         };
+        if profiles.iter().any(|profile| profile.answers.contains_key(proxmox::ANSWER)) {
+            option::point_proxmox(&mut site);
+        }
         Config {
             site,
             profiles,
@@ -156,7 +161,7 @@ impl Config {
                 "network {}: {} on {}, {}; {}, {}, leases of {}",
                 link.name,
                 link.address,
-                link.interface.as_deref().unwrap_or("relays"),
+                link.interface_name(),
                 link.subnet,
                 count(pool, "pool address", "pool addresses"),
                 count(link.reservations.len() as u64, "reservation", "reservations"),

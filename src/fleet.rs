@@ -4,7 +4,7 @@
 //!
 //! - Actions are carried out in order, and no [`Action::Send`] or [`Action::Tell`] before the [`Action::Commit`]s in front
 //!   of it are on disk. If a commit fails, the actions behind it are dropped and the fleet is loaded anew from the journal.
-//! - `handle` is bounded: no event makes it look at every machine.
+//! - `handle` is bounded: no event of the network makes it look at every machine.
 //! - The same events give the same actions, and a repeated event a repeated answer.
 //! - Loading the tables gives the same fleet as replaying the changes.
 
@@ -13,6 +13,7 @@ pub mod board;
 pub mod boot;
 pub mod check;
 pub mod command;
+pub mod configure;
 pub mod contract;
 pub mod report;
 pub mod tables;
@@ -34,7 +35,7 @@ use crate::refusal::Refusal;
 use crate::site::{Identifiers, Reservation, Site};
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
-pub use contract::{Action, Change, Deployment, Event, Measured, Notice, Told};
+pub use contract::{Action, Change, Configuration, Deployment, Event, Measured, NameRow, Notice, Told, VenueRow};
 pub use tables::Tables;
 
 /// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
@@ -157,7 +158,7 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: a notice for every machine, bound address, known image and transfer
+    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound address, known image and transfer
     /// under way.
     pub fn notices(&self) -> Vec<Notice> {
         let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
@@ -173,7 +174,10 @@ impl Fleet {
             size: *size,
             outcome: None,
         });
-        machines.chain(bound.cloned().map(Notice::Lease)).chain(images).chain(transfers).collect()
+        // The configuration first: what follows is seen in its light.
+        let configured = [self.configured(), self.image_files()];
+        let leases = bound.cloned().map(Notice::Lease);
+        configured.into_iter().chain(machines).chain(leases).chain(images).chain(transfers).collect()
     }
 
     /// Does what `event` asks for.
@@ -194,6 +198,10 @@ impl Fleet {
                 let result = self.on_command(command, now, &mut out);
                 out.push(Action::Tell { reply_to, result });
             }
+            Event::Configure { configuration, reply_to } => {
+                let result = self.reconfigure(*configuration, &mut out);
+                out.push(Action::Tell { reply_to, result });
+            }
             Event::Image { product, state, measured } => {
                 if let Some(measured) = measured {
                     self.commit(&mut out, Change::Measured(measured));
@@ -201,6 +209,7 @@ impl Fleet {
                 self.catalog.set_image(product.clone(), state.clone());
                 out.publish(Notice::Image { product, state });
             }
+            Event::Conflict { address, mac } => self.on_conflict(address, mac, now, &mut out),
             Event::Deadline => self.on_deadline(now, &mut out),
         }
         out.0
@@ -217,10 +226,15 @@ impl Fleet {
         out.push(Action::Commit(change));
     }
 
-    /// Binds, declines or releases an address: journal and readers alike.
+    /// Binds, declines or releases an address: journal and readers alike. A client identifier may move to another
+    /// machine and take its address along.
     fn commit_lease(&mut self, out: &mut Outbox, lease: Lease) {
+        let holder = self.tables.leases.holder(lease.address).filter(|holder| lease.machine != Some(*holder));
         self.commit(out, Change::Lease(lease.clone()));
         out.publish(Notice::Lease(lease));
+        if let Some(id) = holder {
+            self.publish_machine(id, out);
+        }
     }
 
     /// The machine that `evidence` is about, made if there is none. `firmware` and other facts are learnt.

@@ -83,6 +83,12 @@ impl Machine {
         machine
     }
 
+    /// What it is called without its name: its serial, else its MAC.
+    pub fn label(&self) -> String {
+        let serial = self.serial.as_ref().map(ToString::to_string);
+        serial.or_else(|| self.mac.as_ref().map(ToString::to_string)).unwrap_or_else(|| format!("machine {}", self.id))
+    }
+
     /// Adds what `evidence` proves and we did not know; says whether anything changed.
     pub fn learn(&mut self, evidence: &Evidence) -> bool {
         let before = self.clone();
@@ -146,6 +152,7 @@ pub struct Machines {
     by_id: BTreeMap<MachineId, Machine>,
     by_mac: BTreeMap<Mac, MachineId>,
     by_board: BTreeSet<(String, MachineId)>,
+    last: MachineId,
 }
 
 impl Machines {
@@ -173,9 +180,9 @@ impl Machines {
         equal.or_else(|| alike().find(|machine| machine.serial.as_ref().is_some_and(|known| known.same_board(serial))))
     }
 
-    /// The id for a machine not seen before.
+    /// The id for a machine not seen before; that of a forgotten machine does not come again.
     pub fn next_id(&self) -> MachineId {
-        MachineId(self.by_id.last_key_value().map_or(1, |(id, _)| id.0 + 1))
+        MachineId(self.last.0 + 1)
     }
 
     /// Adds the machine or replaces the row of the same id.
@@ -187,7 +194,20 @@ impl Machines {
             // The short form of a serial has the key of the long one, so learning the long one moves nothing.
             self.by_board.insert((serial.board_key().to_owned(), machine.id));
         }
+        self.last = self.last.max(machine.id);
         self.by_id.insert(machine.id, machine);
+    }
+
+    /// Removes a machine.
+    pub fn forget(&mut self, id: MachineId) {
+        self.last = self.last.max(id);
+        let Some(machine) = self.by_id.remove(&id) else { return };
+        if let Some(mac) = machine.mac.filter(|mac| self.by_mac.get(mac) == Some(&id)) {
+            self.by_mac.remove(&mac);
+        }
+        if let Some(serial) = &machine.serial {
+            self.by_board.remove(&(serial.board_key().to_owned(), id));
+        }
     }
 
     /// What `evidence` may teach machine `id`: a serial that another machine holds is not believed of this one.

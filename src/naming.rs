@@ -3,6 +3,8 @@
 //! Owns products, venues, name pools and batches. The invariant: a name has one holder, a machine has one name, and a
 //! batch counts a machine once. Choosing decides and changes nothing; the fleet records the choice.
 
+pub mod numbers;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{BatchId, Hostname, MachineId, ProductName, Serial, VenueCode};
@@ -55,6 +57,13 @@ pub struct Venue {
     pub contact_email: Option<String>,
 }
 
+/// The text, if it can be an e-mail address.
+pub fn email(text: &str) -> Option<String> {
+    let (name, domain) = text.split_once('@')?;
+    let plain = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    (plain && !name.is_empty() && !domain.is_empty() && !domain.contains('@')).then(|| text.to_owned())
+}
+
 /// The state of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameState {
@@ -64,6 +73,32 @@ pub enum NameState {
     Assigned(MachineId),
     /// Never to be given again.
     Retired,
+}
+
+impl NameState {
+    /// The words of all states.
+    pub const WORDS: [&'static str; 3] = ["available", "assigned", "retired"];
+
+    /// The word in journals, JSON and messages.
+    pub fn word(self) -> &'static str {
+        let index = match self {
+            NameState::Available => 0,
+            NameState::Assigned(_) => 1,
+            NameState::Retired => 2,
+        };
+        NameState::WORDS[index]
+    }
+}
+
+/// How many names of a product a venue has, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Can be given.
+    pub available: u64,
+    /// Held by machines.
+    pub assigned: u64,
+    /// Never to be given again.
+    pub retired: u64,
 }
 
 /// A host name.
@@ -169,8 +204,14 @@ pub struct Naming {
 impl Naming {
     /// These products; no venue, name or batch yet.
     pub fn new(products: &[Product]) -> Naming {
-        let products = products.iter().map(|product| (product.name.clone(), product.clone())).collect();
-        Naming { products, ..Naming::default() }
+        let mut naming = Naming::default();
+        naming.set_products(products);
+        naming
+    }
+
+    /// Other products; names given stay given.
+    pub fn set_products(&mut self, products: &[Product]) {
+        self.products = products.iter().map(|product| (product.name.clone(), product.clone())).collect();
     }
 
     /// The product of that name.
@@ -186,6 +227,26 @@ impl Naming {
     /// The venue of that code.
     pub fn venue(&self, code: &VenueCode) -> Option<&Venue> {
         self.venues.get(code)
+    }
+
+    /// Every venue by code.
+    pub fn venues(&self) -> impl Iterator<Item = &Venue> {
+        self.venues.values()
+    }
+
+    /// How the names of every product stand at every venue that has any.
+    pub fn counts(&self) -> BTreeMap<VenueCode, BTreeMap<ProductName, Count>> {
+        let mut counts: BTreeMap<VenueCode, BTreeMap<ProductName, Count>> = BTreeMap::new();
+        for name in self.names.values() {
+            let (Some(product), Some(venue)) = (&name.product, &name.venue) else { continue };
+            let count = counts.entry(venue.clone()).or_default().entry(product.clone()).or_default();
+            match name.state {
+                NameState::Available => count.available += 1,
+                NameState::Assigned(_) => count.assigned += 1,
+                NameState::Retired => count.retired += 1,
+            }
+        }
+        counts
     }
 
     /// The name a machine holds.

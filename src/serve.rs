@@ -8,6 +8,8 @@ pub mod packet;
 pub mod image;
 pub mod log;
 pub mod inbox;
+pub mod preflight;
+pub mod arp;
 pub mod dhcp;
 pub mod core;
 pub mod tftp;
@@ -15,6 +17,8 @@ pub mod http;
 pub mod library;
 pub mod images;
 pub mod api;
+pub mod proxmox;
+pub mod reload;
 pub mod show;
 pub mod control;
 
@@ -28,10 +32,14 @@ use std::thread;
 
 use tokio::sync::watch;
 
-use self::content::FileSource;
+use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
-use self::library::{Library, Tree};
+use self::library::{Library, Templates, Tree};
+use self::preflight::Preflight;
+use self::preflight::place::Place;
+use self::preflight::rival::Rivals;
+use self::reload::{Reloader, Reread};
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::class::Class;
@@ -39,6 +47,7 @@ use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
 use crate::fleet::{Event, Fleet};
+use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::{Store, StoreError};
@@ -62,6 +71,8 @@ pub struct Settings {
     pub journal: PathBuf,
     /// The boot directory.
     pub boot: PathBuf,
+    /// Whether boot files are found whatever the case of their names.
+    pub ignore_case: bool,
     /// The image directory.
     pub images: PathBuf,
     /// The control socket.
@@ -107,6 +118,9 @@ pub enum ServeError {
         /// The system's answer.
         source: io::Error,
     },
+    /// SIGHUP.
+    #[error("cannot listen for SIGHUP")]
+    Signal(#[source] io::Error),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -117,11 +131,27 @@ pub enum ServeError {
 /// # Errors
 /// What kept it from starting; once it runs, nothing does.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    run_reloadable(settings, None, stop).await
+}
+
+/// As [`run`]; with `reread`, takes over what it reads at SIGHUP and when the control socket asks.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_reloadable(
+    settings: Settings,
+    reread: Option<Reread>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let hangup = reread.is_some().then(reload::hangup).transpose().map_err(ServeError::Signal)?;
+    let fixed = reload::fixed(&settings);
+    let place = Place::new(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
     let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles).with_classes(settings.classes);
-    let fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
     let board = Arc::new(RwLock::new(board));
@@ -137,43 +167,53 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         let interface = link.interface.clone();
         tftp_servers.push(tftp::Server::bind(tftp::Config { listen, interface, ..config.clone() })?);
     }
+    let control = control::bind(&settings.socket)
+        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
     let addresses: Vec<SocketAddr> = home
         .iter()
         .flat_map(|link| settings.http_ports.iter().map(|port| SocketAddr::from((link.address, *port))))
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
-    let control = control::bind(&settings.socket)
-        .map_err(|source| ServeError::Control { path: settings.socket.clone(), source })?;
+    let arp = Arp::open(&site);
+    let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
-    let library: Arc<dyn FileSource> = Arc::new(Library {
+    let library = Arc::new(Library {
         board: board.clone(),
-        answers: settings.answers,
+        answers: Templates::new(settings.answers),
         boot: tree(settings.boot)?,
+        ignore_case: settings.ignore_case,
         images: tree(settings.images.clone())?,
         inbox: inbox.clone(),
         next_transfer: AtomicU64::new(1),
     });
-    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone() };
+    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone() };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
         core.run(outlet);
     })?;
-    let files = settings.products.iter().map(|product| (product.name.clone(), product.image_file())).collect();
-    let watch = images::Watch { directory: settings.images, files, measured, inbox: inbox.clone() };
+    let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
         let stop = stop_watching.clone();
         move || watch.run(&stop)
     })?;
-    declare(&inbox, settings.venues).await;
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
-    endless.spawn(dhcp::run(outlets, inbox.clone()));
-    let api = api::Api { inbox: inbox.clone(), board: board.clone() };
-    endless.spawn(control::run(control, inbox.clone(), board));
+    endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
+    endless.spawn(arp.run(inbox.clone(), preflight.news()));
+    endless.spawn(rivals.run(preflight.news()));
+    endless.spawn(preflight.run());
+    let api = api::Api { inbox: inbox.clone(), board };
+    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
+    if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
+        endless.spawn(reloader.clone().at_hangup(hangup));
+    }
+    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, reloader };
+    endless.spawn(control::run(control, desk));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
         let mut stopped = stopped.clone();
@@ -183,7 +223,8 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    ending.spawn(http::run(listeners, library, api::routes(api), settings.http, stopped));
+    let routes = api::routes(api.clone()).merge(proxmox::routes(api, library.clone()));
+    ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
     tokio::select! {
@@ -220,12 +261,11 @@ impl Drop for AbortOnPanic {
     }
 }
 
-/// The venues and pools of the configuration: what is new is added before the first machine is served.
-async fn declare(inbox: &Inbox, venues: Vec<Declaration>) {
-    let declared = inbox.ask(|reply_to| Event::Command { command: Command::Declare { venues }, reply_to }).await;
-    if let Err(refusal) = declared {
-        tracing::error!(%refusal, "the venues of the configuration were not taken over");
-    }
+/// The venues and pools of the configuration: what is new is in the journal before the first machine is served.
+fn declare(fleet: &mut Fleet, store: &mut Store, venues: Vec<Declaration>) -> Result<(), StoreError> {
+    let event = Event::Command { command: Command::Declare { venues }, reply_to: ReplyTo::default() };
+    let (changes, _) = core::split(fleet.handle(event, clock::now()));
+    if changes.is_empty() { Ok(()) } else { store.commit(&changes) }
 }
 
 fn spawn(name: &str, job: impl FnOnce() + Send + 'static) -> Result<thread::JoinHandle<()>, ServeError> {

@@ -159,6 +159,11 @@ impl Link {
         }
     }
 
+    /// The interface, or a word for a network that has none.
+    pub fn interface_name(&self) -> &str {
+        self.interface.as_deref().unwrap_or("relays")
+    }
+
     /// Whether `address` may be given to anyone whose classes the pool takes: in a pool, not ours, not reserved.
     pub fn gives(&self, address: Ipv4Addr) -> bool {
         self.pool_of(address).is_some() && address != self.address && !self.is_reserved(address)

@@ -1,5 +1,6 @@
 //! Bytes to values and back, for every protocol we speak. No time, no state, no decisions.
 
+pub mod arp;
 pub mod dhcp;
 pub mod http;
 pub mod ipv4;

@@ -11,12 +11,12 @@ use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A demo that is not over after so long hangs.
@@ -60,7 +60,14 @@ impl Program {
         if let Some(user) = user {
             command.uid(user).gid(user);
         }
-        let mut child = command.spawn().expect("the program");
+        // Another test's child may still hold the copy open for writing, between its fork and its exec.
+        let deadline = Instant::now() + PATIENCE;
+        let mut child = loop {
+            match command.spawn() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {}
+                spawned => break spawned.expect("the program"),
+            }
+        };
         let stderr = BufReader::new(child.stderr.take().expect("piped"));
         Demo { child, stdout, stderr, said: String::new() }
     }

@@ -139,6 +139,7 @@ fn settings(directory: &Path, port: u16) -> Settings {
         answers: Answers::compile(&BTreeMap::new()).0,
         journal: directory.join("hatchery.db"),
         boot: directory.join("boot"),
+        ignore_case: false,
         images: directory.join("images"),
         socket: directory.join("socket"),
         dhcp: false,

@@ -4,12 +4,15 @@
 
 #[path = "tftp_engine/harness.rs"]
 mod harness;
+#[path = "common/inside.rs"]
+mod lab;
 #[path = "tftp_engine/peer.rs"]
 mod peer;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -248,6 +251,68 @@ async fn answers_leave_from_the_address_that_was_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn single_port_mode_sends_everything_from_the_port_of_the_service() {
+    let server = Ours::start(Files::with(&[("a", 1000), ("b", 300_000)]), |config| config.single_port = true);
+    let address = SocketAddr::from(server.address);
+    // Two clients on one address: their ports tell them apart.
+    let (first, second) = (Client::new(server.address).await, Client::new(server.address).await);
+    first.read("a", NONE).await;
+    let (block, start, from) = first.hear_block().await;
+    assert_eq!((block, from), (1, address));
+    second.read("a", Options { tsize: Some(0), ..NONE }).await;
+    assert_eq!(second.hear_oack().await, (Options { tsize: Some(1000), ..NONE }, address));
+    // The request again: the same transfer answers.
+    second.read("a", Options { tsize: Some(0), ..NONE }).await;
+    second.hear_oack().await;
+    second.say(address, &Packet::Error { code: ErrorCode(8), message: String::new() }).await;
+    first.ack(address, 1).await;
+    let (block, end, from) = first.hear_block().await;
+    assert_eq!((block, from), (2, address));
+    first.ack(address, 2).await;
+    assert!([start, end].concat() == content(1000));
+    assert!(matches!(server.files.outcomes(2).await[..], [Outcome::Complete, Outcome::Abandoned(_)]));
+
+    // Large windows, several clients at once.
+    let asked = Options { blksize: Some(1468), windowsize: Some(64), ..NONE };
+    let fetches = [asked, Options { windowsize: None, ..asked }, NONE].map(|asked| {
+        tokio::spawn(async move {
+            Client::new(SocketAddrV4::new(Ipv4Addr::LOCALHOST, address.port())).await.fetch("b", asked).await
+        })
+    });
+    for fetch in fetches {
+        assert!(fetch.await.expect("no panic") == content(300_000));
+    }
+    let refused = Client::new(server.address).await;
+    refused.read("none", NONE).await;
+    assert_eq!(refused.hear().await.1, address);
+    assert!(server.files.outcomes(5).await[2..].iter().all(|outcome| *outcome == Outcome::Complete));
+    server.stop().await;
+}
+
+/// In a lab of its own, where the loopback is as narrow as some tunnel.
+#[test]
+fn blksize_is_capped_by_the_mtu_towards_the_client() {
+    if !lab::inside("blksize_is_capped_by_the_mtu_towards_the_client") {
+        return;
+    }
+    let narrowed = Command::new("ip").args(["link", "set", "lo", "mtu", "1400", "up"]).status();
+    assert!(narrowed.expect("ip(8)").success());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        for single_port in [false, true] {
+            let server = Ours::start(Files::with(&[("a", 10_000)]), |config| config.single_port = single_port);
+            let client = Client::new(server.address).await;
+            client.read("a", Options { blksize: Some(1468), ..NONE }).await;
+            let (granted, from) = client.hear_oack().await;
+            assert_eq!(granted.blksize, Some(1400 - 32));
+            client.say(from, &Packet::Error { code: ErrorCode(8), message: String::new() }).await;
+            let client = Client::new(server.address).await;
+            assert!(client.fetch("a", Options { blksize: Some(65_464), ..NONE }).await == content(10_000));
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_shrinks_ends_in_an_error() {
     let directory = tempfile::tempdir().expect("a scratch directory");
     let path = directory.path().join("shrinking");
@@ -372,6 +437,8 @@ async fn conformance_of_ours_and_of_async_tftp() {
         BadModeIsAnswered,
     ];
     assert_eq!(conformance(server.address).await, all);
+    let single = Ours::start(Files::with(&[("small", 1000), ("long", 8 * 65_536)]), |config| config.single_port = true);
+    assert_eq!(conformance(single.address).await, all);
 
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port of loopback");
     let SocketAddr::V4(address) = socket.local_addr().expect("it is bound") else { panic!("not IPv4") };

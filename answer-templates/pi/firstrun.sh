@@ -3,7 +3,7 @@
 # Rendered for the machine {{ mac or "of unknown address" }}.
 set -eu
 
-hostname='{{ hostname }}'
+hostname={{ hostname | quote_sh }}
 
 say() {
     logger -t hatchery-firstrun -- "$*" 2>/dev/null || true

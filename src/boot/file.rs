@@ -4,8 +4,9 @@
 //! [`RelativePath`] and held once more by the shell that opens the file.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
-use super::{Boot, View};
+use super::{Boot, NetBoot, View};
 use crate::net::Mac;
 use crate::refusal::Refusal;
 
@@ -18,7 +19,8 @@ impl RelativePath {
     /// (a Pi 5 asks for `P//config.txt`), bytes from the first NUL or 0xff on are garbage of unterminated options.
     ///
     /// # Errors
-    /// [`Refusal::OutsideTree`] for any `..`, [`Refusal::NoSuchFile`] for a name with no part left or over 1024 bytes.
+    /// [`Refusal::OutsideTree`] for any `..`, [`Refusal::NoSuchFile`] for a name with no part left, over 1024 bytes, or of
+    /// a directory: U-Boot asks for `dtb/` when it has no name for its device tree.
     pub fn clean(name: &str) -> Result<RelativePath, Refusal> {
         let end = name.find(['\0', '\u{ff}', char::REPLACEMENT_CHARACTER]).unwrap_or(name.len());
         let name = name[..end].replace('\\', "/");
@@ -29,7 +31,7 @@ impl RelativePath {
         if parts.contains(&"..") {
             return Err(Refusal::OutsideTree(name));
         }
-        if parts.is_empty() {
+        if parts.is_empty() || name.ends_with('/') {
             return Err(Refusal::NoSuchFile(name));
         }
         Ok(RelativePath(parts.join("/")))
@@ -64,7 +66,9 @@ pub enum Source {
 
 /// Resolves `name` for the machine whose view is given, or for an unknown one.
 ///
-/// Names are those of TFTP; `images/NAME` is an image. A machine's own prefix (its serial or MAC, as Raspberry Pi firmware puts before every name) may stand before a name or not.
+/// Names are those of TFTP; `images/NAME` is an image. A machine's own prefix (its serial or MAC, as Raspberry Pi
+/// firmware puts before every name) may stand before a name or not. The names under which pxelinux and U-Boot look for
+/// a machine's own menu mean the answer `pxelinux.cfg/default`, if the profile has it.
 ///
 /// # Errors
 /// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`].
@@ -79,13 +83,30 @@ pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
         Boot::Net(net) => Some(net),
         Boot::Disk | Boot::AddressOnly => None,
     });
-    if let Some(template) = net.and_then(|net| names.iter().find_map(|name| net.profile.answers.get(name.as_str()))) {
-        return Ok(Source::Answer(template.clone()));
+    let menus: Vec<RelativePath> =
+        view.map_or_else(Vec::new, |view| names.iter().filter_map(|name| menu_of(view, name)).collect());
+    let answer =
+        |net: &NetBoot| names.iter().chain(&menus).find_map(|name| net.profile.answers.get(name.as_str())).cloned();
+    if let Some(template) = net.and_then(answer) {
+        return Ok(Source::Answer(template));
     }
     let tree = net.and_then(|net| net.profile.tree.as_deref());
     let in_tree: Vec<RelativePath> =
         tree.map_or_else(Vec::new, |tree| names.iter().map(|name| name.below(tree)).collect());
     Ok(Source::BootFiles(in_tree.into_iter().chain(names).collect()))
+}
+
+/// `DIRECTORY/pxelinux.cfg/default` for the names by which a machine asks for its own menu there first: `01-` (Ethernet)
+/// and its MAC with hyphens, then its address in hex, shortened digit by digit. Another machine's names mean nothing.
+fn menu_of(view: &View, name: &RelativePath) -> Option<RelativePath> {
+    let (directory, own) = name.as_str().rsplit_once('/')?;
+    if directory != "pxelinux.cfg" && !directory.ends_with("/pxelinux.cfg") {
+        return None;
+    }
+    let by_mac = own.strip_prefix("01-").and_then(Mac::parse).is_some_and(|mac| view.machine.mac == Some(mac));
+    let hex = |address: Ipv4Addr| format!("{:08X}", u32::from(address));
+    let by_address = view.address.is_some_and(|address| !own.is_empty() && hex(address).starts_with(own));
+    (by_mac || by_address).then(|| RelativePath(format!("{directory}/default")))
 }
 
 /// The name behind a machine's prefix: eight hex digits of a serial, or a MAC with hyphens (`TFTP_PREFIX` 0 and 2).

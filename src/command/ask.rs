@@ -4,17 +4,15 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::print;
-use crate::cli::{Ask, Batch, Explain, Machine};
+use super::{UNREACHABLE, WRONG_INPUT, print};
+use crate::cli::{Ask, Explain};
 use crate::serve::control::{self, Reply, Request};
 
 /// `hatchery explain`
 pub fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
-    let which = &args.machine;
-    let machine = [&which.mac, &which.ip, &which.serial, &which.hostname].into_iter().flatten().next();
-    let machine = machine.context("name the machine by --mac, --ip, --serial or --hostname")?.clone();
+    let machine = args.machine.text().context("name the machine by --mac, --ip, --serial or --hostname")?;
     show(&args.ask, &Request::Explain { machine }, explanation)
 }
 
@@ -35,49 +33,51 @@ pub fn status(args: &Ask) -> anyhow::Result<ExitCode> {
     show(args, &Request::Status, |status| fields(status, 0))
 }
 
-/// `hatchery machine …`
-pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
-    match args {
-        Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
-        Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
-    }
-}
-
-/// `hatchery batch …`
-pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
-    let columns = ["id", "status", "product_type", "venue_code", "remaining_count", "total_count", "priority"];
-    let row = |batch: &Value| table(&Value::Array(vec![batch.clone()]), &columns, "");
-    match args {
-        Batch::Create(order) => {
-            let (venue, product) = (order.venue.clone(), order.product.clone());
-            let request = Request::BatchCreate { venue, product, count: order.count, priority: order.priority };
-            show(&order.ask, &request, row)
-        }
-        Batch::Start(one) => show(&one.ask, &Request::BatchStart { id: one.id }, row),
-        Batch::Pause(one) => show(&one.ask, &Request::BatchPause { id: one.id }, row),
-        Batch::List(ask) => show(ask, &Request::Batches, |all| table(all, &columns, "no batch has been ordered yet")),
-    }
-}
-
-fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
-    let reply = control::ask(&ask.socket, request).with_context(|| unreachable_server(&ask.socket))?;
-    match reply {
-        Reply::Ok(value) if ask.json => print(&format!("{value}\n"))?,
-        Reply::Ok(value) => print(&words(&value))?,
-        Reply::Error(sentence) => anyhow::bail!(sentence),
-    }
+/// Asks the server and prints its reply, in these words or as JSON.
+pub(super) fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> String) -> anyhow::Result<ExitCode> {
+    let value = match reply(ask, request)? {
+        Ok(value) => value,
+        Err(code) => return Ok(code),
+    };
+    print(&if ask.json { format!("{value}\n") } else { words(&value) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the server. What it refuses, or that there is none, is said here; the error is the exit code.
+pub(super) fn reply(ask: &Ask, request: &Request) -> anyhow::Result<Result<Value, ExitCode>> {
+    let (sentence, code) = match control::ask(&ask.socket, request) {
+        Ok(Reply::Ok(value)) => return Ok(Ok(value)),
+        Ok(Reply::Problems(problems)) => return wrong(ask, &problems).map(Err),
+        Ok(Reply::Error(sentence)) => (sentence, ExitCode::FAILURE),
+        Err(error) => (format!("{}: {error}", unreachable_server(&ask.socket)), ExitCode::from(UNREACHABLE)),
+    };
+    if ask.json {
+        print(&format!("{}\n", json!({ "error": sentence })))?;
+    }
+    eprintln!("hatchery: {sentence}");
+    Ok(Err(code))
+}
+
+/// Says what is wrong with what was typed or configured.
+pub(super) fn wrong(ask: &Ask, problems: &[String]) -> anyhow::Result<ExitCode> {
+    if ask.json {
+        print(&format!("{}\n", json!({ "problems": problems })))?;
+    }
+    for problem in problems {
+        eprintln!("hatchery: {problem}");
+    }
+    Ok(ExitCode::from(WRONG_INPUT))
 }
 
 fn unreachable_server(socket: &Path) -> String {
     format!("no server answers on {}; is `hatchery serve` running, and may you use its socket?", socket.display())
 }
 
-fn sentence(value: &Value) -> String {
+pub(super) fn sentence(value: &Value) -> String {
     format!("{}\n", cell(Some(value)))
 }
 
-fn cell(value: Option<&Value>) -> String {
+pub(super) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) if text.is_empty() => "-".into(),
@@ -87,7 +87,7 @@ fn cell(value: Option<&Value>) -> String {
 }
 
 /// Rows with a heading, columns as wide as they must be.
-fn table(rows: &Value, columns: &[&str], empty: &str) -> String {
+pub(super) fn table(rows: &Value, columns: &[&str], empty: &str) -> String {
     let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return format!("{empty}\n");

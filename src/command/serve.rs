@@ -1,18 +1,20 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
-use crate::config::Config;
+use crate::config::{Config, Paths};
 use crate::fleet::command::Declaration;
+use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
 
 /// Serves until SIGINT or SIGTERM.
@@ -25,11 +27,23 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         }
     };
     start_log(args)?;
+    take_descriptors();
     for problem in config.check_files() {
         tracing::warn!("{problem}");
     }
+    for problem in config.check_answers() {
+        tracing::warn!("answer template {problem}");
+    }
     let answers = compile(&config)?;
-    let settings = settings(config, answers)?;
+    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
+    // directory is an error.
+    let Paths { data, boot, images, .. } = &config.paths;
+    for directory in [data, boot, images] {
+        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    }
+    let settings = settings(config, answers);
+    let file = args.config.config.clone();
+    let reread = Reread::new(move || reread(&file));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     runtime.block_on(async {
@@ -41,9 +55,19 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        serve::run(settings, stop).await?;
+        serve::run_reloadable(settings, Some(reread), stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// As many descriptors as the system lets us have: a shell's usual 1024 are fewer than the connections and transfers
+/// that the configuration allows.
+fn take_descriptors() {
+    let raised =
+        getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 fn start_log(args: &Serve) -> anyhow::Result<()> {
@@ -56,15 +80,13 @@ fn start_log(args: &Serve) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compiles every template a profile names. One that is broken is an error now, not at some machine's boot.
+/// Compiles every template a profile names. One that is missing or broken is an error now, not at some machine's boot.
 pub fn compile(config: &Config) -> anyhow::Result<Answers> {
-    let mut templates = BTreeMap::new();
     for name in config.profiles.iter().flat_map(|profile| profile.answers.values()) {
         let text = config.template(name).with_context(|| format!("cannot read the answer template {name}"))?;
-        let text = text.with_context(|| format!("there is no answer template {name}"))?;
-        templates.insert(name.clone(), text.into_owned());
+        text.with_context(|| format!("there is no answer template {name}"))?;
     }
-    let (answers, errors) = Answers::compile(&templates);
+    let (answers, errors) = config.compile_answers();
     if errors.is_empty() {
         return Ok(answers);
     }
@@ -72,13 +94,16 @@ pub fn compile(config: &Config) -> anyhow::Result<Answers> {
     anyhow::bail!("answer templates:\n{}", lines.join("\n"))
 }
 
-fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
+/// The configuration as it is now; every problem of the file, or of its templates.
+fn reread(file: &Path) -> Result<Settings, Vec<String>> {
+    let config = Config::load(file).map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let answers = compile(&config).map_err(|error| vec![format!("{error:#}")])?;
+    Ok(settings(config, answers))
+}
+
+/// What a server with this configuration is told.
+pub fn settings(config: Config, answers: Answers) -> Settings {
     let paths = &config.paths;
-    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
-    // directory is an error.
-    for directory in [&paths.data, &paths.boot, &paths.images] {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
     let venues = config.venues.into_iter().map(|each| Declaration { venue: each.venue, pools: each.pools }).collect();
     let tftp = config.tftp.enabled.then(|| tftp::Config {
         listen: SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, config.tftp.port),
@@ -87,10 +112,17 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         max_per_client: config.tftp.max_per_client as usize,
         max_blksize: config.tftp.max_blksize,
         max_windowsize: config.tftp.max_windowsize,
+        single_port: config.tftp.single_port,
     });
-    Ok(Settings {
+    let http = http::Limits {
+        max_connections: config.limits.max_connections as usize,
+        max_connections_per_client: config.limits.max_connections_per_client as usize,
+        ..http::Limits::default()
+    };
+    Settings {
         journal: paths.journal(),
         boot: paths.boot.clone(),
+        ignore_case: config.tftp.ignore_case,
         images: paths.images.clone(),
         socket: paths.socket.clone(),
         site: config.site,
@@ -102,6 +134,6 @@ fn settings(config: Config, answers: Answers) -> anyhow::Result<Settings> {
         dhcp: config.dhcp.enabled,
         tftp,
         http_ports: config.http.ports,
-        http: http::Limits { max_connections: config.limits.max_connections as usize, ..http::Limits::default() },
-    })
+        http,
+    }
 }

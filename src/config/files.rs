@@ -41,6 +41,12 @@ impl Config {
         }
     }
 
+    /// The file of a template, or that it is built in, for messages.
+    pub(super) fn template_file(&self, name: &str) -> String {
+        let path = self.paths.templates.join(name);
+        if path.exists() { path.display().to_string() } else { format!("built-in {name}") }
+    }
+
     fn check_directory(&self, key: &str, path: &Path) -> Option<Problem> {
         let shown = path.display();
         let (what, hint) = match std::fs::metadata(path) {

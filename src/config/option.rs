@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::reader::{Field, Table};
 use super::value;
-use crate::site::DhcpOption;
+use crate::site::{DhcpOption, Site};
 use crate::wire::dhcp::code;
 
 pub(super) use code::{DNS_SERVERS as DNS, DOMAIN_NAME as DOMAIN, NTP_SERVERS as NTP, ROUTERS};
@@ -43,6 +43,19 @@ pub(super) fn read(table: &Table<'_>, level: Level) -> BTreeMap<u8, DhcpOption> 
         }
     }
     options
+}
+
+/// `proxmox-auto-installer-manifest-url`: where the installer of a Proxmox product finds its answer.
+const PROXMOX_ANSWER_URL: u8 = 250;
+
+/// Tells Proxmox installers that ask for it where we answer, unless the operator says otherwise.
+pub(super) fn point_proxmox(site: &mut Site) {
+    let urls: Vec<String> = site.links.iter().map(|link| format!("{}/answer", site.base_url(link))).collect();
+    for (link, url) in site.links.iter_mut().zip(urls) {
+        if !link.options.iter().any(|option| option.number == PROXMOX_ANSWER_URL) {
+            link.options.push(DhcpOption::new(PROXMOX_ANSWER_URL, url));
+        }
+    }
 }
 
 /// Sets an option to a list of addresses; an empty list leaves it out.

@@ -6,7 +6,7 @@ use super::VenueConfig;
 use super::reader::{Field, Once, Table};
 use super::value;
 use crate::ids::{ProductName, VenueCode};
-use crate::naming::{Product, Scheme, Venue};
+use crate::naming::{self, Product, Scheme, Venue};
 
 const WIDTH: usize = 3;
 const DIGITS: usize = 8;
@@ -94,7 +94,8 @@ fn venue(table: &Table<'_>, products: &[Product], codes: &mut Once<VenueCode>) -
         Some(code)
     });
     let name = name_field.and_then(|field| field.line());
-    let contact_email = email_field.and_then(|field| field.parse("an e-mail address", "crew@example.com", email));
+    let contact_email =
+        email_field.and_then(|field| field.parse("an e-mail address", "crew@example.com", naming::email));
     let mut pools = Vec::new();
     for (key, field) in numbers.iter().flat_map(Table::entries) {
         if let Some(pool) = pool(key, &field, products) {
@@ -104,12 +105,6 @@ fn venue(table: &Table<'_>, products: &[Product], codes: &mut Once<VenueCode>) -
     let code = code?;
     let name = name.map_or_else(|| code.to_string(), str::to_owned);
     Some(VenueConfig { venue: Venue { code, name, location: location.map(str::to_owned), contact_email }, pools })
-}
-
-fn email(text: &str) -> Option<String> {
-    let (name, domain) = text.split_once('@')?;
-    let plain = text.chars().all(|c| !c.is_whitespace() && !c.is_control());
-    (plain && !name.is_empty() && !domain.is_empty() && !domain.contains('@')).then(|| text.to_owned())
 }
 
 fn pool(key: &str, field: &Field<'_>, products: &[Product]) -> Option<(ProductName, Vec<u32>)> {
@@ -135,7 +130,7 @@ fn numbers(list: &[Field<'_>]) -> Vec<u32> {
         let range = if field.is_whole() {
             field.whole(1..=u32::MAX).map(|number| (number, number))
         } else {
-            field.parse("a number or a range of numbers", "1-40", value::number_range)
+            field.parse("a number or a range of numbers", "1-40", naming::numbers::range)
         };
         let Some((first, last)) = range else { continue };
         if first > last {

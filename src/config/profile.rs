@@ -6,7 +6,7 @@ use super::VenueConfig;
 use super::files::mention_of_template;
 use super::reader::{Field, Once, Table};
 use super::value;
-use crate::catalog::{PiMenu, Profile};
+use crate::catalog::{PiMenu, Profile, Vars};
 use crate::class::{self, Class};
 use crate::ids::{ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
@@ -84,9 +84,19 @@ fn unknown<'a>(field: &Field<'_>, kind: &str, text: &str, known: impl Iterator<I
 /// Reads every `[[profile]]`; without any, [`defaults`].
 pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Profile> {
     let tables = root.tables("profile");
+    let of_all = root.table("vars").map(|table| vars(&table)).unwrap_or_default();
     let mut profile_names = Once::new();
-    let profiles: Vec<Profile> = tables.iter().filter_map(|table| profile(table, names, &mut profile_names)).collect();
-    if tables.is_empty() { defaults() } else { profiles }
+    let mut profiles: Vec<Profile> =
+        tables.iter().filter_map(|table| profile(table, names, &mut profile_names)).collect();
+    if tables.is_empty() {
+        profiles = defaults();
+    }
+    for profile in &mut profiles {
+        // What the profile itself says goes first.
+        let own = std::mem::replace(&mut profile.vars.0, of_all.clone());
+        profile.vars.0.extend(own);
+    }
+    profiles
 }
 
 fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -> Option<Profile> {
@@ -102,6 +112,7 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
     let pi_menu = pi_menu(table);
     let kernel_args = table.field("kernel_args").and_then(|field| field.line()).unwrap_or_default().to_owned();
     let answers = table.table("answers").map(|table| answers(&table)).unwrap_or_default();
+    let vars = Vars(table.table("vars").map(|table| vars(&table)).unwrap_or_default());
 
     if name_field.is_none() {
         table.problem("name", "the name is missing", "write name = \"raspberry-pi\"");
@@ -160,6 +171,7 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         kernel_args,
         answers,
         pi_menu,
+        vars,
     })
 }
 
@@ -233,6 +245,24 @@ fn answers(table: &Table<'_>) -> BTreeMap<String, String> {
         }
     }
     answers
+}
+
+/// The operator's own texts; several lines are fine, templates quote them for their format.
+fn vars(table: &Table<'_>) -> BTreeMap<String, String> {
+    let identifier = |text: &str| {
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        plain && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+    };
+    let mut vars = BTreeMap::new();
+    for (name, field) in table.entries() {
+        if !identifier(name) {
+            let hint = "letters, digits and _, such as root_password_hash";
+            field.problem_hint(format!("no template can name {name:?}"), hint);
+        } else if let Some(text) = field.text() {
+            vars.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    vars
 }
 
 /// The profiles of a configuration that names none: Raspberry Pi 4 and 5 by their own boot ROM; PCs and ARM servers by

@@ -107,6 +107,10 @@ pub struct Tftp {
     pub max_blksize: u16,
     /// The largest window we agree to, blocks (RFC 7440).
     pub max_windowsize: u16,
+    /// Whether everything leaves from `port`, not from a port of each transfer.
+    pub single_port: bool,
+    /// Whether boot files are found whatever the case of their names.
+    pub ignore_case: bool,
 }
 
 impl Tftp {
@@ -114,15 +118,18 @@ impl Tftp {
         let table = root.table("tftp");
         let table = table.as_ref();
         let whole = |key, range, default| table.map_or(default, |table| table.whole(key, range, default));
+        let boolean = |key, default| table.map_or(default, |table| table.boolean(key, default));
         let short = |key, range, default| u16::try_from(whole(key, range, default)).unwrap_or(u16::MAX);
         Tftp {
-            enabled: table.is_none_or(|table| table.boolean("enabled", true)),
+            enabled: boolean("enabled", true),
             port: short("port", 1..=65_535, 69),
             max_transfers: whole("max_transfers", 1..=100_000, 1024),
             max_per_client: whole("max_per_client", 1..=1000, 16),
             // 1500 bytes of Ethernet less IP, UDP and TFTP headers; larger blocks are fragmented, which ROMs dislike.
             max_blksize: short("max_blksize", 512..=65_464, 1468),
             max_windowsize: short("max_windowsize", 1..=64, 16),
+            single_port: boolean("single_port", false),
+            ignore_case: boolean("ignore_case", false),
         }
     }
 }
@@ -176,6 +183,8 @@ pub struct Limits {
     pub silence: Duration,
     /// HTTP connections at once.
     pub max_connections: u32,
+    /// HTTP connections at once from one address.
+    pub max_connections_per_client: u32,
 }
 
 impl Limits {
@@ -188,6 +197,7 @@ impl Limits {
         Limits {
             silence: table.map_or(silence, |table| table.duration("silence", silence)),
             max_connections: whole("max_connections", 100_000, 1024),
+            max_connections_per_client: whole("max_connections_per_client", 100_000, 64),
         }
     }
 }

@@ -45,17 +45,7 @@ pub(super) fn shown_duration(duration: Duration) -> String {
 
 /// A range of addresses, `FIRST-LAST`, or a single one; not put into order.
 pub(super) fn address_range(text: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
-    range(text, |each| each.parse().ok())
-}
-
-/// A range of numbers, `FIRST-LAST`, or a single one; not put into order.
-pub(super) fn number_range(text: &str) -> Option<(u32, u32)> {
-    // `parse` alone would take a sign.
-    range(text, |each| each.parse().ok().filter(|_| each.bytes().all(|b| b.is_ascii_digit())))
-}
-
-fn range<T: Copy>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<(T, T)> {
-    let read = |each: &str| read(each.trim());
+    let read = |each: &str| each.trim().parse().ok();
     match text.split_once('-') {
         Some((first, last)) => Some((read(first)?, read(last)?)),
         None => read(text).map(|only| (only, only)),

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use super::Notice;
 use crate::boot::{Facts, View};
 use crate::catalog::Catalog;
-use crate::ids::{MachineId, TransferId};
+use crate::ids::{MachineId, ProductName, TransferId};
 use crate::lease::{Lease, LeaseState};
+use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::site::Site;
 use crate::transfer::Via;
@@ -20,10 +21,12 @@ use crate::transfer::Via;
 pub struct Board {
     site: Arc<Site>,
     catalog: Catalog,
+    image_files: Arc<BTreeMap<ProductName, String>>,
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
     refusals: BTreeMap<&'static str, u64>,
+    conflicts: BTreeMap<Ipv4Addr, Mac>,
 }
 
 /// A transfer under way.
@@ -47,10 +50,12 @@ impl Board {
         Board {
             site,
             catalog,
+            image_files: Arc::default(),
             machines: BTreeMap::new(),
             leases: BTreeMap::new(),
             transfers: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Board {
         self.machines.clear();
         self.leases.clear();
         self.transfers.clear();
+        self.conflicts.clear();
         for notice in notices {
             self.apply(&notice);
         }
@@ -70,11 +76,20 @@ impl Board {
             Notice::Machine(view) => {
                 self.machines.insert(view.machine.id, view.clone());
             }
+            Notice::Forgotten(id) => {
+                self.machines.remove(id);
+            }
+            // What is bound or renewed is probed again, and what is wrong then is said again.
             Notice::Lease(lease) => {
+                self.conflicts.remove(&lease.address);
                 self.leases.insert(lease.address, lease.clone());
             }
             Notice::Freed(address) => {
+                self.conflicts.remove(address);
                 self.leases.remove(address);
+            }
+            Notice::Conflict { address, mac, .. } => {
+                self.conflicts.insert(*address, *mac);
             }
             Notice::Transfer { transfer, outcome: Some(_), .. } => {
                 self.transfers.remove(transfer);
@@ -83,6 +98,11 @@ impl Board {
                 let running = Running { machine: *machine, name: name.clone(), via: *via, sent: *sent, size: *size };
                 self.transfers.insert(*transfer, running);
             }
+            Notice::Configured { site, catalog } => {
+                self.site = site.clone();
+                self.catalog = catalog.clone();
+            }
+            Notice::ImageFiles(files) => self.image_files = files.clone(),
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
             Notice::Refused { refusal, .. } => self.count(refusal),
             Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
@@ -115,6 +135,11 @@ impl Board {
         &self.catalog
     }
 
+    /// The file name of each product's image.
+    pub fn image_files(&self) -> &Arc<BTreeMap<ProductName, String>> {
+        &self.image_files
+    }
+
     /// Every machine by id.
     pub fn machines(&self) -> impl Iterator<Item = &Arc<View>> {
         self.machines.values()
@@ -123,6 +148,11 @@ impl Board {
     /// Every lease by address.
     pub fn leases(&self) -> impl Iterator<Item = &Lease> {
         self.leases.values()
+    }
+
+    /// The addresses that others than their holders were found to use, and the last of these others.
+    pub fn conflicts(&self) -> impl Iterator<Item = (Ipv4Addr, Mac)> {
+        self.conflicts.iter().map(|(address, mac)| (*address, *mac))
     }
 
     /// How often each kind of refusal was made.

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asking::Asking;
-use super::{Change, Fleet, Heard, Notice, Outbox};
+use super::{Action, Change, Fleet, Heard, Notice, Outbox};
 use crate::boot::pipeline::Milestone;
 use crate::boot::{Boot, BootPlan};
 use crate::catalog::ImageState;
 use crate::dhcp::bind::{Verdict, Wish, means_us};
 use crate::dhcp::{self, Terms, relay};
 use crate::ids::MachineId;
-use crate::lease::{Lease, LeaseState};
+use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::Machine;
 use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, BatchState, Name, NameState, Wanted};
-use crate::net::LinkId;
+use crate::net::{LinkId, Mac};
 use crate::refusal::Refusal;
 use crate::time::Now;
 use crate::wire::dhcp::{MessageType, Request, code, codec};
@@ -100,6 +100,9 @@ impl Fleet {
             self.tables.leases.put(site, offered);
         }
         self.grant(asking, address, &machine, &plan, out);
+        if !bound {
+            self.probe(asking, address, out);
+        }
         Ok(())
     }
 
@@ -173,6 +176,7 @@ impl Fleet {
         }
         self.publish_machine(id, out);
         self.grant(asking, address, &machine, &plan, out);
+        self.probe(asking, address, out);
     }
 
     /// A name at the first address, where it is already certain: reserved by the operator, or the machine is about to
@@ -249,6 +253,38 @@ impl Fleet {
             self.publish_machine(id, out);
         }
         Ok(())
+    }
+
+    /// Asks whether anyone else uses the address (RFC 2131 §3.1 step 2), behind the reply and without waiting. A relay's
+    /// link is out of reach for ARP.
+    fn probe(&self, asking: &Asking<'_>, address: Ipv4Addr, out: &mut Outbox) {
+        let Asking { request, site, .. } = asking;
+        let link = site.link_of(address).filter(|(_, link)| link.interface.is_some()).map(|(id, _)| id);
+        let direct = request.giaddr == Ipv4Addr::UNSPECIFIED;
+        if let (Some(link), Some(client)) = (link, request.mac().filter(|_| direct)) {
+            out.push(Action::Probe { link, address, client });
+        }
+    }
+
+    /// Someone else uses an address. One that is only offered is taken out of use as if its client had declined it; a
+    /// client that asks for it all the same is told no and starts over.
+    pub(super) fn on_conflict(&mut self, address: Ipv4Addr, mac: Mac, now: Now, out: &mut Outbox) {
+        let Some(lease) = self.tables.leases.by_address(address).cloned() else { return };
+        let withdrawn = match lease.state {
+            LeaseState::Offered => true,
+            LeaseState::Bound => false,
+            LeaseState::Declined | LeaseState::Released => return,
+        };
+        let holder = lease.machine.and_then(|id| self.tables.machines.get(id)).and_then(|machine| machine.mac);
+        let client = lease.client.clone();
+        if holder == Some(mac) || client == ClientKey::Mac(mac) {
+            return;
+        }
+        if withdrawn {
+            let expires = now.timestamp + self.site.decline_hold;
+            self.commit_lease(out, Lease { state: LeaseState::Declined, expires, ..lease });
+        }
+        out.publish(Notice::Conflict { address, mac, client, withdrawn });
     }
 
     fn on_release(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {

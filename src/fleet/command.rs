@@ -1,15 +1,21 @@
 //! What an operator asks for. The command line, the API and the pages all come through here.
+//!
+//! Owns the closed list of operations and how a machine is named in one. Unlike events of the network, an operation may
+//! look at every row: operators are few and slow.
+
+mod batch;
+mod machine;
+mod name;
 
 use std::net::Ipv4Addr;
 
 use super::{Change, Fleet, Outbox, Told};
-use crate::boot::pipeline::{self, Milestone};
-use crate::ids::{BatchId, Hostname, MachineId, ProductName, Serial, VenueCode};
-use crate::machine::{Machine, Order};
-use crate::naming::{Batch, BatchState, NameState, Scheme, Venue};
+use crate::ids::{BatchId, Hostname, MachineId, ProductName, Serial};
+use crate::naming::{NameState, Venue};
 use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::time::Now;
+pub use name::NameFilter;
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,50 @@ pub enum Command {
     Reinstall(Selector),
     /// Let a machine get an address and nothing else.
     Hold(Selector),
+    /// Remove a machine with its leases. Its name is never given again, unless it is released.
+    Forget {
+        /// Which.
+        machine: Selector,
+        /// Its name goes back to the pool.
+        release_name: bool,
+        /// Even while it is being installed.
+        force: bool,
+    },
+    /// Add a venue, or change the one of that code.
+    VenueAdd {
+        /// Its code.
+        code: String,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        location: Option<String>,
+        /// Whom to write to.
+        contact_email: Option<String>,
+    },
+    /// Say which venues there are, and how their names stand.
+    VenueList,
+    /// Add numbers to a pool of names.
+    NamesImport {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// The numbers; those already there stay as they are.
+        numbers: Vec<u32>,
+    },
+    /// Take a name from its machine and give it back to the pool.
+    NameRelease {
+        /// Which.
+        hostname: String,
+        /// Even while the machine is being installed.
+        force: bool,
+    },
+    /// Never give a name again.
+    NameRetire(String),
+    /// Give a retired name back to the pool.
+    NameReinstate(String),
+    /// Say how the names stand.
+    NameList(NameFilter),
     /// Order units.
     BatchCreate {
         /// For where.
@@ -38,6 +88,15 @@ pub enum Command {
     BatchStart(BatchId),
     /// Hold a batch back.
     BatchPause(BatchId),
+    /// End a batch before its last unit.
+    BatchCancel(BatchId),
+    /// Let a batch go before or after others.
+    BatchPriority {
+        /// Which.
+        id: BatchId,
+        /// Higher goes first.
+        priority: i64,
+    },
     /// Say how the batches stand.
     BatchList,
 }
@@ -97,27 +156,25 @@ impl Fleet {
     pub(super) fn on_command(&mut self, command: Command, now: Now, out: &mut Outbox) -> Result<Told, Refusal> {
         match command {
             Command::Declare { venues } => self.declare(venues, out),
-            Command::Reinstall(selector) => {
-                let id = self.select(&selector)?;
-                self.set_order(id, Order::Install, out);
-                let machine = self.tables.machines.get(id).expect("it was just selected");
-                let from = machine.stage.clone();
-                if let Some(to) = pipeline::next(&from, machine.order, &Milestone::Reinstall) {
-                    self.enter_stage(id, from, to, now, out);
-                }
-                self.heard(id, now);
-                Ok(Told::Done(format!("{selector} will be installed at its next network boot")))
+            Command::Reinstall(machine) => self.reinstall(&machine, now, out),
+            Command::Hold(machine) => self.hold(&machine, out),
+            Command::Forget { machine, release_name, force } => self.forget(&machine, release_name, force, now, out),
+            Command::VenueAdd { code, name, location, contact_email } => {
+                self.add_venue(&code, &name, location, contact_email, out).map(Told::Venue)
             }
-            Command::Hold(selector) => {
-                let id = self.select(&selector)?;
-                self.set_order(id, Order::Hold, out);
-                Ok(Told::Done(format!("{selector} is held: it gets an address and nothing to boot")))
-            }
+            Command::VenueList => Ok(Told::Venues(self.venues())),
+            Command::NamesImport { product, venue, numbers } => self.import_names(&product, &venue, numbers, out),
+            Command::NameRelease { hostname, force } => self.release_name(&hostname, force, out).map(Told::Name),
+            Command::NameRetire(hostname) => self.retire_name(&hostname, out).map(Told::Name),
+            Command::NameReinstate(hostname) => self.reinstate_name(&hostname, out).map(Told::Name),
+            Command::NameList(filter) => Ok(Told::Names(self.names(&filter))),
             Command::BatchCreate { venue, product, total, priority } => {
                 self.create_batch(&venue, &product, total, priority, now, out).map(Told::Batch)
             }
             Command::BatchStart(id) => self.start_batch(id, now, out).map(Told::Batch),
             Command::BatchPause(id) => self.pause_batch(id, out).map(Told::Batch),
+            Command::BatchCancel(id) => self.cancel_batch(id, now, out).map(Told::Batch),
+            Command::BatchPriority { id, priority } => self.set_batch_priority(id, priority, out).map(Told::Batch),
             Command::BatchList => Ok(Told::Batches(self.tables.naming.batches().cloned().collect())),
         }
     }
@@ -136,16 +193,7 @@ impl Fleet {
         found.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))
     }
 
-    fn set_order(&mut self, id: MachineId, order: Order, out: &mut Outbox) {
-        let machine = self.tables.machines.get(id).expect("it was just selected");
-        if machine.order != order {
-            let machine = Machine { order, ..machine.clone() };
-            self.commit(out, Change::Machine(machine));
-        }
-        self.publish_machine(id, out);
-    }
-
-    fn declare(&mut self, venues: Vec<Declaration>, out: &mut Outbox) -> Result<Told, Refusal> {
+    pub(super) fn declare(&mut self, venues: Vec<Declaration>, out: &mut Outbox) -> Result<Told, Refusal> {
         let mut added = 0;
         for Declaration { venue, pools } in venues {
             let code = venue.code.clone();
@@ -153,81 +201,9 @@ impl Fleet {
                 self.commit(out, Change::Venue(venue));
             }
             for (product, numbers) in pools {
-                for number in numbers {
-                    let name = self.tables.naming.pooled_name(&product, &code, number)?;
-                    if self.tables.naming.name(&name.hostname).is_none() {
-                        self.commit(out, Change::Name(name));
-                        added += 1;
-                    }
-                }
+                added += self.add_numbers(&product, &code, &numbers, out)?;
             }
         }
         Ok(Told::Done(format!("{added} names added")))
-    }
-
-    fn create_batch(
-        &mut self,
-        venue: &str,
-        product: &str,
-        total: i64,
-        priority: i64,
-        now: Now,
-        out: &mut Outbox,
-    ) -> Result<Batch, Refusal> {
-        let product = self.known_product(product)?;
-        let naming = &self.tables.naming;
-        let known = VenueCode::parse(venue).filter(|code| naming.venue(code).is_some());
-        let venue = known.ok_or_else(|| Refusal::Invalid(format!("Venue not found: {venue}")))?;
-        let count = u64::try_from(total).ok().filter(|count| *count > 0);
-        let total = count.ok_or_else(|| Refusal::Invalid(format!("total_count must be > 0, got {total}")))?;
-        let pooled = matches!(naming.product(&product).map(|product| product.scheme), Some(Scheme::Pooled { .. }));
-        let available = naming.available(&product, &venue);
-        if pooled && available < total {
-            return Err(Refusal::TooFewNames { product, venue, requested: total, available });
-        }
-        let batch = Batch {
-            id: naming.next_batch_id(),
-            product,
-            venue,
-            total,
-            remaining: total,
-            priority,
-            state: BatchState::Pending,
-            created_at: now.timestamp,
-            started_at: None,
-            completed_at: None,
-        };
-        self.commit(out, Change::Batch(batch.clone()));
-        Ok(batch)
-    }
-
-    fn batch(&self, id: BatchId) -> Result<Batch, Refusal> {
-        self.tables.naming.batch(id).cloned().ok_or_else(|| Refusal::NotFound("Batch not found".into()))
-    }
-
-    fn start_batch(&mut self, id: BatchId, now: Now, out: &mut Outbox) -> Result<Batch, Refusal> {
-        let batch = self.batch(id)?;
-        match batch.state {
-            BatchState::Completed | BatchState::Cancelled => {
-                return Err(Refusal::Invalid(format!("Cannot start {} batch {id}", batch.state.word())));
-            }
-            BatchState::Active => return Ok(batch),
-            BatchState::Pending | BatchState::Paused => {}
-        }
-        let started_at = batch.started_at.or(Some(now.timestamp));
-        let batch = Batch { state: BatchState::Active, started_at, ..batch };
-        self.commit(out, Change::Batch(batch.clone()));
-        Ok(batch)
-    }
-
-    fn pause_batch(&mut self, id: BatchId, out: &mut Outbox) -> Result<Batch, Refusal> {
-        let batch = self.batch(id)?;
-        if batch.state != BatchState::Active {
-            let state = batch.state.word();
-            return Err(Refusal::Invalid(format!("Batch {id} must be active to pause (current status: {state})")));
-        }
-        let batch = Batch { state: BatchState::Paused, ..batch };
-        self.commit(out, Change::Batch(batch.clone()));
-        Ok(batch)
     }
 }

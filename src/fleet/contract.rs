@@ -1,21 +1,24 @@
 //! The vocabulary between the fleet and the shell: events in; actions, changes and notices out.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::command::Command;
+use super::command::{Command, Declaration};
 use super::report::{Config, Report};
 use crate::boot::View;
-use crate::catalog::{Image, ImageState};
+use crate::catalog::{Catalog, Image, ImageState, Profile};
+use crate::class::Class;
 use crate::ids::{DeploymentId, Hostname, MachineId, ProductName, ReplyTo, Serial, TransferId, VenueCode};
-use crate::lease::Lease;
+use crate::lease::{ClientKey, Lease};
 use crate::machine::Machine;
 use crate::machine::stage::Stage;
-use crate::naming::{Batch, Name, Venue};
+use crate::naming::{Batch, Count, Name, Product, Venue};
 use crate::net::{Destination, LinkId, Mac};
 use crate::refusal::Refusal;
+use crate::site::Site;
 use crate::time::Timestamp;
 use crate::transfer::{Outcome, Via};
 
@@ -78,6 +81,13 @@ pub enum Event {
         /// Where the result goes.
         reply_to: ReplyTo,
     },
+    /// The configuration changed.
+    Configure {
+        /// What it says now.
+        configuration: Box<Configuration>,
+        /// Where the result goes.
+        reply_to: ReplyTo,
+    },
     /// The shell looked at a product's image.
     Image {
         /// The product.
@@ -87,8 +97,30 @@ pub enum Event {
         /// The file's identity, to be remembered with the digest.
         measured: Option<Measured>,
     },
-    /// [`Fleet::next_deadline`] has passed.
+    /// After an [`Action::Probe`], another station than the client said that it uses the address.
+    Conflict {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who uses it.
+        mac: Mac,
+    },
+    /// [`Fleet::next_deadline`](super::Fleet::next_deadline) has passed.
     Deadline,
+}
+
+/// What a configuration says to the fleet. Its links are those of the start: sockets are bound to them.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// This place.
+    pub site: Arc<Site>,
+    /// What machines become.
+    pub profiles: Vec<Profile>,
+    /// The classes of clients.
+    pub classes: Vec<Class>,
+    /// What is made.
+    pub products: Vec<Product>,
+    /// Where it goes, with the names loaded beforehand.
+    pub venues: Vec<Declaration>,
 }
 
 /// An image file that was hashed once, so that it need not be hashed again.
@@ -123,6 +155,16 @@ pub enum Action {
         /// What.
         result: Result<Told, Refusal>,
     },
+    /// Ask by ARP whether anyone else uses an address that was just promised. Nothing waits for the answer: if one
+    /// comes, it is an [`Event::Conflict`].
+    Probe {
+        /// The link.
+        link: LinkId,
+        /// The address.
+        address: Ipv4Addr,
+        /// The client to which it was promised; its own answer is no conflict.
+        client: Mac,
+    },
     /// Make it known.
     Publish(Notice),
 }
@@ -140,6 +182,39 @@ pub enum Told {
     Batch(Batch),
     /// Several batches.
     Batches(Vec<Batch>),
+    /// A venue, as it is now.
+    Venue(Venue),
+    /// Every venue.
+    Venues(Vec<VenueRow>),
+    /// Numbers were added to a pool.
+    Imported {
+        /// Names that are new.
+        added: u64,
+        /// Names that were there.
+        known: u64,
+    },
+    /// A name, as it is now.
+    Name(NameRow),
+    /// Several names.
+    Names(Vec<NameRow>),
+}
+
+/// A venue and how its names stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueRow {
+    /// The venue.
+    pub venue: Venue,
+    /// Its names, by product.
+    pub names: BTreeMap<ProductName, Count>,
+}
+
+/// A name and who holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameRow {
+    /// The name.
+    pub name: Name,
+    /// Its holder.
+    pub machine: Option<Machine>,
 }
 
 /// A fact that survives a restart.
@@ -147,6 +222,8 @@ pub enum Told {
 pub enum Change {
     /// A machine is new, or something about it is.
     Machine(Machine),
+    /// A machine is remembered no more; its id is not given again.
+    MachineForgotten(MachineId),
     /// A machine went on to another stage.
     StageEntered {
         /// Which.
@@ -226,10 +303,24 @@ pub enum Notice {
     },
     /// A machine, as it is from now on.
     Machine(Arc<View>),
+    /// A machine is remembered no more.
+    Forgotten(MachineId),
     /// An address was bound, declined or released.
     Lease(Lease),
     /// An address has no holder any more.
     Freed(Ipv4Addr),
+    /// A station uses an address that was promised to someone else.
+    Conflict {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who uses it.
+        mac: Mac,
+        /// To whom it was promised.
+        client: ClientKey,
+        /// Whether it was taken out of use. An address that is bound already stays with its client, which is the one
+        /// to decline it (RFC 2131 §4.4.1).
+        withdrawn: bool,
+    },
     /// A machine went on to another stage.
     Stage {
         /// Which.
@@ -265,6 +356,15 @@ pub enum Notice {
         /// Set once it has ended.
         outcome: Option<Outcome>,
     },
+    /// Another configuration is in force.
+    Configured {
+        /// This place, as it is from now on.
+        site: Arc<Site>,
+        /// What there is to boot.
+        catalog: Catalog,
+    },
+    /// The image file of every product, as it is from now on.
+    ImageFiles(Arc<BTreeMap<ProductName, String>>),
     /// What is known of a product's image has changed.
     Image {
         /// The product.

@@ -233,16 +233,21 @@ impl Fleet {
 
     /// Closes the deployment of a machine that failed without a word.
     pub(super) fn fail_deployment(&mut self, id: MachineId, now: Now, out: &mut Outbox) {
-        let stage = self.tables.machines.get(id).map(|machine| machine.stage.clone());
-        if let (Some(Stage::Failed(cause)), Some(open)) = (stage, self.tables.open.get(&id).cloned()) {
-            let failed = Deployment {
-                status: "failed".into(),
-                completed_at: Some(now.timestamp),
-                error_message: Some(cause),
-                ..open
-            };
-            self.commit(out, Change::Deployment(failed));
+        if let Some(Stage::Failed(cause)) = self.tables.machines.get(id).map(|machine| machine.stage.clone()) {
+            self.close_deployment(id, cause, now, out);
         }
+    }
+
+    /// Ends the machine's deployment, if one is under way, as failed for this cause.
+    pub(super) fn close_deployment(&mut self, id: MachineId, cause: String, now: Now, out: &mut Outbox) {
+        let Some(open) = self.tables.open.get(&id).cloned() else { return };
+        let failed = Deployment {
+            status: "failed".into(),
+            completed_at: Some(now.timestamp),
+            error_message: Some(cause),
+            ..open
+        };
+        self.commit(out, Change::Deployment(failed));
     }
 
     fn last_word_was(&self, id: MachineId, status: &str) -> bool {

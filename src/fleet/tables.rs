@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::{Change, Deployment, Measured};
 use crate::ids::{DeploymentId, MachineId};
-use crate::lease::Leases;
+use crate::lease::{ClientKey, Lease, Leases};
 use crate::machine::{Machine, Machines};
 use crate::naming::{Naming, Product};
-use crate::site::Site;
+use crate::site::{Identifiers, Reservation, Site};
 
 /// Machines, leases, names, open deployments and measured images.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,25 @@ impl Tables {
         }
     }
 
+    /// Fits the tables to a changed place. Its links are the same; pools, reservations and products may differ.
+    pub fn refit(&mut self, site: &Site, products: &[Product]) {
+        let mut leases = Leases::new(site);
+        let could_be_made = |offer: &&Lease| {
+            let Some((_, link)) = site.link_of(offer.address) else { return false };
+            let identifiers = match &offer.client {
+                ClientKey::Mac(mac) => Identifiers { mac: Some(*mac), ..Identifiers::default() },
+                ClientKey::Id(id) => Identifiers { client_id: Some(&id.0), ..Identifiers::default() },
+            };
+            let reserved = |each: &Reservation| each.address == Some(offer.address) && identifiers.has(&each.of);
+            link.gives(offer.address) || link.reservations.iter().any(reserved)
+        };
+        for lease in self.leases.iter().chain(self.leases.offers().filter(could_be_made)) {
+            leases.put(site, lease.clone());
+        }
+        self.leases = leases;
+        self.naming.set_products(products);
+    }
+
     /// The id of the next deployment.
     pub fn next_deployment_id(&self) -> DeploymentId {
         DeploymentId(self.last_deployment + 1)
@@ -56,6 +75,7 @@ impl Tables {
                     self.machines.put(machine);
                 }
             }
+            Change::MachineForgotten(id) => self.machines.forget(*id),
             Change::Lease(lease) => self.leases.put(site, lease.clone()),
             Change::LeaseFreed(address) => self.leases.remove(site, *address),
             Change::Name(name) => self.naming.put_name(name.clone()),

@@ -7,7 +7,9 @@ mod fields;
 mod journal;
 mod kinds;
 mod name;
+mod operator;
 mod relay;
+mod reload;
 mod request;
 mod scope;
 mod stage;
@@ -142,7 +144,7 @@ impl World {
             match action {
                 Action::Commit(change) => self.journal.push(change.clone()),
                 Action::Publish(notice) => self.notices.push(notice.clone()),
-                Action::Send { .. } | Action::Tell { .. } => {}
+                Action::Send { .. } | Action::Tell { .. } | Action::Probe { .. } => {}
             }
         }
         actions

@@ -35,6 +35,8 @@ const IMAGE: &str = "kxp2_master.img";
 
 /// How long a server may take to become ready, and to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Room that the server wants to see free; it takes no memory while nothing is written there.
+const FREE_MIB: u32 = 128;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// Boot files by name and size in KiB: what real ones weigh.
@@ -123,7 +125,7 @@ impl Bench {
     /// # Errors
     /// [`BenchError::Lab`] and [`BenchError::File`].
     pub fn new(setup: &Setup) -> Result<Bench, BenchError> {
-        let directory = lab::private_tmpfs(size_mib(setup.image_mib))?;
+        let directory = lab::private_tmpfs(size_mib(setup.image_mib) + FREE_MIB)?;
         let network = Network::new(&[SERVER])?;
         let write = |name: &str, kib: usize| {
             let path = directory.join(name);
@@ -216,6 +218,7 @@ impl Bench {
         match control::ask(&self.socket(), request)? {
             Reply::Ok(value) => Ok(value),
             Reply::Error(sentence) => Err(BenchError::Refused(sentence)),
+            Reply::Problems(problems) => Err(BenchError::Refused(problems.join("; "))),
         }
     }
 

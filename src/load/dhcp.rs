@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 
 use super::machine::{Place, send_to};
 use crate::net::Mac;
-use crate::serve::packet::PacketSocket;
+use crate::serve::packet::{EtherType, PacketSocket};
 use crate::wire::ipv4;
 
 const SERVER_PORT: u16 = 67;
@@ -37,7 +37,8 @@ impl DhcpSocket {
     /// For a machine without an address. Opening and closing a packet socket blocks for a grace period of the kernel,
     /// some 10 ms.
     pub fn open(interface: &str) -> io::Result<DhcpSocket> {
-        Ok(DhcpSocket { mouth: PacketSocket::open(interface, false)?, ear: Ear::frames(interface)? })
+        let mouth = PacketSocket::open(interface, EtherType::Ipv4, false)?;
+        Ok(DhcpSocket { mouth, ear: Ear::frames(interface)? })
     }
 
     /// The machine has this address now. Blocks as [`DhcpSocket::open`].
@@ -74,7 +75,8 @@ impl DhcpSocket {
             Ear::Frames(socket) => loop {
                 let mut guard = ready!(socket.poll_read_ready(cx))?;
                 let Ok(received) = guard.try_io(|socket| socket.get_ref().receive(buffer)) else { continue };
-                if let Some((from, to, payload)) = ipv4::parse_udp(&buffer[..received?])
+                let (length, _) = received?;
+                if let Some((from, to, payload)) = ipv4::parse_udp(&buffer[..length])
                     && from.port() == SERVER_PORT
                     && to.port() == CLIENT_PORT
                 {
@@ -87,7 +89,7 @@ impl DhcpSocket {
 
 impl Ear {
     fn frames(interface: &str) -> io::Result<Ear> {
-        let socket = PacketSocket::open(interface, true)?;
+        let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
         // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
         Ok(Ear::Frames(socket.map_err(io::Error::from)?))

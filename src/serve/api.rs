@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
+use super::log;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};
@@ -71,7 +72,7 @@ async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
     match result.await {
         Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
         Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
-        Err(refusal) => refuse(&api, &refusal),
+        Err(refusal) => refuse(&api, "config question", peer, &refusal),
     }
 }
 
@@ -100,7 +101,7 @@ async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
     };
     match result.await {
         Ok(hostname) => reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true })),
-        Err(refusal) => refuse(&api, &refusal),
+        Err(refusal) => refuse(&api, "status report", peer, &refusal),
     }
 }
 
@@ -154,7 +155,8 @@ impl Fields {
     }
 }
 
-fn ipv4(peer: SocketAddr) -> Ipv4Addr {
+/// The address of a client.
+pub(super) fn ipv4(peer: SocketAddr) -> Ipv4Addr {
     match peer.ip() {
         IpAddr::V4(address) => address,
         // The deployment listeners are IPv4; anyone else holds no lease.
@@ -162,10 +164,14 @@ fn ipv4(peer: SocketAddr) -> Ipv4Addr {
     }
 }
 
-fn refuse(api: &Api, refusal: &Refusal) -> Response {
+/// A refusal as a reply, counted and logged.
+pub(super) fn refuse(api: &Api, what: &str, peer: SocketAddr, refusal: &Refusal) -> Response {
     count(&api.board, refusal);
+    log::refused(what, &peer.ip().to_string(), refusal);
     let code = match refusal {
-        Refusal::NoImage(_) | Refusal::NotFound(_) => StatusCode::NOT_FOUND,
+        Refusal::NoImage(_) | Refusal::NotFound(_) | Refusal::NoSuchFile(_) | Refusal::UnknownMachine => {
+            StatusCode::NOT_FOUND
+        }
         Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     };
@@ -180,7 +186,8 @@ fn error(code: StatusCode, sentence: &str) -> Response {
     reply(code, &json!({ "error": sentence }))
 }
 
-fn reply(code: StatusCode, value: &Value) -> Response {
+/// Compact JSON with a newline.
+pub(super) fn reply(code: StatusCode, value: &Value) -> Response {
     let body = format!("{value}\n");
     (code, [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,16 +13,18 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::core::SharedBoard;
 use super::inbox::Inbox;
+use super::library::Library;
+use super::preflight::Doctor;
+use super::reload::Reloader;
 use super::show;
-use crate::fleet::command::{Command, Selector};
-use crate::fleet::{Event, Told};
+use crate::fleet::Event;
+use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::ids::BatchId;
 use crate::refusal::Refusal;
 
 /// The longest request line.
-const LINE_MAX: u64 = 64 * 1024;
+const LINE_MAX: u64 = 256 * 1024;
 
 /// What the command line asks of the running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,11 +36,22 @@ pub enum Request {
     Machines,
     /// Every lease.
     Leases,
+    /// What keeps the server from its work: a fresh look at everything.
+    Doctor,
     /// What one machine gets now, and why.
     Explain {
         /// A MAC, an address, a serial or a name.
         machine: String,
     },
+    /// What one machine gets now under a name.
+    Render {
+        /// A MAC, an address, a serial or a name.
+        machine: String,
+        /// A file name as the machine asks for it, or the name of a template.
+        name: String,
+    },
+    /// Read the configuration again.
+    Reload,
     /// Let a machine install again.
     Reinstall {
         /// As above.
@@ -47,6 +61,63 @@ pub enum Request {
     Hold {
         /// As above.
         machine: String,
+    },
+    /// Remove a machine and its leases.
+    Forget {
+        /// As above.
+        machine: String,
+        /// Its name goes back to the pool, instead of never being given again.
+        release_name: bool,
+        /// Even while it is being installed.
+        force: bool,
+    },
+    /// Every venue.
+    Venues,
+    /// Add or change a venue.
+    VenueAdd {
+        /// Its code.
+        code: String,
+        /// Its name.
+        name: String,
+        /// Where it is.
+        location: Option<String>,
+        /// Whom to write to.
+        contact_email: Option<String>,
+    },
+    /// The names that fit; `None` fits all.
+    Names {
+        /// Of this product.
+        product: Option<String>,
+        /// At this venue.
+        venue: Option<String>,
+        /// In this state.
+        state: Option<String>,
+    },
+    /// Add numbers to a pool of names.
+    NamesImport {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// The numbers.
+        numbers: Vec<u32>,
+    },
+    /// Take a name from its machine.
+    NameRelease {
+        /// Which.
+        hostname: String,
+        /// Even while the machine is being installed.
+        force: bool,
+    },
+    /// Never give a name again.
+    NameRetire {
+        /// Which.
+        hostname: String,
+    },
+    /// Let a retired name be given again.
+    NameReinstate {
+        /// Which.
+        hostname: String,
     },
     /// Every batch.
     Batches,
@@ -71,6 +142,18 @@ pub enum Request {
         /// Its number.
         id: u64,
     },
+    /// End a batch before its last unit.
+    BatchCancel {
+        /// Its number.
+        id: u64,
+    },
+    /// Let a batch go before or after others.
+    BatchPriority {
+        /// Its number.
+        id: u64,
+        /// Higher goes first.
+        priority: i64,
+    },
 }
 
 /// The reply to a request.
@@ -81,6 +164,8 @@ pub enum Reply {
     Ok(Value),
     /// Refused; a sentence for the operator.
     Error(String),
+    /// The configuration is wrong; a sentence for each problem.
+    Problems(Vec<String>),
 }
 
 /// Opens the socket, readable and writable by owner and group. A socket left behind by a server that died is replaced.
@@ -104,14 +189,27 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Whom the control socket asks.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// The fleet.
+    pub inbox: Inbox,
+    /// What it was last known to be, and what machines get.
+    pub library: Arc<Library>,
+    /// What was found wrong around it.
+    pub doctor: Doctor,
+    /// Takes over another configuration; `None` where there is none to read.
+    pub reloader: Option<Arc<Reloader>>,
+}
+
 /// Answers for ever.
-pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
+pub async fn run(listener: UnixListener, desk: Desk) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (inbox, board) = (inbox.clone(), board.clone());
+                let desk = desk.clone();
                 tokio::spawn(async move {
-                    if let Err(error) = converse(stream, &inbox, &board).await {
+                    if let Err(error) = converse(stream, &desk).await {
                         tracing::debug!(%error, "control connection");
                     }
                 });
@@ -124,13 +222,13 @@ pub async fn run(listener: UnixListener, inbox: Inbox, board: SharedBoard) {
     }
 }
 
-async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) -> io::Result<()> {
+async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => answer(request, inbox, board).await,
+            Ok(request) => answer(request, desk).await,
             Err(error) => Reply::Error(format!("not a request: {error}")),
         };
         let mut text = serde_json::to_string(&reply)?;
@@ -142,34 +240,63 @@ async fn converse(mut stream: UnixStream, inbox: &Inbox, board: &SharedBoard) ->
     Ok(())
 }
 
-async fn answer(request: Request, inbox: &Inbox, board: &SharedBoard) -> Reply {
-    let read = || board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+async fn answer(request: Request, desk: &Desk) -> Reply {
+    let Desk { inbox, library, doctor, reloader } = desk;
+    let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),
         Request::Leases => return Reply::Ok(show::leases(&read())),
+        Request::Doctor => {
+            let findings = doctor.findings().await;
+            return Reply::Ok(show::findings(findings, &read()));
+        }
         Request::Explain { machine } => {
             let found = select(&machine).and_then(|selector| show::explain(&read(), &selector));
             return found.map_or_else(|refusal| Reply::Error(refusal.to_string()), Reply::Ok);
         }
+        Request::Render { machine, name } => {
+            let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
+            let text = found.and_then(|view| library.preview(&view, &name));
+            return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
+        }
+        Request::Reload => {
+            let Some(reloader) = reloader else {
+                return Reply::Error("this server has no configuration file to read again".into());
+            };
+            return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));
+        }
         Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
         Request::Hold { machine } => select(&machine).map(Command::Hold),
+        Request::Forget { machine, release_name, force } => {
+            select(&machine).map(|machine| Command::Forget { machine, release_name, force })
+        }
+        Request::Venues => Ok(Command::VenueList),
+        Request::VenueAdd { code, name, location, contact_email } => {
+            Ok(Command::VenueAdd { code, name, location, contact_email })
+        }
+        Request::Names { product, venue, state } => {
+            NameFilter::parse(product.as_deref(), venue.as_deref(), state.as_deref()).map(Command::NameList)
+        }
+        Request::NamesImport { product, venue, numbers } => Ok(Command::NamesImport { product, venue, numbers }),
+        Request::NameRelease { hostname, force } => Ok(Command::NameRelease { hostname, force }),
+        Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
+        Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
         Request::Batches => Ok(Command::BatchList),
         Request::BatchCreate { venue, product, count, priority } => {
             Ok(Command::BatchCreate { venue, product, total: count, priority })
         }
         Request::BatchStart { id } => Ok(Command::BatchStart(BatchId(id))),
         Request::BatchPause { id } => Ok(Command::BatchPause(BatchId(id))),
+        Request::BatchCancel { id } => Ok(Command::BatchCancel(BatchId(id))),
+        Request::BatchPriority { id, priority } => Ok(Command::BatchPriority { id: BatchId(id), priority }),
     };
     let told = match command {
         Ok(command) => inbox.ask(|reply_to| Event::Command { command, reply_to }).await,
         Err(refusal) => Err(refusal),
     };
     match told {
-        Ok(Told::Done(sentence)) => Reply::Ok(Value::String(sentence)),
-        Ok(Told::Batch(batch)) => Reply::Ok(show::batch(&batch)),
-        Ok(Told::Batches(batches)) => Reply::Ok(batches.iter().map(show::batch).collect()),
-        Ok(told @ (Told::Config(_) | Told::Received(_))) => unreachable!("no command is told {told:?}"),
+        Ok(told) => Reply::Ok(show::told(&told)),
         Err(refusal) => Reply::Error(refusal.to_string()),
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::arp::Arp;
 use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
@@ -45,6 +46,8 @@ pub struct Core {
     pub board: SharedBoard,
     /// Where DHCP replies leave.
     pub outlets: Outlets,
+    /// Who asks whether an address is in use.
+    pub arp: Arp,
 }
 
 impl Core {
@@ -106,6 +109,7 @@ impl Core {
         match action {
             Action::Commit(_) => unreachable!("commits were split off"),
             Action::Send { link, bytes, destination } => self.outlets.send(link, &bytes, destination),
+            Action::Probe { link, address, client } => self.arp.probe(link, address, client),
             Action::Tell { reply_to, result } => {
                 if let Some(sender) = asked.remove(&reply_to) {
                     // The asker may have gone; the result stands all the same.
@@ -158,7 +162,8 @@ fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &
     }
 }
 
-fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
+/// What goes into the journal, and what happens once it is there.
+pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
     let mut changes = Vec::new();
     let mut rest = Vec::new();
     for action in actions {

@@ -16,7 +16,8 @@ use tokio::net::UdpSocket;
 
 use self::unaddressed::Unaddressed;
 use super::inbox::Inbox;
-use super::packet::PacketSocket;
+use super::packet::{EtherType, PacketSocket};
+use super::preflight::rival::Rivals;
 use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};
 use crate::site::Site;
@@ -27,6 +28,9 @@ const CLIENT_PORT: u16 = 68;
 
 /// The largest message read: more than any client sends, and option 57 allows.
 const MESSAGE_MAX: usize = 4096;
+
+/// Bytes that port 67 would like to hold: every machine of a rack powering on at the same moment.
+pub const RECEIVE_BUFFER: usize = 1 << 20;
 
 /// Why a link cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -101,8 +105,7 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    // Room for every machine of a rack powering on at the same moment.
-    socket.set_recv_buffer_size(1 << 20)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
     Ok(Port {
         interface: interface.to_owned(),
@@ -110,7 +113,7 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
         addresses: Vec::new(),
         udp: UdpSocket::from_std(socket.into())?,
         unaddressed: Unaddressed::open(interface)?,
-        packet: PacketSocket::open(interface, false)?,
+        packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
     })
 }
 
@@ -137,11 +140,11 @@ impl Outlets {
     }
 }
 
-/// Reads every interface's port 67 for ever.
-pub async fn run(outlets: Outlets, inbox: Inbox) {
+/// Reads every interface's port 67 for ever; what `rivals` asked itself is no client's message.
+pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
     let mut readers = tokio::task::JoinSet::new();
     for index in 0..outlets.ports.len() {
-        let (outlets, inbox) = (outlets.clone(), inbox.clone());
+        let (outlets, inbox, rivals) = (outlets.clone(), inbox.clone(), rivals.clone());
         readers.spawn(async move {
             let port = &outlets.ports[index];
             let link = port.link;
@@ -152,6 +155,8 @@ pub async fn run(outlets: Outlets, inbox: Inbox) {
                     received = port.unaddressed.receive(&port.addresses, &mut frame) => received,
                 };
                 match received {
+                    // Our own search for other servers, come back by a second link in the same broadcast domain.
+                    Ok(message) if rivals.is_question(message) => {}
                     Ok(message) => {
                         let bytes = Bytes::copy_from_slice(message);
                         inbox.offer(Event::Dhcp { link, bytes });

@@ -7,6 +7,7 @@
 mod connection;
 mod file;
 mod handoff;
+mod places;
 mod reply;
 
 use std::io;
@@ -24,6 +25,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, warn};
 
+use self::places::Places;
 use self::reply::{Persistence, Reply};
 use crate::serve::content::FileSource;
 
@@ -39,6 +41,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// Connections at the same time, over all listeners; one more gets 503.
     pub max_connections: usize,
+    /// Connections at the same time from one address; one more gets 503.
+    pub max_connections_per_client: usize,
     /// The longest body of an API request, in bytes; more gets 413.
     pub max_body: u64,
     /// From the first byte of a head (or from the accept) to its last.
@@ -57,6 +61,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             max_connections: 1024,
+            max_connections_per_client: 64,
             max_body: 1024 * 1024,
             head_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
@@ -120,7 +125,7 @@ struct Front {
     files: Arc<dyn FileSource>,
     api: Router,
     limits: Limits,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
     turned_away: Arc<Semaphore>,
 }
 
@@ -141,7 +146,7 @@ pub async fn run(
     let front = Arc::new(Front {
         files,
         api: api.layer(DefaultBodyLimit::max(body_limit)),
-        connections: Arc::new(Semaphore::new(limits.max_connections)),
+        places: Arc::new(Places::new(limits.max_connections, limits.max_connections_per_client)),
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         limits,
     });
@@ -200,19 +205,22 @@ fn admit(
         debug!(%peer, "HTTP connection lost at once: {error}");
         return;
     }
-    if let Ok(permit) = front.connections.clone().try_acquire_owned() {
-        let (front, stop) = (front.clone(), stop.clone());
-        connections.spawn(async move {
-            let _permit = permit;
-            connection::serve(stream, peer, &front, stop).await;
-        });
-        return;
-    }
-    warn!(%peer, limit = front.limits.max_connections, "HTTP connection turned away");
+    let full = match front.places.take(peer.ip()) {
+        Ok(place) => {
+            let (front, stop) = (front.clone(), stop.clone());
+            connections.spawn(async move {
+                let _place = place;
+                connection::serve(stream, peer, &front, stop).await;
+            });
+            return;
+        }
+        Err(full) => full,
+    };
+    warn!(%peer, limit = full.limit, "HTTP connection turned away: {full}");
     if let Ok(permit) = front.turned_away.clone().try_acquire_owned() {
         let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE, Persistence::Close)
             .field("Retry-After", 5)
-            .error("too many connections at the moment", None);
+            .error(&full.to_string(), None);
         connections.spawn(async move {
             let _permit = permit;
             // The queue of a new connection is empty: this takes all or the client is gone.

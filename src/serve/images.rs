@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::core::SharedBoard;
 use super::inbox::Inbox;
 use crate::catalog::{Image, ImageState};
 use crate::fleet::{Event, Measured};
@@ -26,65 +27,61 @@ const CHUNK: usize = 1 << 20;
 pub struct Watch {
     /// The image directory.
     pub directory: PathBuf,
-    /// The file name of each product's image.
-    pub files: BTreeMap<ProductName, String>,
+    /// Where it stands which file is whose.
+    pub board: SharedBoard,
     /// What the journal remembers, by file name.
     pub measured: BTreeMap<String, Measured>,
     /// Where findings go.
     pub inbox: Inbox,
 }
 
+/// What was said last of each product: the file and how it stands.
+type Told = BTreeMap<ProductName, (String, ImageState)>;
+
 impl Watch {
     /// Looks at every file until `stop` is set.
     pub fn run(mut self, stop: &AtomicBool) {
-        let mut told: BTreeMap<ProductName, ImageState> = BTreeMap::new();
+        let mut told: Told = BTreeMap::new();
         while !stop.load(Ordering::Relaxed) {
-            for (product, file) in self.files.clone() {
-                self.look(&product, &file, &mut told, stop);
+            let files = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).image_files().clone();
+            for (product, file) in files.iter() {
+                if told.get(product).is_some_and(|(before, _)| before != file) {
+                    told.remove(product);
+                }
+                self.look(product, file, &mut told, stop);
             }
             std::thread::park_timeout(INTERVAL);
         }
     }
 
-    fn look(
-        &mut self,
-        product: &ProductName,
-        file: &str,
-        told: &mut BTreeMap<ProductName, ImageState>,
-        stop: &AtomicBool,
-    ) {
+    fn look(&mut self, product: &ProductName, file: &str, told: &mut Told, stop: &AtomicBool) {
         let path = self.directory.join(file);
         let Some(metadata) = std::fs::metadata(&path).ok().filter(Metadata::is_file) else {
-            return self.tell(product, ImageState::Missing, None, told);
+            return self.tell(product, file, ImageState::Missing, None, told);
         };
         let known = self.measured.get(file).filter(|known| is_unchanged(known, &metadata)).cloned();
         if let Some(known) = known {
-            return self.tell(product, ImageState::Ready(known.image), None, told);
+            return self.tell(product, file, ImageState::Ready(known.image), None, told);
         }
-        self.tell(product, ImageState::Measuring, None, told);
+        self.tell(product, file, ImageState::Measuring, None, told);
         match measure(&path, file, stop) {
             Ok(Some(measured)) => {
                 self.measured.insert(file.to_owned(), measured.clone());
-                self.tell(product, ImageState::Ready(measured.image.clone()), Some(measured), told);
+                self.tell(product, file, ImageState::Ready(measured.image.clone()), Some(measured), told);
             }
             // Changed while it was read, or told to stop: the next look begins anew.
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "image cannot be read");
-                self.tell(product, ImageState::Missing, None, told);
+                self.tell(product, file, ImageState::Missing, None, told);
             }
         }
     }
 
-    fn tell(
-        &self,
-        product: &ProductName,
-        state: ImageState,
-        measured: Option<Measured>,
-        told: &mut BTreeMap<ProductName, ImageState>,
-    ) {
-        if told.get(product) != Some(&state) {
-            told.insert(product.clone(), state.clone());
+    fn tell(&self, product: &ProductName, file: &str, state: ImageState, measured: Option<Measured>, told: &mut Told) {
+        let now = (file.to_owned(), state.clone());
+        if told.get(product) != Some(&now) {
+            told.insert(product.clone(), now);
             self.inbox.tell(Event::Image { product: product.clone(), state, measured });
         }
     }

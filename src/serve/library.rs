@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
@@ -14,8 +14,9 @@ use nix::sys::stat::Mode;
 use super::content::{Content, FileSource, OpenFile};
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
-use crate::answer::Answers;
+use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
+use crate::boot::{Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
@@ -41,11 +42,50 @@ impl Tree {
     /// # Errors
     /// `NotFound` for anything that is not a regular file there; else of openat2(2).
     pub fn open(&self, path: &RelativePath) -> io::Result<OpenFile> {
+        self.open_file(Path::new(path.as_str()))
+    }
+
+    /// As [`Tree::open`], where every part of the path stands for the first entry, by name, that differs from it in the
+    /// case of ASCII letters only; an entry of just that name goes first.
+    ///
+    /// # Errors
+    /// As [`Tree::open`].
+    pub fn open_ignoring_case(&self, path: &RelativePath) -> io::Result<OpenFile> {
+        let mut found = PathBuf::new();
+        for part in path.as_str().split('/') {
+            let entry = self.entry(&found, part)?;
+            found.push(entry);
+        }
+        self.open_file(&found)
+    }
+
+    /// The entry of the directory at `path` that `name` stands for when case is ignored.
+    fn entry(&self, path: &Path, name: &str) -> io::Result<String> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let directory = self.open_below(path, OFlag::O_DIRECTORY)?;
+        let mut found: Option<String> = None;
+        for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
+            let Ok(entry) = entry?.file_name().into_string() else { continue };
+            if entry == name {
+                return Ok(entry);
+            }
+            if entry.eq_ignore_ascii_case(name) && found.as_ref().is_none_or(|found| entry < *found) {
+                found = Some(entry);
+            }
+        }
+        found.ok_or(io::ErrorKind::NotFound.into())
+    }
+
+    fn open_below(&self, path: &Path, kind: OFlag) -> io::Result<OwnedFd> {
         let how = OpenHow::new()
-            // A FIFO must not block us.
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | kind)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        let file = std::fs::File::from(openat2(self.0.as_fd(), path.as_str(), how)?);
+        Ok(openat2(self.0.as_fd(), path, how)?)
+    }
+
+    fn open_file(&self, path: &Path) -> io::Result<OpenFile> {
+        // A FIFO must not block us.
+        let file = std::fs::File::from(self.open_below(path, OFlag::O_NONBLOCK)?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
@@ -56,15 +96,47 @@ impl Tree {
     }
 }
 
+/// The compiled templates in force; a reload replaces all of them at once.
+#[derive(Debug)]
+pub struct Templates(RwLock<Arc<Answers>>);
+
+impl Templates {
+    /// Begins with these.
+    pub fn new(answers: Answers) -> Templates {
+        Templates(RwLock::new(Arc::new(answers)))
+    }
+
+    /// From now on these; what is being rendered is finished with the old ones.
+    pub fn replace(&self, answers: Answers) {
+        *self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(answers);
+    }
+
+    /// As [`Answers::has`].
+    pub fn has(&self, name: &str) -> bool {
+        self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).has(name)
+    }
+
+    /// As [`Answers::render`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn render(&self, name: &str, facts: &Facts) -> Result<String, AnswerError> {
+        let answers = self.0.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        answers.render(name, facts)
+    }
+}
+
 /// What TFTP and HTTP serve.
 #[derive(Debug)]
 pub struct Library {
     /// Who asks, and what they get.
     pub board: SharedBoard,
     /// Rendered files.
-    pub answers: Answers,
+    pub answers: Templates,
     /// Boot files.
     pub boot: Tree,
+    /// Whether a boot file that is not there is looked for again with the case of its name ignored.
+    pub ignore_case: bool,
     /// Images.
     pub images: Tree,
     /// Where transfers are reported.
@@ -74,34 +146,76 @@ pub struct Library {
 }
 
 impl Library {
-    fn answer(&self, asker: Ipv4Addr, template: &str) -> Result<Content, Refusal> {
-        let facts = {
-            let board = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-            board.at(asker).and_then(|view| board.facts(view)).ok_or(Refusal::UnknownMachine)?
-        };
-        let text = self.answers.render(template, &facts).map_err(|error| {
-            tracing::warn!(%error, %asker, "answer could not be rendered");
-            Refusal::NothingToBoot(error.to_string())
-        })?;
-        Ok(Content::Text(text.into()))
+    /// The machine to which the address is bound: answers go to nobody else.
+    pub fn at(&self, asker: Ipv4Addr) -> Option<Arc<View>> {
+        self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).at(asker).cloned()
     }
-}
 
-impl Library {
+    /// The answer that this machine gets now under the file name `name`.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchFile`] if its profile has no answer of that name, [`Refusal::NothingToBoot`] if it cannot be
+    /// rendered, and as [`resolve`].
+    pub fn answer(&self, view: &View, name: &str) -> Result<String, Refusal> {
+        match resolve(Some(view), name)? {
+            Source::Answer(template) => self.render(view, &template),
+            Source::Image(_) | Source::BootFiles(_) => Err(Refusal::NoSuchFile(name.to_owned())),
+        }
+    }
+
+    /// For the operator: [`Library::answer`], or else the template `name` of any profile, filled for this machine.
+    ///
+    /// # Errors
+    /// As [`Library::answer`].
+    pub fn preview(&self, view: &View, name: &str) -> Result<String, Refusal> {
+        match self.answer(view, name) {
+            Err(Refusal::NoSuchFile(_)) if self.answers.has(name) => self.render(view, name),
+            answer => answer,
+        }
+    }
+
+    fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
+        let facts = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).facts(view);
+        self.answers.render(template, &facts.ok_or(Refusal::UnknownMachine)?).map_err(|error| {
+            tracing::warn!(%error, machine = view.label(), "answer could not be rendered");
+            Refusal::NothingToBoot(error.to_string())
+        })
+    }
+
     fn find(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
-        let view = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).at(asker).cloned();
+        let view = self.at(asker);
         // Over HTTP the names of TFTP stand below /boot.
         let name = if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name };
         let missing = || Refusal::NoSuchFile(name.to_owned());
-        match resolve(view.as_deref(), name)? {
-            Source::Answer(template) => self.answer(asker, &template),
-            Source::Image(path) => Ok(Content::File(self.images.open(&path).map_err(|_| missing())?)),
-            Source::BootFiles(paths) => {
-                let file = paths.iter().find_map(|path| self.boot.open(path).ok()).ok_or_else(missing)?;
-                Ok(Content::File(file))
+        match (resolve(view.as_deref(), name)?, view.as_deref()) {
+            // The same view chose the template and fills it: nobody's file with somebody else's values.
+            (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
+            (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
+            (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
+            (Source::BootFiles(paths), _) => {
+                let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
+                if file.is_none() && self.ignore_case {
+                    file = first(paths.iter().map(|path| self.boot.open_ignoring_case(path)))?;
+                }
+                Ok(Content::File(file.ok_or_else(missing)?))
             }
         }
     }
+}
+
+/// The first file that could be opened. That it is missing is an answer to firmware, which then boots otherwise; so what
+/// says nothing about the file must not look like that.
+fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Option<OpenFile>, Refusal> {
+    for opened in opened {
+        match opened {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)) => {
+                return Err(Refusal::Busy("open files"));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 impl FileSource for Library {

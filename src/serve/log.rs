@@ -18,9 +18,18 @@ pub fn notice(notice: &Notice) {
         }
         Notice::Refused { what, who, refusal } => refused(what, who, refusal),
         Notice::Machine(_) => {}
+        Notice::ImageFiles(_) => {}
+        Notice::Configured { .. } => tracing::info!("another configuration is in force"),
+        Notice::Forgotten(machine) => tracing::info!(machine = machine.0, "machine forgotten"),
         Notice::Lease(lease) => {
             let state = lease.state.word();
             tracing::debug!(address = %lease.address, client = %lease.client, state, "lease");
+        }
+        Notice::Conflict { address, mac, client, withdrawn: true } => {
+            tracing::warn!(%address, %mac, %client, "another station uses the address that was offered; it is out of use");
+        }
+        Notice::Conflict { address, mac, client, withdrawn: false } => {
+            tracing::warn!(%address, %mac, %client, "two stations use one address; find the one that is not its client");
         }
         Notice::Freed(address) => tracing::debug!(%address, "address freed"),
         Notice::Stage { label, from, to: Stage::Failed(cause), .. } => {
@@ -43,8 +52,8 @@ pub fn notice(notice: &Notice) {
     }
 }
 
-/// Most refusals are everyday; those that an operator must act on are warnings.
-fn refused(what: &str, who: &str, refusal: &Refusal) {
+/// Writes the line of a refusal. Most are everyday; those that an operator must act on are warnings.
+pub fn refused(what: &str, who: &str, refusal: &Refusal) {
     match refusal {
         // A machine without an address asks every few seconds, and twenty may: one line tells enough.
         Refusal::NoFreeAddress if FULL_POOL.is_due() => {

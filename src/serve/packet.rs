@@ -1,18 +1,43 @@
-//! A packet socket on one interface: IPv4 datagrams in Ethernet frames that we address ourselves (packet(7)).
+//! A packet socket on one interface: packets of one protocol in Ethernet frames that we address ourselves (packet(7)).
 //!
-//! A server needs it to answer a client that has no address, because nobody would answer ARP for it; a simulated
-//! client needs it to speak before it has one.
+//! A server needs it to answer a client that has no address, because nobody would answer ARP for it, and to speak ARP
+//! itself; a simulated client needs it to speak before it has an address.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use socket2::{SockFilter, SockRef};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::net::Mac;
 
-/// Sends and receives IPv4 packets on one interface; the kernel writes and strips the Ethernet header.
+/// What the frames carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EtherType {
+    /// IPv4.
+    Ipv4,
+    /// ARP.
+    Arp,
+}
+
+impl EtherType {
+    /// The EtherType in network byte order, as packet(7) wants it everywhere.
+    fn wire(self) -> u16 {
+        let number = match self {
+            EtherType::Ipv4 => libc::ETH_P_IP,
+            EtherType::Arp => libc::ETH_P_ARP,
+        };
+        (number as u16).to_be()
+    }
+}
+
+/// Sends and receives packets on one interface; the kernel writes and strips the Ethernet header.
 #[derive(Debug)]
 pub struct PacketSocket {
     fd: OwnedFd,
     index: i32,
+    carries: EtherType,
 }
 
 impl PacketSocket {
@@ -20,21 +45,21 @@ impl PacketSocket {
     ///
     /// # Errors
     /// No such interface, or no CAP_NET_RAW.
-    pub fn open(interface: &str, receives: bool) -> io::Result<PacketSocket> {
+    pub fn open(interface: &str, carries: EtherType, receives: bool) -> io::Result<PacketSocket> {
         let index = i32::try_from(nix::net::if_::if_nametoindex(interface)?)
             .map_err(|_| io::Error::other("the kernel gave an interface index out of range"))?;
-        // Protocol 0 receives nothing, so an outlet's queue does not fill with packets nobody reads.
-        let protocol = if receives { (libc::ETH_P_IP as u16).to_be() } else { 0 };
+        // EtherType 0 receives nothing, so an outlet's queue does not fill with packets nobody reads.
+        let heard = if receives { carries.wire() } else { 0 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
         // SAFETY: socket(2) takes no pointers; the descriptor it returns is ours alone.
         let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, kind, i32::from(protocol));
+            let fd = libc::socket(libc::AF_PACKET, kind, i32::from(heard));
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
             OwnedFd::from_raw_fd(fd)
         };
-        let socket = PacketSocket { fd, index };
+        let socket = PacketSocket { fd, index, carries };
         if receives {
             let address = socket.address(Mac([0; 6]));
             // SAFETY: `address` is a whole sockaddr_ll and outlives the call; the length is its size.
@@ -67,7 +92,7 @@ impl PacketSocket {
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Sends an IPv4 packet in a frame to `to`.
+    /// Sends a packet in a frame to `to`.
     ///
     /// # Errors
     /// Of sendto(2).
@@ -87,14 +112,27 @@ impl PacketSocket {
         if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    /// Reads the next IPv4 packet into `buffer`; its length.
+    /// Reads the next packet into `buffer`; its length, and the MAC that sent the frame.
     ///
     /// # Errors
-    /// Of recv(2); `WouldBlock` if none is there.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        // SAFETY: the pointer is valid for writes of the length given.
-        let length = unsafe { libc::recv(self.fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
-        usize::try_from(length).map_err(|_| io::Error::last_os_error())
+    /// Of recvfrom(2); `WouldBlock` if none is there.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Mac)> {
+        let mut from = self.address(Mac([0; 6]));
+        let mut from_size = size_of_address();
+        // SAFETY: `buffer` is valid for writes of its length, and `from` for writes of `from_size` bytes.
+        let length = unsafe {
+            libc::recvfrom(
+                self.fd.as_raw_fd(),
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                0,
+                (&raw mut from).cast(),
+                &raw mut from_size,
+            )
+        };
+        let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
+        let [a, b, c, d, e, f, ..] = from.sll_addr;
+        Ok((length, Mac([a, b, c, d, e, f])))
     }
 
     fn address(&self, mac: Mac) -> libc::sockaddr_ll {
@@ -102,7 +140,7 @@ impl PacketSocket {
         hardware[..6].copy_from_slice(&mac.0);
         libc::sockaddr_ll {
             sll_family: libc::AF_PACKET as u16,
-            sll_protocol: (libc::ETH_P_IP as u16).to_be(),
+            sll_protocol: self.carries.wire(),
             sll_ifindex: self.index,
             sll_hatype: 0,
             sll_pkttype: 0,
@@ -112,10 +150,82 @@ impl PacketSocket {
     }
 }
 
+impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl AsRawFd for PacketSocket {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.fd.as_raw_fd()
     }
+}
+
+/// A receiving packet socket of the runtime.
+#[derive(Debug)]
+pub struct AsyncPacketSocket(AsyncFd<PacketSocket>);
+
+impl AsyncPacketSocket {
+    /// Opens it. Must run inside the runtime.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::open`].
+    pub fn open(interface: &str, carries: EtherType) -> io::Result<AsyncPacketSocket> {
+        AsyncPacketSocket::new(PacketSocket::open(interface, carries, true)?)
+    }
+
+    /// For the datagrams of one UDP port only: the kernel drops the rest, so that a download is not read twice.
+    ///
+    /// # Errors
+    /// As [`PacketSocket::open`].
+    pub fn open_udp(interface: &str, port: u16) -> io::Result<AsyncPacketSocket> {
+        let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
+        SockRef::from(&socket).attach_filter(&udp_port_filter(port))?;
+        AsyncPacketSocket::new(socket)
+    }
+
+    fn new(socket: PacketSocket) -> io::Result<AsyncPacketSocket> {
+        // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
+        let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
+        Ok(AsyncPacketSocket(socket.map_err(io::Error::from)?))
+    }
+
+    /// The socket, for sending.
+    pub fn socket(&self) -> &PacketSocket {
+        self.0.get_ref()
+    }
+
+    /// Waits for a packet, see [`PacketSocket::receive`].
+    ///
+    /// # Errors
+    /// Of recvfrom(2), and never `WouldBlock`.
+    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Mac)> {
+        self.0.async_io(Interest::READABLE, |socket| socket.receive(buffer)).await
+    }
+}
+
+/// Lets through UDP datagrams to `port`, first fragments only (bpf(4); offsets are from the IPv4 header on).
+fn udp_port_filter(port: u16) -> [SockFilter; 9] {
+    const PROTOCOL: u32 = 9;
+    const FRAGMENT: u32 = 6;
+    const DESTINATION_PORT: u32 = 2;
+    let load = |size: u32, mode: u32, at: u32| SockFilter::new((libc::BPF_LD | size | mode) as u16, 0, 0, at);
+    let unless_equal =
+        |skip: u8, value: u32| SockFilter::new((libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16, 0, skip, value);
+    let answer = |length: u32| SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, length);
+    [
+        load(libc::BPF_B, libc::BPF_ABS, PROTOCOL),
+        unless_equal(6, libc::IPPROTO_UDP as u32),
+        load(libc::BPF_H, libc::BPF_ABS, FRAGMENT),
+        SockFilter::new((libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16, 4, 0, 0x1fff),
+        // X becomes the length of the IPv4 header.
+        SockFilter::new((libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16, 0, 0, 0),
+        load(libc::BPF_H, libc::BPF_IND, DESTINATION_PORT),
+        unless_equal(1, u32::from(port)),
+        answer(u32::MAX),
+        answer(0),
+    ]
 }
 
 fn size_of_address() -> libc::socklen_t {

@@ -1,9 +1,13 @@
 //! The board as JSON, for the command line.
 
+mod told;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::preflight::Finding;
 use crate::boot::{Boot, View};
 use crate::clock;
 use crate::fleet::board::Board;
@@ -13,6 +17,7 @@ use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+pub use told::told;
 
 /// Counts of everything.
 pub fn status(board: &Board) -> Value {
@@ -86,11 +91,11 @@ pub fn leases(board: &Board) -> Value {
         .collect()
 }
 
-/// What one machine gets now, and why.
+/// The machine that an operator names.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] if no machine is known by the selector.
-pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
+pub fn find<'a>(board: &'a Board, selector: &Selector) -> Result<&'a Arc<View>, Refusal> {
     let fits = |view: &View| match selector {
         Selector::Mac(mac) => view.machine.mac == Some(*mac),
         Selector::Address(address) => board.at(*address).is_some_and(|held| held.machine.id == view.machine.id),
@@ -98,7 +103,15 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
         Selector::Hostname(hostname) => view.name.as_ref().is_some_and(|name| name.hostname == *hostname),
     };
     let view = board.machines().find(|view| fits(view));
-    let view = view.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))?;
+    view.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))
+}
+
+/// What one machine gets now, and why.
+///
+/// # Errors
+/// As [`find`].
+pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
+    let view = find(board, selector)?;
     let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| reason.0.as_str()).collect();
     let boot = match &view.plan.boot {
         Boot::Net(net) => json!({
@@ -122,6 +135,16 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
         })
     });
     Ok(json!({ "boot": boot, "facts": facts, "machine": machine(board, view), "reasons": reasons }))
+}
+
+/// What was found, the addresses that two stations use with it.
+pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
+    findings.extend(board.conflicts().map(|(address, mac)| {
+        let what = format!("{mac} uses {address}, which is ours to give");
+        let hint = format!("find {mac} and let it ask for its address, or take the address out of the pool");
+        Finding::amber(format!("conflict {address}"), what, hint)
+    }));
+    json!(findings)
 }
 
 /// A batch in the shape of the deployment API.

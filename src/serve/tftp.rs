@@ -3,8 +3,8 @@
 //! Owns the sockets, the limits on simultaneous transfers, and what a repeated request means. Which bytes a name
 //! stands for is the [`FileSource`]'s; how a transfer goes is [`crate::tftp`]'s.
 //!
-//! Invariants: one transfer per client port; every answer leaves from the address the request was sent to; nothing a
-//! client sends ends the service.
+//! Invariants: one transfer per client port; every answer leaves from the address the request was sent to, and from a
+//! port of its own unless the configuration says otherwise; nothing a client sends ends the service.
 
 mod socket;
 mod transfer;
@@ -17,10 +17,11 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{self, Sender};
 use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use self::socket::{Heard, ListenSocket};
+use self::socket::{Heard, ListenSocket, TransferSocket};
 use self::transfer::{Asked, Phase, Shared};
 use super::content::FileSource;
 use crate::refusal::Refusal;
@@ -33,6 +34,9 @@ const REQUEST_PACKET: usize = 2048;
 /// The same request within this time of the first one, of a client that already acknowledges, was doubled by the
 /// network. No machine restarts that fast.
 const DOUBLED: Duration = Duration::from_millis(250);
+
+/// Datagrams of one client that wait for its transfer where all share a port; more are lost, as in a full socket.
+const WAITING: usize = 32;
 
 /// What the TFTP server listens on, and its limits.
 #[derive(Clone, Debug)]
@@ -49,6 +53,9 @@ pub struct Config {
     pub max_blksize: u16,
     /// The largest window granted, in blocks.
     pub max_windowsize: u16,
+    /// Whether everything leaves from the port that requests come to, for clients behind address translation. Else
+    /// each transfer has a port of its own (RFC 1350 §4).
+    pub single_port: bool,
 }
 
 impl Default for Config {
@@ -60,6 +67,7 @@ impl Default for Config {
             max_per_client: 16,
             max_blksize: MAX_BLKSIZE,
             max_windowsize: Limits::MAX_WINDOWSIZE,
+            single_port: false,
         }
     }
 }
@@ -140,6 +148,8 @@ struct Running {
     began: Instant,
     shared: Arc<Shared>,
     task: AbortHandle,
+    /// The way to a transfer that shares our port.
+    datagrams: Option<Sender<Box<[u8]>>>,
 }
 
 /// Every running transfer, by the client's address and port: its transfer identifier (RFC 1350 §4).
@@ -158,7 +168,7 @@ impl Transfers {
             tracing::debug!(%client, "TFTP request to a broadcast address left alone");
             return;
         };
-        if let Err(refusal) = self.admit(client, local, datagram) {
+        if let Err(refusal) = self.admit(socket, client, local, datagram) {
             tracing::debug!(%client, kind = refusal.kind(), ?refusal, "TFTP request refused");
             if let Some(packet) = error_packet(&refusal) {
                 socket.say(&packet, local, client);
@@ -166,8 +176,17 @@ impl Transfers {
         }
     }
 
-    fn admit(&mut self, client: SocketAddrV4, local: Ipv4Addr, datagram: &[u8]) -> Result<(), Refusal> {
-        let request = read_request(datagram)?;
+    fn admit(
+        &mut self,
+        socket: &ListenSocket,
+        client: SocketAddrV4,
+        local: Ipv4Addr,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
+        let request = match read_request(datagram) {
+            Err(Refusal::NotOurs(_)) if self.pass_on(client, datagram) => return Ok(()),
+            read => read?,
+        };
         if let Entry::Occupied(known) = self.running.entry(client) {
             let running = known.get();
             let same = *running.request == *datagram;
@@ -194,24 +213,51 @@ impl Transfers {
         if self.running.range(ports).count() >= self.config.max_per_client {
             return Err(Refusal::Busy("transfers at one time to one client"));
         }
-        self.begin(client, local, request, datagram);
-        Ok(())
+        self.begin(socket, client, local, request, datagram)
     }
 
-    fn begin(&mut self, client: SocketAddrV4, local: Ipv4Addr, request: Request, datagram: &[u8]) {
+    /// Gives a packet to the transfer it belongs to, if that shares our port.
+    fn pass_on(&self, client: SocketAddrV4, datagram: &[u8]) -> bool {
+        let Some(datagrams) = self.running.get(&client).and_then(|running| running.datagrams.as_ref()) else {
+            return false;
+        };
+        // What finds no room is a lost datagram.
+        let _ = datagrams.try_send(datagram.into());
+        true
+    }
+
+    fn begin(
+        &mut self,
+        socket: &ListenSocket,
+        client: SocketAddrV4,
+        local: Ipv4Addr,
+        request: Request,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
         tracing::debug!(%client, name = ?request.name, options = ?request.options, "TFTP request");
+        let interface = self.config.interface.as_deref();
+        let (datagrams, opened) = if self.config.single_port {
+            let (datagrams, heard) = mpsc::channel(WAITING);
+            (Some(datagrams), TransferSocket::share(socket, local, client, interface, heard))
+        } else {
+            (None, TransferSocket::connect(local, client, interface))
+        };
+        let opened = opened.map_err(|error| {
+            tracing::warn!(%client, %error, "cannot open a socket for a TFTP transfer");
+            Refusal::Busy("sockets")
+        })?;
         let asked = Asked {
             client,
-            local,
-            interface: self.config.interface.clone(),
             name: request.name,
             options: request.options,
             max_blksize: self.config.max_blksize,
             max_windowsize: self.config.max_windowsize,
         };
         let shared = Arc::new(Shared::default());
-        let task = self.tasks.spawn(transfer::run(asked, Arc::clone(&self.files), Arc::clone(&shared)));
-        self.running.insert(client, Running { request: datagram.into(), began: Instant::now(), shared, task });
+        let task = self.tasks.spawn(transfer::run(asked, opened, Arc::clone(&self.files), Arc::clone(&shared)));
+        let running = Running { request: datagram.into(), began: Instant::now(), shared, task, datagrams };
+        self.running.insert(client, running);
+        Ok(())
     }
 
     fn forget(&mut self, ended: Result<(task::Id, ()), JoinError>) {

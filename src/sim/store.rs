@@ -32,6 +32,7 @@ pub(super) struct Store {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Venue(VenueCode),
+    Forgotten(MachineId),
     Machine(MachineId),
     Batch(BatchId),
     Name(Hostname),
@@ -98,6 +99,11 @@ impl Store {
                     row.stage_since = *at;
                 }
                 return;
+            }
+            Change::MachineForgotten(id) => {
+                self.rows.remove(&Key::Machine(*id));
+                self.rows.retain(|_, row| !matches!(row, Change::Lease(lease) if lease.machine == Some(*id)));
+                Key::Forgotten(*id)
             }
             Change::Lease(lease) => Key::Lease(lease.address),
             Change::LeaseFreed(address) => {

@@ -43,6 +43,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::Machine(machine) => write_machine(db, machine),
         Change::StageEntered { machine, stage, at } => write_stage(db, *machine, stage, *at),
+        Change::MachineForgotten(id) => forget_machine(db, *id),
         Change::Lease(lease) => write_lease(db, lease),
         Change::LeaseFreed(address) => run(db, "DELETE FROM lease WHERE address = ?1", [address.to_string()]),
         Change::Name(name) => write_name(db, name),
@@ -71,6 +72,10 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
          ORDER BY id",
         read_machine,
     )?;
+    // The last one alone says which ids were given.
+    each("forgotten", "SELECT machine FROM forgotten ORDER BY machine DESC LIMIT 1", |row| {
+        row.number("machine").map(MachineId).map(Change::MachineForgotten)
+    })?;
     // A later lease of a client displaces an earlier one, so they come in the order in which they were written.
     each("lease", "SELECT address, client, machine, state, expires FROM lease ORDER BY written", read_lease)?;
     each("name", "SELECT hostname, product, venue, number, state, machine, batch FROM name", read_name)?;
@@ -134,6 +139,15 @@ fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
     }))
 }
 
+/// Leases that the fleet no longer counts, because another displaced them, may still name the machine.
+fn forget_machine(db: &Connection, id: MachineId) -> rusqlite::Result<()> {
+    let id = integer(id.0)?;
+    run(db, "DELETE FROM lease WHERE machine = ?1", [id])?;
+    run(db, "DELETE FROM stage_entry WHERE machine = ?1", [id])?;
+    run(db, "DELETE FROM machine WHERE id = ?1", [id])?;
+    run(db, "INSERT INTO forgotten (machine) VALUES (?1) ON CONFLICT DO NOTHING", [id])
+}
+
 fn write_stage(db: &Connection, machine: MachineId, stage: &Stage, at: Timestamp) -> rusqlite::Result<()> {
     let machine = integer(machine.0)?;
     run(
@@ -185,10 +199,9 @@ fn read_lease(row: &Record<'_>) -> Result<Change, BadRow> {
 }
 
 fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
-    let (state, machine) = match name.state {
-        NameState::Available => ("available", None),
-        NameState::Assigned(machine) => ("assigned", Some(integer(machine.0)?)),
-        NameState::Retired => ("retired", None),
+    let machine = match name.state {
+        NameState::Assigned(machine) => Some(integer(machine.0)?),
+        NameState::Available | NameState::Retired => None,
     };
     run(
         db,
@@ -201,7 +214,7 @@ fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
             name.product.as_ref().map(ProductName::as_str),
             name.venue.as_ref().map(VenueCode::as_str),
             name.number,
-            state,
+            name.state.word(),
             machine,
             name.batch.map(|id| integer(id.0)).transpose()?,
         ],

@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6861_7463;
 
 /// The steps from an empty file to this version, in order.
-pub const MIGRATIONS: &[&str] = &[VERSION_1];
+pub const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 /// Times are milliseconds since the Unix epoch, UTC. Addresses, serials and digests are text as people write them, so
 /// that `sqlite3 hatchery.db` is readable.
@@ -104,6 +104,43 @@ const VERSION_1: &str = "
         modified_nanos INTEGER NOT NULL,
         inode INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Machines can be forgotten, and images have editions.
+///
+/// What was deployed stays on record when its machine is forgotten, so that column is no reference any more. The
+/// edition that a product's machines get is the one with `active_since`.
+const VERSION_2: &str = "
+    CREATE TABLE forgotten (machine INTEGER PRIMARY KEY) STRICT;
+
+    CREATE TABLE deployment_2 (
+        id INTEGER PRIMARY KEY,
+        machine INTEGER NOT NULL,
+        hostname TEXT,
+        address TEXT NOT NULL,
+        product TEXT,
+        venue TEXT,
+        image TEXT,
+        status TEXT NOT NULL,
+        started_at INTEGER NOT NULL,
+        completed_at INTEGER,
+        error_message TEXT
+    ) STRICT;
+    INSERT INTO deployment_2 SELECT id, machine, hostname, address, product, venue, image, status, started_at,
+        completed_at, error_message FROM deployment;
+    DROP TABLE deployment;
+    ALTER TABLE deployment_2 RENAME TO deployment;
+    CREATE UNIQUE INDEX one_open_deployment_per_machine ON deployment (machine) WHERE completed_at IS NULL;
+
+    CREATE TABLE edition (
+        product TEXT NOT NULL,
+        file TEXT NOT NULL,
+        version TEXT,
+        added_at INTEGER NOT NULL,
+        active_since INTEGER,
+        PRIMARY KEY (product, file)
+    ) STRICT, WITHOUT ROWID;
+    CREATE UNIQUE INDEX one_active_edition_per_product ON edition (product) WHERE active_since IS NOT NULL;
 ";
 
 /// How many steps a journal has behind it.

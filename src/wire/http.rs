@@ -9,6 +9,8 @@ use crate::refusal::Refusal;
 
 /// The longest request head taken, in bytes, request line and fields together.
 pub const MAX_HEAD: usize = 16 * 1024;
+/// The longest request target taken, in bytes; RFC 9112 §3 wants lines of 8000.
+pub const MAX_TARGET: usize = 8 * 1024;
 /// The most fields taken in one head; also the limit of hyper, which reads the same bytes after us.
 const MAX_FIELDS: usize = 100;
 
@@ -29,6 +31,10 @@ pub struct Head {
     pub host: Option<String>,
     /// `Range`, for [`range::select`].
     pub range: Option<String>,
+    /// `If-Match`, all lines joined with commas.
+    pub if_match: Option<String>,
+    /// `If-Unmodified-Since`.
+    pub if_unmodified_since: Option<String>,
     /// `If-Range`: an entity tag with its quotes, or a date.
     pub if_range: Option<String>,
     /// `If-None-Match`, all lines joined with commas.
@@ -79,6 +85,10 @@ pub enum Body {
 pub enum HeadError {
     /// Longer than [`MAX_HEAD`], or more fields than we take.
     TooLarge,
+    /// The request target is longer than [`MAX_TARGET`].
+    TargetTooLong,
+    /// A method that brings a body, and no word on how long it is. What follows could be the body or a request.
+    LengthRequired,
     /// Not a head; always [`Refusal::Unparsable`], naming the field.
     Malformed(Refusal),
 }
@@ -91,6 +101,8 @@ pub fn parse(bytes: &[u8]) -> Result<Option<(Head, usize)>, HeadError> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {
+        // Without its line end, the first line is nearly all target.
+        Ok(_) if request.path.map_or(bytes.len(), str::len) > MAX_TARGET => Err(HeadError::TargetTooLong),
         Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => Ok(Some((Head::read(&request)?, length))),
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => Err(HeadError::TooLarge),
@@ -119,6 +131,8 @@ impl Head {
             version,
             host: None,
             range: None,
+            if_match: None,
+            if_unmodified_since: None,
             if_range: None,
             if_none_match: None,
             if_modified_since: None,
@@ -131,6 +145,11 @@ impl Head {
             head.take(field, &mut framing)?;
         }
         head.body = framing.body(version)?;
+        let brings_body =
+            matches!(&head.method, Method::Other(method) if ["POST", "PUT", "PATCH"].contains(&&**method));
+        if brings_body && framing.length.is_none() && framing.coding.is_none() {
+            return Err(HeadError::LengthRequired);
+        }
         if head.host.is_none() && version == Version::Http11 {
             return Err(malformed("Host is missing")); // RFC 9112 §3.2: a server MUST answer 400.
         }
@@ -159,12 +178,13 @@ impl Head {
             once(&mut self.if_range)
         } else if is("If-Modified-Since") {
             once(&mut self.if_modified_since)
+        } else if is("If-Unmodified-Since") {
+            once(&mut self.if_unmodified_since)
+        } else if is("If-Match") {
+            join(&mut self.if_match, text()?);
+            Ok(())
         } else if is("If-None-Match") {
-            let tags = text()?;
-            self.if_none_match = Some(match self.if_none_match.take() {
-                Some(before) => format!("{before}, {tags}"),
-                None => tags,
-            });
+            join(&mut self.if_none_match, text()?);
             Ok(())
         } else if is("Expect") {
             self.expects_continue |= text()?.eq_ignore_ascii_case("100-continue");
@@ -183,6 +203,14 @@ impl Head {
             Ok(())
         }
     }
+}
+
+/// Adds a line of a field that is a list (RFC 9110 §5.3).
+fn join(lines: &mut Option<String>, line: String) {
+    *lines = Some(match lines.take() {
+        Some(before) => format!("{before}, {line}"),
+        None => line,
+    });
 }
 
 /// The fields that say where this request ends and whether another follows.
@@ -222,7 +250,7 @@ fn split_target(target: &str) -> Result<(String, Option<String>), HeadError> {
     let local = match scheme {
         Some(scheme) => {
             let after = &target[scheme.len()..];
-            after.find(['/', '?']).map_or("/", |at| &after[at..])
+            after.find(['/', '?']).map_or("", |at| &after[at..])
         }
         None if target.starts_with('/') || target == "*" => target,
         None => return Err(malformed("request target is neither a path nor an http URL")),
@@ -231,7 +259,8 @@ fn split_target(target: &str) -> Result<(String, Option<String>), HeadError> {
         Some((path, query)) => (path, Some(query.to_owned())),
         None => (local, None),
     };
-    Ok((decode(path)?, query))
+    // Only a URL can leave the path out (RFC 9112 §3.2.1).
+    Ok((decode(if path.is_empty() { "/" } else { path })?, query))
 }
 
 /// Percent-decodes once (RFC 3986 §2.1); no double decoding, so `%252e` stays the text `%2e`.

@@ -13,7 +13,7 @@ use hatchery::load::bench::{self, Bench, SERVER, Setup};
 use hatchery::load::{End, Load, Record, Run};
 use hatchery::net::Mac;
 use hatchery::serve::control::Request;
-use hatchery::serve::packet::PacketSocket;
+use hatchery::serve::packet::{EtherType, PacketSocket};
 use hatchery::sim::client::{Client, Identity, Input, Kind, Options, Output};
 use hatchery::wire::dhcp::{MessageType, Reply, code, codec};
 use hatchery::wire::ipv4;
@@ -159,7 +159,7 @@ pub struct Station(PacketSocket);
 
 impl Station {
     pub fn at(interface: &str) -> Station {
-        Station(PacketSocket::open(interface, true).expect("a packet socket"))
+        Station(PacketSocket::open(interface, EtherType::Ipv4, true).expect("a packet socket"))
     }
 
     /// Broadcasts a DHCP payload.
@@ -183,7 +183,7 @@ impl Station {
         until(patience, || {
             loop {
                 let length = match self.0.receive(&mut buffer) {
-                    Ok(length) => length,
+                    Ok((length, _)) => length,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
                     Err(error) => panic!("cannot receive: {error}"),
                 };

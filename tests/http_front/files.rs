@@ -1,5 +1,7 @@
 //! GET and HEAD of `/images/…` and `/boot/…`.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::process::Command;
 
 use hatchery::serve::http::Limits;
@@ -95,6 +97,13 @@ fn section_13_conditions() {
     assert_eq!(ask(&format!("If-Range: {date}\r\nRange: bytes=0-1\r\n")).status, 206);
     let changed = ask("If-Range: \"other\"\r\nRange: bytes=0-1\r\n");
     assert_eq!((changed.status, &changed.body[..]), (200, PI));
+    // A client that goes on with what it has of another version is told so.
+    assert_eq!(ask(&format!("If-Match: {etag}\r\nRange: bytes=18-\r\n")).body, &PI[18..]);
+    assert_eq!(ask(&format!("If-Unmodified-Since: {date}\r\nRange: bytes=18-\r\n")).body, &PI[18..]);
+    let other = ask("If-Match: \"other\"\r\nRange: bytes=18-\r\n");
+    assert_eq!((other.status, other.field("etag")), (412, Some(etag.as_str())));
+    assert!(other.text().starts_with("{\"error\":"), "{}", other.text());
+    assert_eq!(ask("If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n").status, 412);
 }
 
 #[test]
@@ -172,6 +181,41 @@ fn a_file_that_became_shorter_ends_the_connection() {
     let (sent, outcome) = world.files.wait_finished(1).remove(0);
     assert!(matches!(&outcome, Outcome::Broken(why) if why.contains("shorter")), "{outcome:?}");
     assert_eq!(sent, 20);
+}
+
+#[test]
+fn a_file_of_30_gb_is_served_past_every_32_bit_border() {
+    const SIZE: u64 = 30_000_000_000;
+    let world = world();
+    let image = File::create(world.files.root.path().join("images/huge.img")).expect("a file");
+    // Sparse: only these marks take room.
+    image.set_len(SIZE).expect("a file system with sparse files");
+    let marks =
+        [(u64::from(u32::MAX) - 3, b"around 4 GiB"), (17_179_869_180, b"round 16 GiB"), (SIZE - 12, b"and the end.")];
+    for (at, mark) in marks {
+        image.write_all_at(mark, at).expect("room for a mark");
+    }
+    let mut client = world.client();
+    assert_eq!(client.ask("HEAD", "/images/huge.img", "").field("content-length"), Some("30000000000"));
+    for (at, mark) in marks {
+        let range = format!("Range: bytes={at}-{}\r\n", at + 11);
+        let response = client.ask("GET", "/images/huge.img", &range);
+        assert_eq!((response.status, &response.body[..]), (206, &mark[..]), "{at}");
+        assert_eq!(response.field("content-range"), Some(&*format!("bytes {at}-{}/{SIZE}", at + 11)));
+    }
+    assert_eq!(client.ask("GET", "/images/huge.img", "Range: bytes=-4\r\n").body, b"end.");
+    let response = client.ask("GET", "/images/huge.img", &format!("Range: bytes={SIZE}-\r\n"));
+    assert_eq!((response.status, response.field("content-range")), (416, Some("bytes */30000000000")));
+    // A piece as a client fetches it that has four connections: 64 MiB across the border, by many sendfile calls.
+    let (start, length) = (u64::from(u32::MAX) - (32 << 20), 64 << 20);
+    let range = format!("Range: bytes={start}-{}\r\n", start + length - 1);
+    let piece = client.ask("GET", "/images/huge.img", &range).body;
+    assert_eq!(piece.len() as u64, length);
+    let mark = ((32 << 20) - 3) as usize;
+    assert_eq!(&piece[mark..mark + 12], b"around 4 GiB");
+    assert!(piece[..mark].iter().chain(&piece[mark + 12..]).all(|byte| *byte == 0));
+    let ends = world.files.wait_finished(5);
+    assert!(ends.iter().all(|(_, outcome)| *outcome == Outcome::Complete), "{ends:?}");
 }
 
 #[test]

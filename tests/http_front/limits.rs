@@ -1,12 +1,12 @@
 //! What the front does not let happen: floods, silence, nonsense, and an end without an end.
 
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hatchery::serve::http::{Limits, bind};
 use hatchery::transfer::Outcome;
 
-use crate::world::{World, until};
+use crate::world::{Client, World, until};
 
 const BIG: usize = 64 << 20;
 
@@ -42,6 +42,73 @@ fn a_head_past_its_limit_is_431() {
 }
 
 #[test]
+fn bytes_that_trickle_in_do_not_keep_a_head_open() {
+    let world = World::new(Limits { head_timeout: Duration::from_millis(100), ..Limits::default() });
+    let mut client = world.client();
+    client.send("GET /images/pi.img HTTP/1.1\r\nX: ");
+    // As long as the server reads, whatever comes; the deadline stands since the first byte.
+    until("the head is given up", || (!client.try_send("x")).then_some(()));
+}
+
+#[test]
+fn a_target_past_its_limit_is_414() {
+    let world = World::new(Limits::default());
+    let mut client = world.client();
+    client.send(format!("GET /{}", "x".repeat(9000)));
+    let response = client.response();
+    assert_eq!((response.status, response.field("connection")), (414, Some("close")));
+    assert!(response.text().starts_with("{\"error\":"));
+    client.assert_ended();
+}
+
+#[test]
+fn a_post_without_a_length_is_411_and_its_body_no_request() {
+    let world = World::new(Limits::default());
+    for request in [
+        "POST /api/config HTTP/1.1\r\nHost: a\r\n\r\nGET /api/peer HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /api/config HTTP/1.0\r\n\r\n",
+        "PUT /images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n",
+    ] {
+        let mut client = world.client();
+        client.send(request);
+        let response = client.response();
+        assert_eq!((response.status, response.field("connection")), (411, Some("close")), "{request}");
+        client.assert_ended();
+    }
+    assert_eq!(world.client().ask("POST", "/api/config", "Content-Length: 0\r\n").status, 200);
+}
+
+#[test]
+fn absurd_requests_get_an_answer_and_harm_nobody() {
+    let world = World::new(Limits::default());
+    world.files.put("images/pi.img", b"pi");
+    for (request, status) in [
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        ("TRACE /images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("BREW /images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        ("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET ftp://a/images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET http://elsewhere/images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET /images/pi.img HTTP/1.1\r\nHost:\r\n\r\n", 200),
+        ("GET /images/pi.img HTTP/1.1\r\nHost: a\r\nExpect: the-unexpected\r\n\r\n", 200),
+        ("GET /images/pi.img HTTP/1.1\r\nHost: a\r\nRange: bytes=\r\n\r\n", 200),
+        ("GET /images/pi.img#part HTTP/1.1\r\nHost: a\r\n\r\n", 404),
+        ("\r\n\r\nGET /images/pi.img HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET /images/pi.img HTTP/1.1\nHost: a\n\n", 200),
+    ] {
+        let mut client = world.client();
+        client.send(request);
+        assert_eq!(client.response().status, status, "{request:?}");
+    }
+    // A body where none belongs, announced and awaited: the answer comes without it, and ends the connection.
+    let mut client = world.client();
+    client.send("GET /images/pi.img HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n");
+    let response = client.response();
+    assert_eq!((response.status, response.field("connection")), (200, Some("close")));
+    client.assert_ended();
+}
+
+#[test]
 fn a_body_past_its_limit_is_413() {
     let world = World::new(Limits::default());
     let mut client = world.client();
@@ -71,7 +138,11 @@ fn a_head_that_does_not_end_in_time_ends_the_connection() {
     let world = World::new(Limits { head_timeout: Duration::from_millis(100), ..Limits::default() });
     let mut client = world.client();
     client.send("GET /images/pi.img HTTP/1.1\r\nHos");
+    let response = client.response();
+    assert_eq!((response.status, response.field("connection")), (408, Some("close")));
+    assert!(response.text().starts_with("{\"error\":"), "{}", response.text());
     client.assert_ended();
+    // Nobody waits for an answer where nothing was asked.
     world.client().assert_ended();
 }
 
@@ -123,6 +194,42 @@ fn a_client_that_leaves_has_abandoned_its_transfer_and_frees_its_place() {
         (next.get("/api/peer").status == 200).then_some(())
     });
     assert_eq!(world.files.events().len(), 2, "one start, one end");
+}
+
+#[test]
+fn one_client_cannot_take_every_place() {
+    let world = World::new(Limits { max_connections_per_client: 2, ..Limits::default() });
+    let mut held = [world.client(), world.client()];
+    for client in &mut held {
+        assert_eq!(client.get("/api/peer").status, 200);
+    }
+    let response = world.client().response();
+    assert_eq!((response.status, response.field("connection")), (503, Some("close")));
+    assert!(response.text().contains("from your address"), "{}", response.text());
+    // Another address of the loopback is another client.
+    let mut other = Client::connect_from([127, 0, 0, 2].into(), world.address);
+    assert_eq!(other.get("/api/peer").text(), other.local_addr().to_string());
+    drop(held);
+    until("the places become free", || (world.client().response_to("/api/peer")? == 200).then_some(()));
+}
+
+#[test]
+fn a_slow_reader_that_reads_is_never_dropped() {
+    let stall = Duration::from_millis(1500);
+    let world = World::new(Limits { stall_timeout: stall, ..Limits::default() });
+    world.files.put("images/big.img", &vec![7; BIG]);
+    let mut client = world.client();
+    client.send("GET /images/big.img HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().status, 200);
+    // Each step is far less than the stall limit and what the buffers hold; all steps together are three times it.
+    let (begin, mut buffer, mut taken) = (Instant::now(), vec![0; 128 << 10], 0);
+    while begin.elapsed() < 3 * stall {
+        std::thread::sleep(stall / 8);
+        taken += client.read(&mut buffer);
+    }
+    taken += client.read_exactly(BIG - taken);
+    assert_eq!(taken, BIG);
+    assert_eq!(world.files.wait_finished(1), [(BIG as u64, Outcome::Complete)]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use hatchery::refusal::Refusal;
 use hatchery::serve::content::{Content, FileSource, OpenFile};
 use hatchery::serve::http::{Limits, bind, run};
 use hatchery::transfer::{Outcome, Via};
+use socket2::{Domain, Socket, Type};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -218,7 +219,18 @@ pub struct Client(BufReader<TcpStream>);
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the front listens");
+        Self::over(TcpStream::connect(address).expect("the front listens"))
+    }
+
+    /// A connection from another address of ours.
+    pub fn connect_from(own: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((own, 0)).into()).expect("an address of the loopback");
+        socket.connect(&address.into()).expect("the front listens");
+        Self::over(socket.into())
+    }
+
+    fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
         Client(BufReader::new(stream))
@@ -230,6 +242,11 @@ impl Client {
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).expect("the front reads");
+    }
+
+    /// Whether the connection still took the bytes.
+    pub fn try_send(&mut self, bytes: &str) -> bool {
+        self.0.get_mut().write_all(bytes.as_bytes()).is_ok()
     }
 
     /// A request of HTTP/1.1 with `fields`, each with its line end.
@@ -271,6 +288,20 @@ impl Client {
         response.body.resize(length, 0);
         self.0.read_exact(&mut response.body).expect("the whole body");
         response
+    }
+
+    /// The status of a GET, if the connection lives to see it.
+    pub fn response_to(&mut self, target: &str) -> Option<u16> {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        self.try_send(&request).then_some(())?;
+        let answer = String::from_utf8_lossy(&self.rest()).into_owned();
+        answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+    }
+
+    /// Reads that many bytes and forgets them.
+    pub fn read_exactly(&mut self, count: usize) -> usize {
+        self.0.read_exact(&mut vec![0; count]).expect("bytes in time");
+        count
     }
 
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {

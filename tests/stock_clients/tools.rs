@@ -99,10 +99,14 @@ impl Dhcp {
 
     /// Waits for the `nth` event of this kind, counted from 1.
     pub fn wait_for_nth(&self, table: &Table, event: &str, nth: usize) -> Event {
-        let found = inside::until(PATIENCE, || self.all(event).into_iter().nth(nth - 1));
-        found.unwrap_or_else(|| {
+        self.wait_until(table, &format!("{event} number {nth}"), || self.all(event).into_iter().nth(nth - 1))
+    }
+
+    /// Looks until there is something to see; else says what all sides said.
+    pub fn wait_until<T>(&self, table: &Table, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        inside::until(PATIENCE, look).unwrap_or_else(|| {
             let [events, said] = [&self.events, &self.output].map(|path| fs::read_to_string(path).unwrap_or_default());
-            panic!("no {event} number {nth}\n{events}\n{said}\nthe server:\n{}", table.bench.log_tail(40))
+            panic!("no {what}\n{events}\n{said}\nthe server:\n{}", table.bench.log_tail(40))
         })
     }
 

@@ -127,3 +127,38 @@ fn names_that_mean_nothing() {
     let Err(Refusal::NoSuchFile(shown)) = resolve(None, "evil\x1b[2J\nname") else { panic!("it is refused") };
     assert_eq!(shown, "evil[2Jname", "what a log shows holds no control characters");
 }
+
+#[test]
+fn a_machine_finds_its_own_menu_under_every_name_that_pxelinux_tries() {
+    let mut view = view(true);
+    view.machine.mac = Mac::parse("52:54:00:fb:00:01");
+    view.address = Some(Ipv4Addr::new(192, 168, 151, 60));
+    let Boot::Net(net) = &mut view.plan.boot else { panic!("it boots") };
+    let profile = Arc::make_mut(&mut net.profile);
+    profile.tree = None;
+    profile.answers = ["pxelinux.cfg/default", "arm/pxelinux.cfg/default", "grub/grub.cfg"]
+        .map(|name| (name.to_owned(), format!("t:{name}")))
+        .into();
+    let table = [
+        ("pxelinux.cfg/default", "answer t:pxelinux.cfg/default"),
+        ("pxelinux.cfg/01-52-54-00-fb-00-01", "answer t:pxelinux.cfg/default"),
+        ("/pxelinux.cfg/01-52-54-00-FB-00-01", "answer t:pxelinux.cfg/default"),
+        ("pxelinux.cfg/C0A8973C", "answer t:pxelinux.cfg/default"),
+        ("pxelinux.cfg/C0A89", "answer t:pxelinux.cfg/default"),
+        ("pxelinux.cfg/C", "answer t:pxelinux.cfg/default"),
+        ("arm/pxelinux.cfg/C0A8973C", "answer t:arm/pxelinux.cfg/default"),
+        // Another machine's, another kind of hardware, and no menu at all.
+        ("pxelinux.cfg/01-52-54-00-fb-00-02", "pxelinux.cfg/01-52-54-00-fb-00-02"),
+        ("pxelinux.cfg/C0A8973D", "pxelinux.cfg/C0A8973D"),
+        ("pxelinux.cfg/06-52-54-00-fb-00-01", "pxelinux.cfg/06-52-54-00-fb-00-01"),
+        ("pxelinux.cfg/C0A8973C0", "pxelinux.cfg/C0A8973C0"),
+        ("x/pxelinux.cfg/C0A8973C", "x/pxelinux.cfg/C0A8973C"),
+        ("C0A8973C", "C0A8973C"),
+        ("/grub/grub.cfg", "answer t:grub/grub.cfg"),
+        ("/grub/x86_64-efi/command.lst", "grub/x86_64-efi/command.lst"),
+    ];
+    for (name, expected) in table {
+        assert_eq!(line(Some(&view), name), expected, "{name:?}");
+    }
+    assert_eq!(line(None, "pxelinux.cfg/C0A8973C"), "pxelinux.cfg/C0A8973C", "a stranger has no menu");
+}

@@ -92,3 +92,33 @@ fn what_a_pi_finds_in_option_43() {
         "6:11: profile.pi_menu: \"row\" is not \"menu\" or \"raw\"; write it like \"menu\"",
     );
 }
+
+#[test]
+fn variables_of_a_profile_go_before_those_of_all() {
+    let config = config(
+        "[vars]\na = \"all\"\nb = \"all\"\n\
+         [[profile]]\nname = \"p\"\nfirmware = []\nvars = { b = \"own\", c = \"two\\nlines\" }\n\
+         [[profile]]\nname = \"q\"\nfirmware = []\n",
+    );
+    let vars = |index: usize| config.profiles[index].vars.0.iter().map(|(a, b)| format!("{a}={b}")).collect::<Vec<_>>();
+    assert_eq!(vars(0), ["a=all", "b=own", "c=two\nlines"]);
+    assert_eq!(vars(1), ["a=all", "b=all"]);
+    let hint = "letters, digits and _, such as root_password_hash";
+    check("[vars]\na-b = \"\"", &format!("4:1: vars.a-b: no template can name \"a-b\"; {hint}"));
+    check("[vars]\na = 1", "4:1: vars.a: expected a string, found a whole number; put it in quotes");
+}
+
+#[test]
+fn proxmox_installers_are_told_where_to_ask() {
+    let url = |text: &str| {
+        let options = &config(text).site.links[0].options;
+        let url = options.iter().find(|option| option.number == 250);
+        url.map(|option| String::from_utf8_lossy(&option.value).into_owned())
+    };
+    let profile = "[[profile]]\nname = \"p\"\nfirmware = []\nanswers = { \"answer.toml\" = \"proxmox/answer.toml\" }\n";
+    assert_eq!(url(""), None);
+    assert_eq!(url(profile).as_deref(), Some("http://192.168.151.1/answer"));
+    assert_eq!(url(&format!("[http]\nports = [8080]\n{profile}")).as_deref(), Some("http://192.168.151.1:8080/answer"));
+    let own = format!("[network.options]\n250 = {{ type = \"text\", value = \"http://x/\" }}\n{profile}");
+    assert_eq!(url(&own).as_deref(), Some("http://x/"));
+}

@@ -297,3 +297,80 @@ fn a_lease_from_before_a_reservation_ends_and_is_not_extended() {
     world.wait(1);
     assert_eq!(world.bind(1), ip(1));
 }
+
+/// A station that is no client of ours.
+const STRANGER: u8 = 99;
+
+fn conflict(address: Ipv4Addr, last: u8) -> Event {
+    Event::Conflict { address, mac: mac(last) }
+}
+
+/// The addresses that the actions have probed, each with its place among them.
+fn probes(actions: &[Action]) -> Vec<(usize, Ipv4Addr, Mac)> {
+    let probe = |(index, action): (usize, &Action)| match action {
+        Action::Probe { address, client, .. } => Some((index, *address, *client)),
+        _ => None,
+    };
+    actions.iter().enumerate().filter_map(probe).collect()
+}
+
+fn offer(world: &mut World, last: u8) -> Vec<Action> {
+    world.handle(Event::Dhcp { link: LINK, bytes: discover(last).bytes() })
+}
+
+#[test]
+fn an_offer_is_sent_before_its_address_is_probed() {
+    let mut world = World::pool(2);
+    let actions = offer(&mut world, 1);
+    let sent = actions.iter().position(|action| matches!(action, Action::Send { .. })).expect("an OFFER");
+    assert_eq!(probes(&actions), [(sent + 1, ip(1), mac(1))]);
+}
+
+#[test]
+fn a_relayed_client_is_beyond_the_reach_of_arp() {
+    let mut world = World::pool(2);
+    let relayed = Message { giaddr: ip(249), ..discover(1) };
+    let actions = world.handle(Event::Dhcp { link: LINK, bytes: relayed.bytes() });
+    assert!(actions.iter().any(|action| matches!(action, Action::Send { .. })), "it is offered an address");
+    assert_eq!(probes(&actions), []);
+}
+
+#[test]
+fn an_offered_address_in_use_is_withdrawn_and_the_client_gets_another() {
+    let mut world = World::pool(2);
+    world.reply(&discover(1));
+    world.handle(conflict(ip(1), STRANGER));
+    assert_eq!(world.lease(1).map(|lease| lease.state), Some(LeaseState::Declined));
+    let request = Message::new(Request, 1).server(SERVER).requested(ip(1));
+    assert_eq!(world.answer(&request), Some((Nak, NONE)), "it took the offer before it could know");
+    assert_eq!(world.bind(1), ip(2));
+    assert_eq!(world.restarted().leases.by_address(ip(1)).map(|lease| lease.state), Some(LeaseState::Declined));
+    let hold = world.fleet.site().decline_hold.as_secs();
+    world.wait(hold + 1);
+    assert_eq!(world.answer(&discover(3)), Some((Offer, ip(1))), "after its probation");
+}
+
+#[test]
+fn a_bound_address_in_use_stays_with_its_client_and_is_told() {
+    let mut world = World::pool(2);
+    world.bind(1);
+    world.handle(conflict(ip(1), STRANGER));
+    assert_eq!(world.lease(1).map(|lease| lease.state), Some(LeaseState::Bound));
+    let told = world.notices.iter().any(|notice| {
+        matches!(notice, Notice::Conflict { address, mac: other, withdrawn: false, .. }
+            if (*address, *other) == (ip(1), mac(STRANGER)))
+    });
+    assert!(told, "{:?}", world.notices.last());
+}
+
+#[test]
+fn what_the_client_says_itself_or_of_no_lease_is_no_conflict() {
+    let mut world = World::pool(2);
+    world.reply(&discover(1));
+    world.dora(&discover(2).id(b"\0two"));
+    let before = (world.journal.clone(), world.notices.clone());
+    for event in [conflict(ip(1), 1), conflict(ip(2), 2), conflict(ip(77), STRANGER)] {
+        world.handle(event);
+    }
+    assert_eq!((world.journal, world.notices), before);
+}

@@ -67,11 +67,17 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 total: 2,
                 priority: rng.i64(0..3),
             };
-            let command = match rng.u8(0..5) {
+            let name = format!("KXP2-ARLT-{:03}", rng.u8(1..=8));
+            let command = match rng.u8(0..10) {
                 0 => Command::BatchStart(id),
                 1 => Command::BatchPause(id),
                 2 => Command::Reinstall(selector),
                 3 => Command::Hold(selector),
+                4 => Command::Forget { machine: selector, release_name: rng.bool(), force: rng.bool() },
+                5 => Command::NameRelease { hostname: name, force: rng.bool() },
+                6 => Command::NameRetire(name),
+                7 => Command::NameReinstate(name),
+                8 => Command::BatchCancel(id),
                 _ => create,
             };
             Event::Command { command, reply_to }
@@ -137,6 +143,10 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
                 let Some((_, Change::Machine(known))) = known else { panic!("a stage of no machine") };
                 let entered = Machine { stage: stage.clone(), stage_since: *at, ..known.clone() };
                 keep.push((key, Change::Machine(entered)));
+            }
+            Change::MachineForgotten(id) => {
+                drop.push((keep.len(), format!("0 {:08}", id.0)));
+                keep.push(("0".to_owned(), change.clone()));
             }
             Change::Lease(lease) => keep.push((format!("1 {:>15}", lease.address), change.clone())),
             Change::LeaseFreed(address) => drop.push((keep.len(), format!("1 {address:>15}"))),

@@ -9,7 +9,7 @@ use std::net::Ipv4Addr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::super::packet::PacketSocket;
+use super::super::packet::{EtherType, PacketSocket};
 use super::SERVER_PORT;
 use crate::wire::ipv4;
 
@@ -19,7 +19,7 @@ pub(super) struct Unaddressed(AsyncFd<PacketSocket>);
 
 impl Unaddressed {
     pub(super) fn open(interface: &str) -> io::Result<Unaddressed> {
-        let socket = PacketSocket::open(interface, true)?;
+        let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
         socket.filter(&program())?;
         // SAFETY: a PacketSocket owns its descriptor, which stays the same until it is dropped with the AsyncFd.
         let socket = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) };
@@ -29,7 +29,7 @@ impl Unaddressed {
     /// The next message to one of `addresses`, in `buffer`.
     pub(super) async fn receive<'b>(&self, addresses: &[Ipv4Addr], buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
         let range = loop {
-            let length = self.0.async_io(Interest::READABLE, |socket| socket.receive(&mut *buffer)).await?;
+            let (length, _) = self.0.async_io(Interest::READABLE, |socket| socket.receive(&mut *buffer)).await?;
             // The filter began after the socket: what came in between is looked at here.
             if let Some((from, to, message)) = ipv4::parse_udp(&buffer[..length])
                 && from.ip().is_unspecified()

@@ -18,7 +18,7 @@ use super::handoff::End;
 use super::reply::{Persistence, Reply};
 use super::{Front, file, handoff};
 use crate::serve::image::{Follows, send_bytes};
-use crate::wire::http::{Body, Head, HeadError, MAX_HEAD, Version, parse};
+use crate::wire::http::{Body, Head, HeadError, MAX_HEAD, MAX_TARGET, Version, parse};
 
 /// How long a client may take to read a last answer that came before the end of its request.
 const LINGER: Duration = Duration::from_secs(2);
@@ -30,7 +30,7 @@ pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, front: &Front
     loop {
         let (head, length) = match next_head(&mut stream, &mut buffer, wait, front, &mut stop).await {
             Next::Request(head, length) => (head, length),
-            Next::Refused(error) => return refuse(stream, peer, error, front).await,
+            Next::Refused(status, sentence) => return refuse(stream, peer, status, &sentence, front).await,
             Next::Nothing => return,
         };
         let may_stay = !*stop.borrow();
@@ -83,8 +83,8 @@ async fn hand_off(
 
 enum Next {
     Request(Box<Head>, usize),
-    Refused(HeadError),
-    /// The client is gone, or said nothing in time, or we stop.
+    Refused(StatusCode, String),
+    /// The client is gone, or said nothing at all in time, or we stop.
     Nothing,
 }
 
@@ -101,7 +101,7 @@ async fn next_head(
         match parse(buffer) {
             Ok(Some((head, length))) => return Next::Request(Box::new(head), length),
             Ok(None) => {}
-            Err(error) => return Next::Refused(error),
+            Err(error) => return refusal(error),
         }
         let starts = buffer.is_empty();
         buffer.reserve(MAX_HEAD / 4);
@@ -112,21 +112,36 @@ async fn next_head(
         match read {
             Ok(Ok(1..)) if starts => deadline = Instant::now() + front.limits.head_timeout,
             Ok(Ok(1..)) => {}
+            // Nobody waits for an answer to a request that was never begun.
+            Err(_) if !starts => {
+                let limit = front.limits.head_timeout.as_secs();
+                return Next::Refused(StatusCode::REQUEST_TIMEOUT, format!("the request head took over {limit} s"));
+            }
             Ok(Ok(0) | Err(_)) | Err(_) => return Next::Nothing,
         }
     }
 }
 
-async fn refuse(stream: TcpStream, peer: SocketAddr, error: HeadError, front: &Front) {
+fn refusal(error: HeadError) -> Next {
     let (status, sentence) = match error {
         HeadError::TooLarge => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             format!("the request head is too large: at most {MAX_HEAD} bytes are taken"),
         ),
+        HeadError::TargetTooLong => {
+            (StatusCode::URI_TOO_LONG, format!("the URL is too long: at most {MAX_TARGET} bytes are taken"))
+        }
+        HeadError::LengthRequired => {
+            (StatusCode::LENGTH_REQUIRED, "Content-Length is missing, or Transfer-Encoding: chunked".to_owned())
+        }
         HeadError::Malformed(refusal) => (StatusCode::BAD_REQUEST, refusal.to_string()),
     };
+    Next::Refused(status, sentence)
+}
+
+async fn refuse(stream: TcpStream, peer: SocketAddr, status: StatusCode, sentence: &str, front: &Front) {
     debug!(%peer, "HTTP request refused: {sentence}");
-    let reply = Reply::new(status, Persistence::Close).error(&sentence, None);
+    let reply = Reply::new(status, Persistence::Close).error(sentence, None);
     if send_bytes(&stream, &reply, Follows::Nothing, front.limits.stall_timeout).await.is_ok() {
         close(stream).await;
     }

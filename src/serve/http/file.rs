@@ -94,6 +94,10 @@ pub(super) async fn answer(
             (typed(reply, part.end - part.start).end(), part)
         }
         Choice::NotModified => (described(Reply::new(StatusCode::NOT_MODIFIED, persistence)).end(), 0..0),
+        Choice::PreconditionFailed => {
+            let reply = described(Reply::new(StatusCode::PRECONDITION_FAILED, persistence));
+            (reply.error("this is not the version of the file that the request is about", Some(&head.method)), 0..0)
+        }
         Choice::Unsatisfiable => {
             let reply = Reply::new(StatusCode::RANGE_NOT_SATISFIABLE, persistence);
             let reply = reply.field("Content-Range", format_args!("bytes */{size}"));

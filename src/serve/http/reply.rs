@@ -94,6 +94,8 @@ pub(super) enum Choice {
     Part(Range<u64>),
     /// 304.
     NotModified,
+    /// 412.
+    PreconditionFailed,
     /// 416.
     Unsatisfiable,
 }
@@ -101,6 +103,9 @@ pub(super) enum Choice {
 /// Conditions and range in the order of RFC 9110 §13.2.2. A rendered answer has no `validators`: it is never
 /// unchanged, and a range of it is honoured only without `If-Range`.
 pub(super) fn choose(head: &Head, validators: Option<&Validators>, size: u64) -> Choice {
+    if !is_as_expected(head, validators) {
+        return Choice::PreconditionFailed;
+    }
     if let Some(validators) = validators
         && is_unchanged(head, validators)
     {
@@ -121,13 +126,30 @@ pub(super) fn choose(head: &Head, validators: Option<&Validators>, size: u64) ->
     }
 }
 
+/// Whether the file is still the one that the client goes on with.
+fn is_as_expected(head: &Head, own: Option<&Validators>) -> bool {
+    if let Some(tags) = &head.if_match {
+        // Strong comparison (§13.1.1): a weak tag differs by its prefix.
+        return tags.split(',').map(str::trim).any(|tag| tag == "*" || own.is_some_and(|own| tag == own.etag));
+    }
+    match (head.if_unmodified_since.as_deref().and_then(seconds), own) {
+        (Some(since), Some(own)) => own.modified.0 <= since,
+        // §13.1.4: a condition that cannot be checked counts for nothing.
+        _ => true,
+    }
+}
+
 fn is_unchanged(head: &Head, own: &Validators) -> bool {
     if let Some(tags) = &head.if_none_match {
         // Weak comparison (§13.1.2). Our tags hold no comma, so a split inside a foreign tag cannot yield ours.
         return tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == own.etag);
     }
-    let since = head.if_modified_since.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-    since.is_some_and(|since| own.modified.0 <= since.as_second())
+    head.if_modified_since.as_deref().and_then(seconds).is_some_and(|since| own.modified.0 <= since)
+}
+
+/// An HTTP date in seconds since the epoch; `None` for what is none.
+fn seconds(date: &str) -> Option<i64> {
+    DateTimeParser::new().parse_timestamp(date).ok().map(Timestamp::as_second)
 }
 
 /// An HTTP date in its preferred form (RFC 9110 §5.6.7).

@@ -1,12 +1,14 @@
-//! The sockets of the TFTP shell: the one that hears requests, and one per transfer.
+//! The sockets of the TFTP shell: the one that hears requests, and one per transfer, unless all share the first.
 //!
 //! Owns the kernel's view: interfaces, source addresses, fragmentation, segmentation offload. Decides nothing.
 //!
-//! Invariant: a transfer's socket is connected, so a datagram it yields comes from its client and no one else.
+//! Invariant: a datagram that a transfer's socket yields comes from its client and no one else: the kernel sees to it
+//! where the socket is connected, the listener where it is shared.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -15,6 +17,7 @@ use nix::sys::socket::{getsockopt, recvmsg, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::mpsc::Receiver;
 
 use crate::tftp::{Block, Run};
 use crate::wire::tftp::{DATA_HEADER, data_header};
@@ -40,14 +43,14 @@ pub(super) struct Heard {
 }
 
 /// The socket on the port of the service.
-pub(super) struct ListenSocket(UdpSocket);
+pub(super) struct ListenSocket(Arc<UdpSocket>);
 
 impl ListenSocket {
     pub fn bind(listen: SocketAddrV4, interface: Option<&str>) -> io::Result<Self> {
         let socket = open(interface)?;
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         socket.bind(&listen.into())?;
-        Ok(ListenSocket(UdpSocket::from_std(socket.into())?))
+        Ok(ListenSocket(Arc::new(UdpSocket::from_std(socket.into())?)))
     }
 
     pub fn local_addr(&self) -> io::Result<SocketAddrV4> {
@@ -77,15 +80,10 @@ impl ListenSocket {
 
     /// Sends one datagram from our address `local`, without waiting: if the kernel is out of buffers, it is lost.
     pub fn say(&self, datagram: &[u8], local: Ipv4Addr, client: SocketAddrV4) {
-        let source = libc::in_pktinfo {
-            ipi_ifindex: 0,
-            ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
-            ipi_addr: libc::in_addr { s_addr: 0 },
-        };
         let sent = sendmsg(
             self.0.as_raw_fd(),
             &[IoSlice::new(datagram)],
-            &[ControlMessage::Ipv4PacketInfo(&source)],
+            &[ControlMessage::Ipv4PacketInfo(&source(local))],
             MsgFlags::MSG_DONTWAIT,
             Some(&SockaddrIn::from(client)),
         );
@@ -96,28 +94,58 @@ impl ListenSocket {
 }
 
 /// The socket of one transfer.
-pub(super) struct TransferSocket(UdpSocket);
+pub(super) struct TransferSocket {
+    socket: Arc<UdpSocket>,
+    mtu: u32,
+    /// Only where the socket is that of the service.
+    shared: Option<ServicePort>,
+}
+
+/// What a connected socket would know by itself.
+struct ServicePort {
+    source: libc::in_pktinfo,
+    client: SockaddrIn,
+    heard: Receiver<Box<[u8]>>,
+}
 
 impl TransferSocket {
     /// A socket on a new port of `local` that talks to `client` only.
     pub fn connect(local: Ipv4Addr, client: SocketAddrV4, interface: Option<&str>) -> io::Result<Self> {
-        let socket = open(interface)?;
-        socket.bind(&SocketAddrV4::new(local, 0).into())?;
-        socket.connect(&client.into())?;
-        Ok(TransferSocket(UdpSocket::from_std(socket.into())?))
+        let socket = connected(local, client, interface)?;
+        let mtu = mtu(&socket);
+        Ok(TransferSocket { socket: Arc::new(UdpSocket::from_std(socket.into())?), mtu, shared: None })
+    }
+
+    /// The socket of the service, for the client whose datagrams come by `heard`.
+    pub fn share(
+        listen: &ListenSocket,
+        local: Ipv4Addr,
+        client: SocketAddrV4,
+        interface: Option<&str>,
+        heard: Receiver<Box<[u8]>>,
+    ) -> io::Result<Self> {
+        // Only a connected socket knows its path. This one sends nothing.
+        let mtu = mtu(&connected(local, client, interface)?);
+        let shared = ServicePort { source: source(local), client: client.into(), heard };
+        Ok(TransferSocket { socket: Arc::clone(&listen.0), mtu, shared: Some(shared) })
     }
 
     /// Bytes that an IP packet to the client may have.
     pub fn mtu(&self) -> u32 {
-        getsockopt(&self.0, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU)
+        self.mtu
     }
 
-    pub async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(buffer).await
+    /// Waits for the client's next datagram; what does not fit the buffer is cut off.
+    pub async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Some(shared) = &mut self.shared else { return self.socket.recv(buffer).await };
+        let datagram = shared.heard.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
+        let length = datagram.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&datagram[..length]);
+        Ok(length)
     }
 
     pub async fn send(&self, datagram: &[u8]) -> io::Result<()> {
-        self.0.send(datagram).await.map(drop)
+        self.send_parts(&[IoSlice::new(datagram)], None).await
     }
 
     /// Sends the DATA packets of `run`, whose content is `content`.
@@ -152,7 +180,7 @@ impl TransferSocket {
         }
         for index in 0..batch.count {
             let packet = [IoSlice::new(&batch.headers[index]), IoSlice::new(batch.contents[index])];
-            self.send_parts(&packet, &[]).await?;
+            self.send_parts(&packet, None).await?;
         }
         Ok(())
     }
@@ -165,12 +193,15 @@ impl TransferSocket {
         }
         // Every segment has this size; the last one may be shorter.
         let segment = batch.segment as u16;
-        self.send_parts(&parts[..2 * batch.count], &[ControlMessage::UdpGsoSegments(&segment)]).await
+        self.send_parts(&parts[..2 * batch.count], Some(ControlMessage::UdpGsoSegments(&segment))).await
     }
 
-    async fn send_parts(&self, parts: &[IoSlice<'_>], ancillary: &[ControlMessage<'_>]) -> io::Result<()> {
-        let send = || Ok(sendmsg::<()>(self.0.as_raw_fd(), parts, ancillary, MsgFlags::MSG_DONTWAIT, None)?);
-        self.0.async_io(Interest::WRITABLE, send).await.map(drop)
+    async fn send_parts(&self, parts: &[IoSlice<'_>], segments: Option<ControlMessage<'_>>) -> io::Result<()> {
+        let source = self.shared.as_ref().map(|shared| ControlMessage::Ipv4PacketInfo(&shared.source));
+        let client = self.shared.as_ref().map(|shared| &shared.client);
+        let ancillary: Vec<ControlMessage<'_>> = source.into_iter().chain(segments).collect();
+        let send = || Ok(sendmsg(self.socket.as_raw_fd(), parts, &ancillary, MsgFlags::MSG_DONTWAIT, client)?);
+        self.socket.async_io(Interest::WRITABLE, send).await.map(drop)
     }
 }
 
@@ -211,6 +242,26 @@ fn open(interface: Option<&str>) -> io::Result<Socket> {
     }
     set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
     Ok(socket)
+}
+
+fn connected(local: Ipv4Addr, client: SocketAddrV4, interface: Option<&str>) -> io::Result<Socket> {
+    let socket = open(interface)?;
+    socket.bind(&SocketAddrV4::new(local, 0).into())?;
+    socket.connect(&client.into())?;
+    Ok(socket)
+}
+
+fn mtu(connected: &Socket) -> u32 {
+    getsockopt(connected, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU)
+}
+
+/// Makes a datagram leave from our address `local`.
+fn source(local: Ipv4Addr) -> libc::in_pktinfo {
+    libc::in_pktinfo {
+        ipi_ifindex: 0,
+        ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
+        ipi_addr: libc::in_addr { s_addr: 0 },
+    }
 }
 
 /// Sets a socket option that neither socket2 nor nix wraps.

@@ -32,11 +32,9 @@ const READ_AHEAD: usize = 64 * 1024;
 /// The longest packet a client has to say: an ERROR with a long message.
 const CLIENT_PACKET: usize = 1024;
 
-/// Who asks for what, and where to.
+/// Who asks for what, and what is granted at most.
 pub(super) struct Asked {
     pub client: SocketAddrV4,
-    pub local: Ipv4Addr,
-    pub interface: Option<String>,
     pub name: String,
     pub options: Options,
     pub max_blksize: u16,
@@ -88,22 +86,20 @@ impl Shared {
 }
 
 /// Opens what was asked for and sends it.
-pub(super) async fn run(asked: Asked, files: Arc<dyn FileSource>, shared: Arc<Shared>) {
+pub(super) async fn run(asked: Asked, socket: TransferSocket, files: Arc<dyn FileSource>, shared: Arc<Shared>) {
     let (client, name) = (asked.client, asked.name.clone());
-    match serve(asked, &files, &shared).await {
+    match serve(asked, socket, &files, &shared).await {
         Ok(outcome) => tracing::debug!(%client, ?name, ?outcome, "TFTP transfer ended"),
         Err(refusal) => tracing::debug!(%client, ?name, kind = refusal.kind(), ?refusal, "TFTP request refused"),
     }
 }
 
-async fn serve(asked: Asked, files: &Arc<dyn FileSource>, shared: &Shared) -> Result<Outcome, Refusal> {
-    let socket = match TransferSocket::connect(asked.local, asked.client, asked.interface.as_deref()) {
-        Ok(socket) => socket,
-        Err(error) => {
-            tracing::warn!(client = %asked.client, %error, "cannot open a socket for a TFTP transfer");
-            return Err(Refusal::Busy("sockets"));
-        }
-    };
+async fn serve(
+    asked: Asked,
+    socket: TransferSocket,
+    files: &Arc<dyn FileSource>,
+    shared: &Shared,
+) -> Result<Outcome, Refusal> {
     let content = match open(files, *asked.client.ip(), asked.name.clone()).await {
         Ok(content) => content,
         Err(refusal) => {

@@ -92,7 +92,8 @@ impl World {
         }
         for action in actions {
             match action {
-                Action::Commit(_) => {}
+                // Nobody in this world uses an address that is not theirs.
+                Action::Commit(_) | Action::Probe { .. } => {}
                 Action::Send { bytes, destination, .. } => self.dhcp_leaves(&bytes, destination, now.timestamp)?,
                 Action::Tell { reply_to, result } => {
                     let Some(asker) = self.server.as_mut().and_then(|server| server.asker(reply_to)) else { continue };

@@ -1,4 +1,4 @@
-use super::{Body, Head, HeadError, MAX_HEAD, Method, Version, parse};
+use super::{Body, Head, HeadError, MAX_HEAD, MAX_TARGET, Method, Version, parse};
 
 fn head(lines: &[&str]) -> Head {
     let text = format!("{}\r\n\r\n", lines.join("\r\n"));
@@ -26,6 +26,9 @@ fn a_head_keeps_what_we_act_on() {
         "If-Range: \"tag\"",
         "If-None-Match: \"a\"",
         "If-None-Match: \"b\"",
+        "If-Match: \"c\"",
+        "If-Match: \"d\"",
+        "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
         "Unknown: \u{fc}",
     ]);
     assert_eq!(head.method, Method::Get);
@@ -36,6 +39,8 @@ fn a_head_keeps_what_we_act_on() {
     assert_eq!(head.range.as_deref(), Some("bytes=0-1"));
     assert_eq!(head.if_range.as_deref(), Some("\"tag\""));
     assert_eq!(head.if_none_match.as_deref(), Some("\"a\", \"b\""));
+    assert_eq!(head.if_match.as_deref(), Some("\"c\", \"d\""));
+    assert_eq!(head.if_unmodified_since.as_deref(), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert_eq!(head.body, Body::Empty);
     assert!(head.keep_alive && !head.expects_continue);
 }
@@ -57,6 +62,7 @@ fn paths_are_decoded_once_and_slashes_stay() {
     assert_eq!(path("/%2e%2e/%252e"), "/../%2e");
     assert_eq!(path("http://192.0.2.1:80/boot/a?b"), "/boot/a");
     assert_eq!(path("HTTP://192.0.2.1"), "/");
+    assert_eq!(path("http://192.0.2.1?a/b"), "/");
     assert_eq!(path("*"), "*");
     assert!(refused(&["GET /a%0 HTTP/1.1", "Host: a"]).contains("two hex digits"));
     assert!(refused(&["GET /a%00b HTTP/1.1", "Host: a"]).contains("control character"));
@@ -120,4 +126,21 @@ fn heads_past_the_limit_are_too_large() {
     assert_eq!(parse(&long), Err(HeadError::TooLarge), "too large even when it ends");
     let fields = "X: y\r\n".repeat(101);
     assert_eq!(parse(format!("GET / HTTP/1.1\r\n{fields}\r\n").as_bytes()), Err(HeadError::TooLarge));
+}
+
+#[test]
+fn targets_past_the_limit_are_too_long_as_soon_as_that_shows() {
+    let line = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
+    assert!(matches!(parse(line(MAX_TARGET).as_bytes()), Ok(Some(_))));
+    assert_eq!(parse(line(MAX_TARGET + 1).as_bytes()), Err(HeadError::TargetTooLong));
+    assert_eq!(parse(format!("GET /{}", "x".repeat(MAX_TARGET)).as_bytes()), Err(HeadError::TargetTooLong));
+}
+
+#[test]
+fn a_method_that_brings_a_body_says_how_long_it_is() {
+    for method in ["POST", "PUT", "PATCH"] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(parse(request.as_bytes()), Err(HeadError::LengthRequired), "{method}");
+    }
+    assert_eq!(head(&["DELETE / HTTP/1.1", "Host: a"]).body, Body::Empty);
 }

@@ -46,6 +46,35 @@ fn section_13_1_3_if_modified_since_counts_only_without_if_none_match() {
 }
 
 #[test]
+fn section_13_1_1_if_match_compares_strongly() {
+    for tags in ["\"tag\"", "*", "\"x\", \"tag\""] {
+        assert_eq!(file("GET", &[&format!("If-Match: {tags}")]), Choice::Whole, "{tags}");
+    }
+    for tags in ["\"x\"", "W/\"tag\"", "tag"] {
+        assert_eq!(file("GET", &[&format!("If-Match: {tags}")]), Choice::PreconditionFailed, "{tags}");
+    }
+}
+
+#[test]
+fn section_13_1_4_if_unmodified_since_counts_only_without_if_match() {
+    let since = |date: &str| file("GET", &[&format!("If-Unmodified-Since: {date}"), "Range: bytes=2-"]);
+    assert_eq!(since(MODIFIED_TEXT), Choice::Part(2..10));
+    assert_eq!(since("Sun, 06 Nov 1994 08:49:36 GMT"), Choice::PreconditionFailed);
+    assert_eq!(since("yesterday"), Choice::Part(2..10));
+    let long_ago = "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT";
+    assert_eq!(file("GET", &["If-Match: \"tag\"", long_ago]), Choice::Whole);
+}
+
+#[test]
+fn section_13_2_2_conditions_in_their_order() {
+    let none_match = "If-None-Match: \"tag\"";
+    assert_eq!(file("GET", &["If-Match: \"x\"", none_match, "Range: bytes=99-"]), Choice::PreconditionFailed);
+    assert_eq!(file("GET", &["If-Match: \"tag\"", none_match, "Range: bytes=99-"]), Choice::NotModified);
+    assert_eq!(file("GET", &["If-Match: \"tag\"", "Range: bytes=99-"]), Choice::Unsatisfiable);
+    assert_eq!(file("HEAD", &["If-Match: \"x\""]), Choice::PreconditionFailed);
+}
+
+#[test]
 fn section_13_1_5_if_range_guards_the_range() {
     let guarded = |condition: &str| file("GET", &["Range: bytes=2-", &format!("If-Range: {condition}")]);
     assert_eq!(guarded("\"tag\""), Choice::Part(2..10));
@@ -70,6 +99,9 @@ fn a_rendered_answer_is_never_unchanged() {
     assert_eq!(text(&[&format!("If-Modified-Since: {MODIFIED_TEXT}")]), Choice::Whole);
     assert_eq!(text(&["Range: bytes=3-"]), Choice::Part(3..10));
     assert_eq!(text(&["Range: bytes=3-", "If-Range: \"tag\""]), Choice::Whole);
+    assert_eq!(text(&["If-Match: *"]), Choice::Whole, "there is one");
+    assert_eq!(text(&["If-Match: \"tag\""]), Choice::PreconditionFailed);
+    assert_eq!(text(&["If-Unmodified-Since: Sun, 06 Nov 1994 08:49:36 GMT"]), Choice::Whole, "it has no date");
 }
 
 #[test]

@@ -21,7 +21,7 @@ async fn send_and_compare(refuse_gso: bool) {
     let socket = TransferSocket::connect(Ipv4Addr::LOCALHOST, address, None).expect("loopback");
     if refuse_gso {
         // The kernel cannot segment what carries no checksum.
-        set_int(&socket.0, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).expect("a socket option");
+        set_int(&socket.socket, libc::SOL_SOCKET, libc::SO_NO_CHECK, 1).expect("a socket option");
     }
     let (run, content) = window();
     socket.send_run(run, &content).await.expect("loopback takes it");
@@ -57,7 +57,7 @@ async fn packets_may_be_fragmented_on_their_way() {
     let pointer = std::ptr::from_mut(&mut mode).cast();
     // SAFETY: the descriptor is open, and pointer and length describe `mode`.
     let result = unsafe {
-        libc::getsockopt(socket.0.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, pointer, &mut length)
+        libc::getsockopt(socket.socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, pointer, &mut length)
     };
     assert_eq!((result, mode), (0, libc::IP_PMTUDISC_DONT));
 }

@@ -1,0 +1,59 @@
+//! Any bytes as the name of a file: whatever it means lies below a served directory.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use hatchery::boot::file::{RelativePath, Source, resolve};
+use hatchery::boot::{Boot, BootPlan, NetBoot, View};
+use hatchery::catalog::Profile;
+use hatchery::ids::MachineId;
+use hatchery::machine::{Evidence, Machine};
+use hatchery::net::LinkId;
+use hatchery::time::Timestamp;
+
+/// Whether the name means a file.
+pub fn run(bytes: &[u8]) -> bool {
+    let name = String::from_utf8_lossy(bytes);
+    if let Ok(path) = RelativePath::clean(&name) {
+        check(&path);
+        assert_eq!(RelativePath::clean(path.as_str()), Ok(path.clone()), "what is clean stays as it is");
+    }
+    let mut means = false;
+    for view in [None, Some(view())] {
+        match resolve(view.as_ref(), &name) {
+            Ok(Source::Answer(template)) => assert!(view.is_some() && template == "pi/config.txt"),
+            Ok(Source::Image(path)) => check(&path),
+            Ok(Source::BootFiles(paths)) => {
+                assert!(!paths.is_empty());
+                paths.iter().for_each(check);
+            }
+            Err(_) => continue,
+        }
+        means = true;
+    }
+    means
+}
+
+fn check(path: &RelativePath) {
+    let path = path.as_str();
+    assert!(path.split('/').all(|part| !matches!(part, "" | "." | "..")), "{path:?}");
+    assert!(!path.contains('\\') && !path.contains(char::is_control), "{path:?}");
+}
+
+/// A machine whose profile has a tree and an answer.
+fn view() -> View {
+    let profile = Profile {
+        name: "pi".into(),
+        tree: Some("pi".into()),
+        answers: [("config.txt".into(), "pi/config.txt".into())].into(),
+        ..Profile::default()
+    };
+    let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
+    View {
+        machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),
+        name: None,
+        address: None,
+        link: LinkId(0),
+        plan: BootPlan { boot: Boot::Net(net), reasons: Vec::new() },
+    }
+}

@@ -1,0 +1,52 @@
+//! What the fuzz targets share: their bodies, which `cargo test` replays as well, and the count of what got through.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+#[path = "../bodies/config_toml.rs"]
+pub mod config_toml;
+#[path = "../bodies/dhcp_frame.rs"]
+pub mod dhcp_frame;
+#[path = "../bodies/file_name.rs"]
+pub mod file_name;
+#[path = "../bodies/http_head.rs"]
+pub mod http_head;
+#[path = "../bodies/template.rs"]
+pub mod template;
+#[path = "../bodies/tftp_packet.rs"]
+pub mod tftp_packet;
+#[path = "../bodies/tftp_transfer.rs"]
+pub mod tftp_transfer;
+
+/// Runs between two looks at the count.
+const LOOK_EVERY: u64 = 1 << 18;
+
+/// How often a target got through the door: a fuzzer whose every input is refused there tests the door alone.
+pub struct Reach {
+    runs: AtomicU64,
+    reached: AtomicU64,
+}
+
+impl Reach {
+    pub const fn new() -> Self {
+        Reach { runs: AtomicU64::new(0), reached: AtomicU64::new(0) }
+    }
+
+    /// Counts one run.
+    ///
+    /// # Panics
+    /// Fewer than one run in a thousand got through.
+    pub fn count(&self, reached: bool) {
+        let reached = self.reached.fetch_add(reached.into(), Ordering::Relaxed) + u64::from(reached);
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
+        if runs % LOOK_EVERY == 0 {
+            eprintln!("reach: {reached} of {runs} runs got through");
+            assert!(reached >= runs / 1000, "only {reached} of {runs} runs got through: better seeds are needed");
+        }
+    }
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Reach::new()
+    }
+}

@@ -1,0 +1,147 @@
+//! The commands by which an operator changes something: machines, venues, names, batches.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::ask::{cell, reply, sentence, show, table, wrong};
+use super::print;
+use crate::cli::{Ask, Batch, Machine, Names, NamesImport, Venue};
+use crate::naming::numbers::{self, Numbers};
+use crate::serve::control::Request;
+
+/// `hatchery reload`
+pub fn reload(args: &Ask) -> anyhow::Result<ExitCode> {
+    show(args, &Request::Reload, sentence)
+}
+
+/// `hatchery machine …`
+pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
+    match args {
+        Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
+        Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
+        Machine::Forget(args) => {
+            let (machine, release_name, force) = (args.one.machine.clone(), args.release_name, args.force);
+            show(&args.one.ask, &Request::Forget { machine, release_name, force }, sentence)
+        }
+    }
+}
+
+/// `hatchery batch …`
+pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
+    let columns = ["id", "status", "product_type", "venue_code", "remaining_count", "total_count", "priority"];
+    let row = |batch: &Value| table(&json!([batch]), &columns, "");
+    match args {
+        Batch::Create(order) => {
+            let (venue, product) = (order.venue.clone(), order.product.clone());
+            let request = Request::BatchCreate { venue, product, count: order.count, priority: order.priority };
+            show(&order.ask, &request, row)
+        }
+        Batch::Start(one) => show(&one.ask, &Request::BatchStart { id: one.id }, row),
+        Batch::Pause(one) => show(&one.ask, &Request::BatchPause { id: one.id }, row),
+        Batch::Cancel(one) => show(&one.ask, &Request::BatchCancel { id: one.id }, row),
+        Batch::Priority(args) => {
+            show(&args.one.ask, &Request::BatchPriority { id: args.one.id, priority: args.priority }, row)
+        }
+        Batch::List(ask) => show(ask, &Request::Batches, |all| table(all, &columns, "no batch has been ordered yet")),
+    }
+}
+
+/// `hatchery venue …`
+pub fn venue(args: &Venue) -> anyhow::Result<ExitCode> {
+    match args {
+        Venue::Add(args) => {
+            let request = Request::VenueAdd {
+                code: args.code.clone(),
+                name: args.name.clone(),
+                location: args.location.clone(),
+                contact_email: args.contact.clone(),
+            };
+            show(&args.ask, &request, |venue| {
+                table(&json!([venue]), &["code", "name", "location", "contact_email"], "")
+            })
+        }
+        Venue::List(ask) => show(ask, &Request::Venues, venues),
+    }
+}
+
+/// A line for each venue, its names as `KXP2 33 of 40 free`.
+fn venues(all: &Value) -> String {
+    let mut rows = all.clone();
+    for row in rows.as_array_mut().into_iter().flatten() {
+        let free = |(product, count): (&String, &Value)| {
+            let number = |key: &str| count[key].as_u64().unwrap_or(0);
+            let (available, assigned) = (number("available"), number("assigned"));
+            format!("{product} {available} of {} free", available + assigned + number("retired"))
+        };
+        let names = row["names"].as_object().map(|names| names.iter().map(free).collect::<Vec<_>>().join(", "));
+        row["names"] = json!(names);
+    }
+    table(&rows, &["code", "name", "location", "contact_email", "names"], "no venue is known yet")
+}
+
+/// `hatchery names …`
+pub fn names(args: &Names) -> anyhow::Result<ExitCode> {
+    let columns = ["hostname", "status", "product_type", "venue_code", "serial_number", "mac_address", "batch"];
+    let row = |name: &Value| table(&json!([name]), &columns, "");
+    match args {
+        Names::Import(args) => import(args),
+        Names::Release(args) => {
+            show(&args.ask, &Request::NameRelease { hostname: args.name.clone(), force: args.force }, row)
+        }
+        Names::Retire(one) => show(&one.ask, &Request::NameRetire { hostname: one.name.clone() }, row),
+        Names::Reinstate(one) => show(&one.ask, &Request::NameReinstate { hostname: one.name.clone() }, row),
+        Names::List(args) => {
+            let (product, venue, state) = (args.product.clone(), args.venue.clone(), args.state.clone());
+            show(&args.ask, &Request::Names { product, venue, state }, |all| table(all, &columns, "no name fits"))
+        }
+    }
+}
+
+/// All numbers or none: a list with a mistake is to be corrected, not guessed at.
+fn import(args: &NamesImport) -> anyhow::Result<ExitCode> {
+    let Numbers { numbers, duplicates, invalid } = read_numbers(args)?;
+    if !invalid.is_empty() || numbers.is_empty() {
+        let source = args.file.as_ref().map_or("argument".into(), |file| file.display().to_string());
+        let mut problems: Vec<String> =
+            invalid.iter().map(|each| format!("{source}:{}: '{}' {}", each.line, each.text, each.why)).collect();
+        if problems.is_empty() {
+            problems.push("there is no number to import".to_owned());
+        }
+        return wrong(&args.ask, &problems);
+    }
+    let (product, venue) = (args.product.clone(), args.venue.clone());
+    let mut value = match reply(&args.ask, &Request::NamesImport { product, venue, numbers })? {
+        Ok(value) => value,
+        Err(code) => return Ok(code),
+    };
+    value["duplicates"] = json!(duplicates);
+    if args.ask.json {
+        print(&format!("{value}\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let count = |key: &str| cell(value.get(key));
+    print(&format!(
+        "{} names added; {} were there already, {} came twice in the list\n",
+        count("added"),
+        count("already_there"),
+        count("duplicates")
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_numbers(args: &NamesImport) -> anyhow::Result<Numbers> {
+    let Some(file) = &args.file else { return Ok(numbers::read(&args.numbers.join("\n"), false)) };
+    let text = if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
+        text
+    } else {
+        std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
+    };
+    let table = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("tsv"));
+    Ok(numbers::read(&text, table))
+}

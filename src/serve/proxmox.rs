@@ -1,0 +1,101 @@
+//! What the automated installer of Proxmox products asks: its answer file, and where to say that it is done.
+//!
+//! `POST /answer` carries what the installer sees of its machine as JSON and gets TOML back (pve-installer,
+//! proxmox-fetch-answer). The answer goes only to the machine that holds the asking address, and only if the posted
+//! hardware addresses name that machine. `POST /api/proxmox/installed` is the target of `[post-installation-webhook]`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api::{Api, ipv4, refuse, reply};
+use super::library::Library;
+use crate::boot::View;
+use crate::fleet::Event;
+use crate::fleet::report::Report;
+use crate::net::Mac;
+use crate::refusal::Refusal;
+
+/// The name under which a profile has the answer file of its machines.
+pub const ANSWER: &str = "answer.toml";
+
+/// What the routes work with.
+#[derive(Clone, Debug)]
+struct Desk {
+    api: Api,
+    library: Arc<Library>,
+}
+
+/// What an installer says about its machine; everything else it says is left alone. Releases before 8.3 send no
+/// `$schema`.
+#[derive(Debug, Deserialize)]
+struct Machine {
+    network_interfaces: Vec<Interface>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Interface {
+    mac: String,
+}
+
+/// The routes of Proxmox installers.
+pub fn routes(api: Api, library: Arc<Library>) -> Router {
+    Router::new()
+        .route("/answer", post(answer))
+        .route("/api/proxmox/installed", post(installed))
+        .with_state(Desk { api, library })
+}
+
+async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+    let address = ipv4(peer);
+    let result = async {
+        let machine: Machine = serde_json::from_slice(&body)
+            .map_err(|error| Refusal::Invalid(format!("The body is not what a Proxmox installer says: {error}")))?;
+        let view = desk.library.at(address).ok_or(Refusal::UnknownMachine)?;
+        let named = machine.network_interfaces.iter().filter_map(|interface| Mac::parse(&interface.mac));
+        if !named.into_iter().any(|mac| view.machine.mac == Some(mac)) {
+            tracing::warn!(%address, machine = view.label(), "a Proxmox installer has none of this machine's interfaces");
+            return Err(Refusal::UnknownMachine);
+        }
+        let text = desk.library.answer(&view, ANSWER)?;
+        // The answer is what it waits for: from here on it installs.
+        report(&desk.api, address, &view, "starting").await?;
+        Ok(text)
+    };
+    match result.await {
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/toml"))], text)
+            .into_response(),
+        Err(refusal) => refuse(&desk.api, "Proxmox installer's question", peer, &refusal),
+    }
+}
+
+async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Response {
+    let address = ipv4(peer);
+    let result = async {
+        let view = desk.library.at(address).ok_or(Refusal::UnknownMachine)?;
+        report(&desk.api, address, &view, "success").await?;
+        Ok(view)
+    };
+    match result.await {
+        Ok(view) => {
+            let hostname = view.name.as_ref().map(|name| name.hostname.as_str());
+            reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true }))
+        }
+        Err(refusal) => refuse(&desk.api, "Proxmox installer's report", peer, &refusal),
+    }
+}
+
+async fn report(api: &Api, address: Ipv4Addr, view: &View, status: &str) -> Result<(), Refusal> {
+    tracing::info!(%address, machine = view.label(), status, "status report of a Proxmox installer");
+    let report = Report::Status { status: status.to_owned(), hostname: None, message: None };
+    let (mac, serial) = (view.machine.mac, None);
+    api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await.map(|_| ())
+}

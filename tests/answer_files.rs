@@ -1,0 +1,275 @@
+//! Who gets which answer file from the whole server, over loopback: the machine that holds the asking address, and
+//! nobody else, by HTTP and TFTP names, as a Proxmox installer, and in the operator's preview.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hatchery::answer::Answers;
+use hatchery::catalog::{Profile, Vars};
+use hatchery::config::builtin;
+use hatchery::fleet::Change;
+use hatchery::ids::MachineId;
+use hatchery::lease::{ClientKey, Lease, LeaseState};
+use hatchery::machine::firmware::Firmware;
+use hatchery::machine::{Evidence, Machine};
+use hatchery::net::{Mac, Subnet};
+use hatchery::serve::control::{self, Reply, Request};
+use hatchery::serve::{self, Settings, http};
+use hatchery::site::{Link, Pool, Site};
+use hatchery::store::Store;
+use hatchery::time::Timestamp;
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// Two machines with leases, and an address that nobody holds.
+const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+const MAC_A: &str = "52:54:00:00:00:0a";
+const MAC_B: &str = "52:54:00:00:00:0b";
+
+struct Server {
+    directory: TempDir,
+    port: u16,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Server {
+    fn start() -> Server {
+        let directory = tempfile::tempdir().expect("a directory");
+        for name in ["boot", "images"] {
+            fs::create_dir(directory.path().join(name)).expect("a directory");
+        }
+        remember(&directory.path().join("hatchery.db"));
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let settings = settings(directory.path(), port);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let thread = std::thread::spawn(move || {
+            let ended = runtime.block_on(serve::run(settings, async { _ = stopped.await }));
+            ended.expect("the server starts");
+        });
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "the server did not come");
+            std::thread::yield_now();
+        }
+        Server { directory, port, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Status code, head and body of a request that comes from `from`.
+    fn send(&self, from: Ipv4Addr, method: &str, path: &str, body: &str) -> (u16, String, String) {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("all of 127.0.0.0/8 is ours");
+        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into()).expect("a connection");
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        let length = body.len();
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        stream.write_all((head + body).as_bytes()).expect("a request sent");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
+        (code, head.to_ascii_lowercase(), body.to_owned())
+    }
+
+    fn get(&self, from: Ipv4Addr, path: &str) -> (u16, String) {
+        let (code, _, body) = self.send(from, "GET", path, "");
+        (code, body)
+    }
+
+    /// What a Proxmox installer with these interfaces gets from `POST /answer`.
+    fn answer(&self, from: Ipv4Addr, macs: &[&str]) -> (u16, String, String) {
+        let interfaces: Vec<Value> = macs.iter().map(|mac| json!({ "link": "eno1", "mac": mac })).collect();
+        let body = json!({
+            "$schema": { "version": "1.0" },
+            "product": { "fullname": "Proxmox VE", "product": "pve", "enable_btrfs": true },
+            "iso": { "release": "9.2", "isorelease": "1" },
+            "dmi": { "system": { "serial": "x", "uuid": "y", "name": "z" }, "baseboard": {}, "chassis": {} },
+            "network_interfaces": interfaces,
+        });
+        self.send(from, "POST", "/answer", &body.to_string())
+    }
+
+    fn ask(&self, request: &Request) -> Reply {
+        control::ask(&self.directory.path().join("socket"), request).expect("the control socket answers")
+    }
+
+    fn render(&self, machine: &str, name: &str) -> Reply {
+        self.ask(&Request::Render { machine: machine.into(), name: name.into() })
+    }
+
+    fn stage(&self, machine: &str) -> (Value, Value) {
+        let Reply::Ok(explained) = self.ask(&Request::Explain { machine: machine.into() }) else { panic!("explained") };
+        (explained["machine"]["stage"].clone(), explained["machine"]["order"].clone())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(Err(_)) = self.thread.take().map(std::thread::JoinHandle::join) {
+            eprintln!("the server ended in a panic");
+        }
+    }
+}
+
+/// Writes a journal in which A, a BIOS machine, and B, an iPXE, hold their addresses.
+fn remember(journal: &Path) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    let now = Timestamp::from_millis(i64::try_from(now).expect("a date of our time"));
+    let mut changes = Vec::new();
+    for (id, mac, address, firmware) in [(1, MAC_A, A, Firmware::BiosPxe), (2, MAC_B, B, Firmware::Ipxe)] {
+        let (id, mac) = (MachineId(id), Mac::parse(mac).expect("a MAC"));
+        let evidence = Evidence { mac: Some(mac), firmware: Some(firmware), ..Evidence::default() };
+        changes.push(Change::Machine(Machine::new(id, &evidence, now)));
+        let expires = now + Duration::from_secs(3600);
+        let client = ClientKey::Mac(mac);
+        changes.push(Change::Lease(Lease { address, client, machine: Some(id), state: LeaseState::Bound, expires }));
+    }
+    Store::open(journal).and_then(|mut store| store.commit(&changes)).expect("a journal");
+}
+
+fn profile(name: &str, firmware: Firmware, secret: &str) -> Profile {
+    let texts =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    Profile {
+        name: name.into(),
+        firmware: vec![firmware],
+        boot_file: Some("x".into()),
+        answers: texts(&[
+            ("answer.toml", "proxmox/answer.toml"),
+            ("pxelinux.cfg/default", "pxelinux/default"),
+            ("nocloud/user-data", "ubuntu/user-data"),
+            (&format!("only-{name}"), "pi/firstrun.sh"),
+        ]),
+        vars: Vars(texts(&[("root_password_hash", secret), ("password_hash", secret)])),
+        ..Profile::default()
+    }
+}
+
+fn settings(directory: &Path, port: u16) -> Settings {
+    let link = Link {
+        name: "loopback".into(),
+        pools: vec![Pool::new(A, STRANGER)],
+        ..Link::new("lo", Subnet::parse("127.0.0.0/8").expect("a subnet"), Ipv4Addr::LOCALHOST)
+    };
+    let site = Site { http_port: port, ..Site::new(vec![link]) };
+    let templates = builtin::TEMPLATES.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    Settings {
+        site,
+        profiles: vec![
+            profile("a", Firmware::BiosPxe, "$6$secret-of-a"),
+            profile("b", Firmware::Ipxe, "$6$secret-of-b"),
+        ],
+        classes: Vec::new(),
+        venues: Vec::new(),
+        products: Vec::new(),
+        answers: Answers::compile(&BTreeMap::from(templates)).0,
+        journal: directory.join("hatchery.db"),
+        boot: directory.join("boot"),
+        ignore_case: false,
+        images: directory.join("images"),
+        socket: directory.join("socket"),
+        dhcp: false,
+        tftp: None,
+        http_ports: vec![port],
+        http: http::Limits { grace: Duration::from_secs(1), ..http::Limits::default() },
+    }
+}
+
+#[test]
+fn an_answer_goes_to_the_machine_that_holds_the_asking_address_and_to_nobody_else() {
+    let server = Server::start();
+    let (code, text) = server.get(A, "/boot/answer.toml");
+    assert!(code == 200 && text.contains("\"$6$secret-of-a\"") && !text.contains("of-b"), "{text}");
+    let (code, text) = server.get(B, "/boot/answer.toml");
+    assert!(code == 200 && text.contains("\"$6$secret-of-b\"") && !text.contains("of-a"), "{text}");
+    // The names of another machine's files, with and without its prefix.
+    assert_eq!(server.get(A, "/boot/only-a").0, 200);
+    for name in ["only-b", "52-54-00-00-00-0b/only-b", "proxmox/answer.toml", "pxelinux.cfg/01-52-54-00-00-00-0b"] {
+        assert_eq!(server.get(A, &format!("/boot/{name}")).0, 404, "{name}");
+    }
+    let (code, text) = server.get(A, "/boot/pxelinux.cfg/01-52-54-00-00-00-0a");
+    assert!(code == 200 && text.contains(MAC_A), "{text}");
+    assert_eq!(server.get(B, "/boot/pxelinux.cfg/7F000003").0, 200);
+    assert_eq!(server.get(B, "/boot/pxelinux.cfg/7F000002").0, 404);
+    let (code, text) = server.get(B, "/boot/nocloud/user-data");
+    assert!(code == 200 && text.starts_with("#cloud-config\n"), "{text}");
+    for name in ["answer.toml", "only-a", "nocloud/user-data", "pxelinux.cfg/default"] {
+        let (code, text) = server.get(STRANGER, &format!("/boot/{name}"));
+        assert!(code == 404 && !text.contains("secret"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
+    let server = Server::start();
+    let refused = |from, macs: &[&str]| {
+        let (code, _, body) = server.answer(from, macs);
+        assert!(!body.contains("secret"), "{body}");
+        code
+    };
+    assert_eq!(refused(STRANGER, &[MAC_A]), 404, "nobody's address");
+    assert_eq!(refused(A, &[MAC_B]), 404, "another machine's interfaces");
+    assert_eq!(refused(A, &["nonsense"]), 404);
+    assert_eq!(refused(A, &[]), 404);
+    for body in ["", "{", "[]", "{\"network_interfaces\":7}"] {
+        let (code, _, body) = server.send(A, "POST", "/answer", body);
+        assert_eq!(code, 400, "{body}");
+    }
+    assert_eq!(server.stage(MAC_A).0, "waiting", "a refusal moves nothing");
+
+    let (code, head, text) = server.answer(A, &["52:54:00:00:00:99", &MAC_A.to_uppercase()]);
+    assert_eq!(code, 200, "{text}");
+    assert!(head.contains("\r\ncontent-type: application/toml\r\n"), "{head}");
+    let answer: toml::Table = text.parse().expect("TOML");
+    assert_eq!(answer["global"]["root-password-hashed"].as_str(), Some("$6$secret-of-a"));
+    let webhook = format!("http://127.0.0.1:{}/api/proxmox/installed", server.port);
+    assert_eq!(answer["post-installation-webhook"]["url"].as_str(), Some(webhook.as_str()));
+    assert_eq!(server.stage(MAC_A), (json!("installer"), json!("install")));
+
+    let installed = |from| server.send(from, "POST", "/api/proxmox/installed", "{\"$schema\":{\"version\":\"1.2\"}}");
+    assert_eq!(installed(STRANGER).0, 404);
+    let (code, _, body) = installed(A);
+    assert_eq!((code, body.as_str()), (200, "{\"hostname\":null,\"received\":true}\n"));
+    assert_eq!(server.stage(MAC_A), (json!("done"), json!("disk")));
+    assert_eq!(server.stage(MAC_B).0, "waiting", "the other machine is where it was");
+    assert_eq!(refused(A, &[MAC_A]), 404, "a finished machine is not installed again");
+}
+
+#[test]
+fn the_operator_sees_what_a_machine_would_get() {
+    let server = Server::start();
+    let text = |machine, name| match server.render(machine, name) {
+        Reply::Ok(Value::String(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(text(MAC_A, "answer.toml"), server.get(A, "/boot/answer.toml").1);
+    assert_eq!(text("127.0.0.3", "answer.toml"), server.get(B, "/boot/answer.toml").1);
+    assert!(text(MAC_A, "pxelinux.cfg/7F000002").contains(MAC_A));
+    assert!(text(MAC_A, "ubuntu/meta-data").contains(&format!("hatchery-{MAC_A}")), "a template of no profile");
+    let refused = |machine, name| match server.render(machine, name) {
+        Reply::Error(sentence) => sentence,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(MAC_A, "only-b"), "file not found: only-b");
+    assert_eq!(refused("127.0.0.4", "answer.toml"), "No machine is known by 127.0.0.4");
+    // Nothing else shows the operator's variables.
+    for request in [Request::Explain { machine: MAC_A.into() }, Request::Machines, Request::Leases, Request::Status] {
+        let Reply::Ok(shown) = server.ask(&request) else { panic!("{request:?}") };
+        assert!(!shown.to_string().contains("secret"), "{shown}");
+    }
+}

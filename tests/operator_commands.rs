@@ -1,0 +1,299 @@
+//! The operator's commands as the shell sees them: the real binary on both sides of the control socket, exit codes, the
+//! shapes of `--json`, and another configuration while the server runs. Needs no root: DHCP is off, HTTP is on loopback.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
+const IMAGE_SIZE: usize = 48 << 20;
+
+/// A server process with its files in a directory of its own; killed when dropped.
+struct Server {
+    directory: TempDir,
+    port: u16,
+    process: Child,
+}
+
+/// What a command printed, and its exit code.
+#[derive(Debug)]
+struct Done {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+fn run(directory: &TempDir, input: &str, args: &[&str]) -> Done {
+    let mut command = Command::new(HATCHERY);
+    command.args(args).current_dir(directory.path()).env("HATCHERY_SOCKET", "socket");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the binary starts");
+    let mut stdin = process.stdin.take().expect("a pipe");
+    // Most commands end without reading it.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = process.wait_with_output().expect("it ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    Done { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+fn config(port: u16, rest: &str) -> String {
+    format!(
+        r#"
+[paths]
+data = "data"
+socket = "socket"
+[http]
+ports = [{port}]
+[tftp]
+enabled = false
+[dhcp]
+enabled = false
+[[network]]
+interface = "lo"
+address = "127.0.0.1/24"
+pool = ["127.0.0.100-127.0.0.110"]
+[[venue]]
+code = "ARLT"
+name = "Arlington"
+numbers = {{ KXP2 = ["1-6"] }}
+{rest}"#
+    )
+}
+
+fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not come");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+impl Server {
+    fn start() -> Server {
+        let directory = tempfile::tempdir().expect("a directory");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        fs::create_dir_all(directory.path().join("data/images")).expect("a directory");
+        let image = fs::File::create(directory.path().join("data/images/kxp2_master.img")).expect("an image");
+        image.set_len(IMAGE_SIZE as u64).expect("an image");
+        fs::write(directory.path().join("hatchery.toml"), config(port, "")).expect("a configuration");
+        let log = fs::File::create(directory.path().join("log")).expect("a log");
+        let mut command = Command::new(HATCHERY);
+        command.args(["serve", "-c", "hatchery.toml"]).current_dir(directory.path());
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts");
+        let server = Server { directory, port, process };
+        wait_for("the server", || server.run(&["status"]).code == 0);
+        wait_for("the image's digest", || server.log().contains("Ready("));
+        server
+    }
+
+    fn run(&self, args: &[&str]) -> Done {
+        run(&self.directory, "", args)
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let done = self.run(&[args, &["--json"]].concat());
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+        done.json()
+    }
+
+    /// The command is refused: the sentence, with exit code 1.
+    fn refused(&self, args: &[&str]) -> String {
+        let done = self.run(&[args, &["--json"]].concat());
+        assert_eq!(done.code, 1, "{args:?}: {done:?}");
+        let sentence = done.json()["error"].as_str().expect("a sentence").to_owned();
+        assert_eq!(done.err, format!("hatchery: {sentence}\n"));
+        sentence
+    }
+
+    fn configure(&self, rest: &str) {
+        fs::write(self.directory.path().join("hatchery.toml"), config(self.port, rest)).expect("a configuration");
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).expect("a log")
+    }
+
+    fn send(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream.write_all(request.as_bytes()).expect("a request sent");
+        stream
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Value {
+        let body = body.to_string();
+        let length = body.len();
+        let mut stream = self.send(&format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        ));
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        let (_, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// The name that a board with this serial gets.
+    fn named(&self, serial: &str) -> String {
+        let ask = json!({ "product_type": "KXP2", "venue_code": "ARLT", "serial_number": serial });
+        self.post("/api/config", &ask)["hostname"].as_str().expect("a name").to_owned()
+    }
+
+    fn report(&self, serial: &str, status: &str) {
+        self.post("/api/status", &json!({ "status": status, "serial_number": serial, "hostname": null }));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn venues_and_names_from_the_shell() {
+    let server = Server::start();
+    let add = ["venue", "add", "spaa", "--name", "Spa", "--contact", "crew@example.com"];
+    let spa = json!({ "code": "SPAA", "contact_email": "crew@example.com", "location": null, "name": "Spa" });
+    assert_eq!(server.json(&add), spa);
+    assert!(server.refused(&["venue", "add", "SPA", "--name", "Spa"]).starts_with("Invalid venue code: SPA."));
+    let import = ["names", "import", "--venue", "SPAA", "--product", "KXP2"];
+    let added = server.json(&[&import[..], &["1-3,77", "77"]].concat());
+    assert_eq!(added, json!({ "added": 4, "already_there": 0, "duplicates": 1 }));
+    let piped = run(&server.directory, "number;kart\n3;red\n4;blue\n", &[&import[..], &["--file", "-"]].concat());
+    assert_eq!(
+        (piped.code, piped.out.as_str()),
+        (0, "1 names added; 1 were there already, 0 came twice in the list\n")
+    );
+    fs::write(server.directory.path().join("karts.csv"), "7,2024\n8,2024\nnine,2024\n").expect("a list");
+    let wrong = server.run(&[&import[..], &["--file", "karts.csv"]].concat());
+    assert_eq!(wrong.code, 2);
+    assert_eq!(wrong.err, "hatchery: karts.csv:3: 'nine' is no number and no range such as 1-40\n");
+    let venues = server.json(&["venue", "list"]);
+    assert_eq!(venues[1]["names"], json!({ "KXP2": { "assigned": 0, "available": 5, "retired": 0 } }), "{venues}");
+    let text = server.run(&["venue", "list"]).out;
+    assert!(text.contains("KXP2 5 of 5 free"), "{text}");
+
+    assert_eq!(server.named("10000000d9780558"), "KXP2-ARLT-001");
+    let sentence = server.refused(&["names", "release", "KXP2-ARLT-001"]);
+    assert!(sentence.contains("is being installed"), "{sentence}");
+    server.report("10000000d9780558", "success");
+    let assigned = server.json(&["names", "list", "--venue", "arlt", "--state", "assigned"]);
+    let row = json!({
+        "batch": null, "hostname": "KXP2-ARLT-001", "mac_address": null, "number": 1, "product_type": "KXP2",
+        "serial_number": "10000000d9780558", "status": "assigned", "venue_code": "ARLT",
+    });
+    assert_eq!(assigned, json!([row]));
+    assert_eq!(server.json(&["names", "release", "KXP2-ARLT-001"])["status"], "available");
+    assert_eq!(server.json(&["names", "retire", "KXP2-ARLT-001"])["status"], "retired");
+    assert_eq!(server.named("10000000aaaaaaaa"), "KXP2-ARLT-002");
+    assert_eq!(server.json(&["names", "reinstate", "KXP2-ARLT-001"])["status"], "available");
+    assert_eq!(server.refused(&["names", "retire", "KXP2-ARLT-099"]), "Name not found: KXP2-ARLT-099");
+    assert!(server.refused(&["names", "list", "--state", "free"]).contains("available, assigned, retired"));
+}
+
+#[test]
+fn machines_are_forgotten_and_batches_cancelled() {
+    let server = Server::start();
+    let create = ["batch", "create", "--venue", "ARLT", "--product", "KXP2", "--count", "2"];
+    assert_eq!(server.json(&create)["id"], 1);
+    assert_eq!(server.json(&["batch", "start", "1"])["status"], "active");
+    assert_eq!(server.json(&["batch", "priority", "1", "-4"])["priority"], -4);
+    assert_eq!(server.named("10000000d9780558"), "KXP2-ARLT-001");
+    server.report("10000000d9780558", "success");
+    let told = server.json(&["machine", "forget", "--release-name", "10000000d9780558"]);
+    assert_eq!(told, "serial 10000000d9780558 is forgotten; KXP2-ARLT-001 can be given again");
+    assert_eq!(server.json(&["machines"]), json!([]));
+    assert_eq!(server.json(&["batch", "list"])[0]["remaining_count"], 2);
+    assert_eq!(server.json(&["batch", "cancel", "1"])["status"], "cancelled");
+    assert_eq!(server.refused(&["batch", "start", "1"]), "Cannot start cancelled batch 1");
+    assert!(server.refused(&["machine", "forget", "10000000d9780558"]).starts_with("No machine is known"));
+}
+
+#[test]
+fn exit_codes_are_as_documented() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let nobody = run(&directory, "", &["machines", "--json"]);
+    assert_eq!(nobody.code, 3, "{nobody:?}");
+    assert!(nobody.json()["error"].as_str().is_some_and(|text| text.contains("no server answers on socket")));
+    assert_eq!(run(&directory, "", &["names", "import", "--venue", "ARLT", "--product", "KXP2"]).code, 2);
+    assert_eq!(run(&directory, "", &["batch", "priority", "one", "2"]).code, 2);
+    let help = run(&directory, "", &["--help"]);
+    assert_eq!(help.code, 0);
+    for line in ["3    no server answers", "130  interrupted"] {
+        assert!(help.out.contains(line), "{}", help.out);
+    }
+    for command in ["venue add", "names import", "names release", "machine forget", "reload"] {
+        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let help = run(&directory, "", &args);
+        assert!(help.out.contains("Example"), "{command}: {}", help.out);
+    }
+}
+
+#[test]
+fn a_reload_takes_over_and_drops_no_transfer() {
+    let server = Server::start();
+    assert_eq!(server.named("10000000d9780558"), "KXP2-ARLT-001");
+    let mut download = server.send("GET /images/kxp2_master.img HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let mut piece = vec![0; 1 << 20];
+    download.read_exact(&mut piece).expect("the beginning");
+    fs::write(server.directory.path().join("data/images/other.img"), b"another image").expect("an image");
+    let product = "[[product]]\nname = \"KXP2\"\nimage = \"other.img\"\n";
+    server.configure(&format!("[[venue]]\ncode = \"SPAA\"\nnumbers = {{ KXP2 = [7] }}\n{product}"));
+    assert_eq!(server.json(&["reload"]), "the new configuration is in force");
+    let names = server.json(&["names", "list", "--venue", "SPAA"]);
+    assert_eq!(names[0]["hostname"], "KXP2-SPAA-007", "{names}");
+    assert_eq!(server.named("10000000d9780558"), "KXP2-ARLT-001", "names stay");
+    let ask = json!({ "product_type": "KXP2", "serial_number": "10000000d9780558" });
+    wait_for("the other image", || server.post("/api/config", &ask)["image_size"] == 13);
+    let mut rest = Vec::new();
+    download.read_to_end(&mut rest).expect("the rest");
+    let whole = [piece, rest].concat();
+    let head = whole.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+    assert_eq!(whole.len() - head, IMAGE_SIZE, "the download under way is whole");
+}
+
+#[test]
+fn a_bad_configuration_is_refused_and_the_old_one_serves_on() {
+    let server = Server::start();
+    server.configure("[[venue]]\ncode = \"SPA\"\n[nonsense]\n");
+    let refused = server.run(&["reload", "--json"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    let problems = refused.json()["problems"].as_array().expect("a list").clone();
+    assert_eq!(problems.len(), 2, "every problem at once: {problems:?}");
+    assert!(refused.err.contains("nonsense"), "{refused:?}");
+    assert_eq!(server.named("10000000d9780558"), "KXP2-ARLT-001");
+
+    let lines = || server.log().matches("the old one stays in force").count();
+    let before = lines();
+    let id = i32::try_from(server.process.id()).expect("process ids fit");
+    kill(Pid::from_raw(id), Signal::SIGHUP).expect("the server is there");
+    wait_for("the line in the log", || lines() > before);
+    assert_eq!(server.named("10000000aaaaaaaa"), "KXP2-ARLT-002");
+
+    // What sockets and directories depend on is not changed in passing.
+    fs::write(server.directory.path().join("hatchery.toml"), config(1, "")).expect("a configuration");
+    let refused = server.run(&["reload"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("http.ports cannot change while the server runs: restart it"), "{refused:?}");
+
+    server.configure("[[venue]]\ncode = \"SPAA\"\nnumbers = { KXP2 = [7] }\n");
+    kill(Pid::from_raw(id), Signal::SIGHUP).expect("the server is there");
+    wait_for("the new venue", || server.json(&["venue", "list"]).as_array().is_some_and(|all| all.len() == 2));
+}
