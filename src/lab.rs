@@ -33,10 +33,12 @@
 
 mod network;
 mod sandbox;
+mod segment;
 mod side;
 
-pub use network::{Network, Port};
+pub use network::{Network, Port, Ports};
 pub use sandbox::{Step, command, enter, inside, is_barred, private_tmpfs};
+pub use segment::Segment;
 
 use std::io;
 use std::path::PathBuf;

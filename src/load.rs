@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::ids::Hostname;
-use crate::lab::{self, Network};
+use crate::lab::{self, Ports};
 use crate::net::Mac;
 use crate::sim::client::{Client, Kind, Phase};
 use machine::{Machine, Time};
@@ -48,7 +48,7 @@ pub struct Record {
     pub mac: Mac,
     /// When it passed each milestone for the first time, counted from the start of the run.
     pub phases: BTreeMap<Phase, Duration>,
-    /// Bytes of the image that have arrived, over all tries; each was compared if the image is known.
+    /// Bytes of the image that have arrived, over all tries; each was compared if the image is known, else hashed.
     pub image_bytes: u64,
     /// Bytes of boot files and of small exchanges that have arrived.
     pub other_bytes: u64,
@@ -93,7 +93,7 @@ impl Run {
     ///
     /// # Errors
     /// A port that cannot be made.
-    pub fn start(load: Load, network: &Network) -> Result<Run, lab::Error> {
+    pub fn start(load: Load, network: &impl Ports) -> Result<Run, lab::Error> {
         let Load { clients, link, known, pace } = load;
         let mut machines = Vec::new();
         for client in clients {

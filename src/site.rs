@@ -1,6 +1,6 @@
 //! What the rules must know about this place: the networks we serve, our addresses on them, and our limits.
 //!
-//! Made once from the configuration, checked there, and never changed while running.
+//! Made from the configuration and checked there; a reload makes another, with the same links.
 
 pub mod reservation;
 

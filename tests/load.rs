@@ -10,7 +10,12 @@ use hatchery::load::{End, Load, Run};
 use hatchery::serve::control::Request;
 use hatchery::sim::client::{Client, Identity, Kind, Options};
 use inside::inside;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -81,4 +86,50 @@ fn a_server_is_stopped_killed_and_started_again() {
     assert!(matches!(bench.ask(&Request::Status), Err(BenchError::Control(_))), "nobody answers after the kill");
     bench.start_server().expect("a server");
     bench.ask(&Request::Status).expect("an answer");
+}
+
+fn load(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hatchery"));
+    command.arg("load").args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// The interfaces of this side, which is where a real one would be.
+fn interfaces() -> Vec<String> {
+    let all = nix::net::if_::if_nameindex().expect("a list");
+    all.iter().map(|each| each.name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn machines_boot_over_an_interface_that_the_user_names_and_leave_nothing() {
+    if !inside("machines_boot_over_an_interface_that_the_user_names_and_leave_nothing") {
+        return;
+    }
+    let mut bench = Bench::new(&setup("")).expect("a bench");
+    bench.start_server().expect("a server");
+    bench.wait_for_image().expect("an image");
+    let before = interfaces();
+    let output = load(&["-i", "bench0", "-n", "5", "--venue", "DEMO", "--json"]).output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&report["done"], &report["clients"]), (&5.into(), &5.into()), "{report}");
+    assert_eq!(report["bytes"], 5 * (3 << 20), "{report}");
+    assert_eq!(interfaces(), before);
+
+    // Interrupted on the way.
+    let mut child = load(&["-i", "bench0", "-n", "5", "--first", "100"]).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    assert_eq!(first, "5 machines are switched on");
+    kill(Pid::from_raw(i32::try_from(child.id()).expect("process ids fit")), Signal::SIGINT).expect("it runs");
+    lines.for_each(drop);
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(interfaces(), before);
+
+    for (name, why) in [("lo", "lo leads nowhere"), ("eth99", "there is no such interface")] {
+        let refused = load(&["-i", name]).output().expect("it ends");
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(why), "{refused:?}");
+    }
 }

@@ -5,10 +5,11 @@
 //! ```
 //! Everything it makes is anonymous or in memory and held by these two processes, so nothing is left when they end.
 
-mod progress;
-mod report;
+pub(super) mod progress;
+pub(super) mod report;
 
 use std::fs;
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -88,7 +89,12 @@ enum Ending {
 async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Result<(Run, Ending)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let load = Load { clients: clients(args.clients), link: 0, known: Some(bench.image().clone()), pace: 1 };
+    let load = Load {
+        clients: clients(1..=args.clients, bench::PRODUCT, Some(bench::VENUE)),
+        link: 0,
+        known: Some(bench.image().clone()),
+        pace: 1,
+    };
     let mut run = Run::start(load, bench.network())?;
     let mut progress = Progress::new(&run.records(), image_bytes);
     let mut tick = interval(TICK);
@@ -112,17 +118,18 @@ async fn watch(args: &Demo, bench: &mut Bench, image_bytes: u64) -> anyhow::Resu
     Ok((run, ending))
 }
 
-fn clients(count: u32) -> Vec<Client> {
+/// Machines of these numbers, of mixed kinds; the same number is the same machine every time.
+pub(super) fn clients(numbers: RangeInclusive<u32>, product: &str, venue: Option<&str>) -> Vec<Client> {
     let mut rng = Rng::with_seed(SEED);
     let options = Options {
-        product: bench::PRODUCT.into(),
-        venue: Some(bench::VENUE.into()),
+        product: product.into(),
+        venue: venue.map(str::to_owned),
         // Waits of the firmware for its own sake say nothing about the server.
         uefi_offer_wait: Duration::ZERO,
         ipxe_proxy_wait: Duration::ZERO,
         ..Options::default()
     };
-    (1..=count)
+    numbers
         .zip(KINDS.into_iter().cycle())
         .map(|(index, kind)| {
             let identity = Identity::numbered(kind, index, &mut rng);

@@ -78,7 +78,22 @@ impl Network {
         let interface = interface_of(mac);
         let name = interface.clone();
         let index = self.client.run(move |netlink| netlink.add_macvlan(&name, &bench(link), mac))?;
-        Ok(Port { interface, index, mac, address: None, client: Arc::clone(&self.client) })
+        Ok(Port::new(interface, index, mac, Arc::clone(&self.client)))
+    }
+}
+
+/// Where machines can be plugged in.
+pub trait Ports {
+    /// Connects a machine with this MAC to a link, as [`Network::add_machine_port`] does.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchLink`], or what the kernel says.
+    fn add_machine_port(&self, link: usize, mac: Mac) -> Result<Port, Error>;
+}
+
+impl Ports for Network {
+    fn add_machine_port(&self, link: usize, mac: Mac) -> Result<Port, Error> {
+        Network::add_machine_port(self, link, mac)
     }
 }
 
@@ -93,6 +108,10 @@ pub struct Port {
 }
 
 impl Port {
+    pub(super) fn new(interface: String, index: u32, mac: Mac, client: Arc<Side>) -> Port {
+        Port { interface, index, mac, address: None, client }
+    }
+
     /// The interface's name, for SO_BINDTODEVICE: all ports of a link lie in one subnet, so a socket not bound to its
     /// port's interface leaves by any of them.
     pub fn interface(&self) -> &str {
@@ -145,14 +164,14 @@ fn bench(link: usize) -> String {
 }
 
 /// `m525400000001`: the MAC fits into an interface name (15 bytes), so a capture's interface tells the machine.
-fn interface_of(mac: Mac) -> String {
+pub(super) fn interface_of(mac: Mac) -> String {
     let mac = mac.to_string();
     format!("m{}", mac.replace(':', ""))
 }
 
 /// Many interfaces of one namespace are to behave as many stations (Documentation/networking/ip-sysctl.rst). The kernel
 /// takes the larger of `all` and the interface's own value; new interfaces start with `default`.
-fn be_many_stations() {
+pub(super) fn be_many_stations() {
     // Answer ARP only on the interface that has the address.
     set_variable("ipv4/conf/all/arp_ignore", "1");
     // Ask with the address of the interface that asks.

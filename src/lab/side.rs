@@ -116,6 +116,19 @@ impl Netlink {
         index_of(name)
     }
 
+    /// As [`Netlink::add_macvlan`], but the new interface is in `namespace`, and down; `lower` is here.
+    pub(super) fn add_macvlan_in(&self, name: &str, lower: &str, mac: Mac, namespace: &fs::File) -> Result<(), Error> {
+        let lower = index_of(lower)?;
+        let link = LinkMacVlan::new(name, lower, MacVlanMode::Bridge).address(mac.0.to_vec());
+        self.add_link("macvlan", name, link.setns_by_fd(namespace.as_raw_fd()).build())
+    }
+
+    /// Brings an interface up; answers its index.
+    pub(super) fn set_up_index(&self, name: &str) -> Result<u32, Error> {
+        self.set_up(name)?;
+        index_of(name)
+    }
+
     fn add_link(&self, kind: &'static str, name: &str, link: LinkMessage) -> Result<(), Error> {
         self.execute(self.handle.link().add(link).execute(), |source| Error::Make { kind, name: name.into(), source })
     }

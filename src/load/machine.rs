@@ -191,11 +191,12 @@ impl Machine {
     fn download(&mut self, exchange: u32, url: String) {
         let (place, said, record) = (self.place(), self.said.clone(), self.record.clone());
         let known = self.known.clone().filter(|known| known.is_at(&url));
+        let image = known.is_some() || (self.known.is_none() && url.contains("/images/"));
         self.spawn(async move {
             let mut told = (0, clock::now().instant);
             let progress = |received, piece| {
                 let mut record = record.lock();
-                let counter = if known.is_some() { &mut record.image_bytes } else { &mut record.other_bytes };
+                let counter = if image { &mut record.image_bytes } else { &mut record.other_bytes };
                 *counter += piece;
                 drop(record);
                 let now = clock::now().instant;

@@ -13,12 +13,13 @@ use hatchery::lab::Port;
 use hatchery::load::bench::SERVER;
 use hatchery::serve::control::Request;
 use hatchery::sim::client::{Client, Kind};
+use hatchery::wire::dhcp::MessageType;
 use socket2::{Domain, Socket, Type};
 
 use crate::inside::inside;
 use crate::mutate::mutate;
 use crate::pcap;
-use crate::shortage::{answer, answer_text, connect};
+use crate::shortage::{answer, answer_text, connect, message};
 use crate::table::{Station, Table, client, mac, name_of};
 
 /// Of the whole process, in a debug build.
@@ -214,6 +215,10 @@ fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     names.dedup();
     assert_eq!(names.len(), 20, "each has a name of its own");
     drop(held);
+
+    // Well formed, and against the rules whatever the storm brought: a DECLINE that names no address.
+    Station::at(ports[0].interface()).send(&message(mac(1), MessageType::Decline, &[]));
+    table.wait_for("the DECLINE", || (table.refusals("forbidden") > 0).then_some(()));
 
     assert_eq!(table.bench.server_id(), Some(process));
     let status = table.ask(&Request::Status);

@@ -18,7 +18,7 @@ use crate::inside::{inside, until};
 use crate::table::{PATIENCE, Station, Table, client, mac, name_of};
 
 /// A DHCP message of a plain client: BOOTREQUEST with these options.
-fn message(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
+pub fn message(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
     let mut bytes = vec![0; 236];
     bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
     bytes[4..8].copy_from_slice(&mac.0[2..]);

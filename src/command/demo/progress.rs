@@ -15,7 +15,7 @@ use crate::time::Instant;
 const LINE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What shows the progress.
-pub(super) struct Progress {
+pub(in crate::command) struct Progress {
     view: View,
     image_bytes: u64,
 }
@@ -30,9 +30,7 @@ impl Progress {
     /// Chooses by the terminal there is.
     pub fn new(records: &[Record], image_bytes: u64) -> Progress {
         let view = if !io::stderr().is_terminal() {
-            eprintln!("{} machines are switched on", records.len());
-            let now = clock::now().instant;
-            View::Lines { last: now, first: now }
+            return Progress::plain(records);
         } else if terminal_rows().is_some_and(|rows| records.len() < usize::from(rows)) {
             let all = MultiProgress::new();
             let bar = |record: &Record| {
@@ -45,6 +43,13 @@ impl Progress {
             View::Total(bar(image_bytes * records.len() as u64, style))
         };
         Progress { view, image_bytes }
+    }
+
+    /// A line a second, whatever the terminal; for an image of unknown size.
+    pub fn plain(records: &[Record]) -> Progress {
+        eprintln!("{} machines are switched on", records.len());
+        let now = clock::now().instant;
+        Progress { view: View::Lines { last: now, first: now }, image_bytes: 0 }
     }
 
     /// Draws how it stands.

@@ -21,7 +21,7 @@ const PHASES: [(Phase, &str); 6] = [
 
 /// The result of a run.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(in crate::command) struct Report {
     records: Vec<Record>,
     image_bytes: u64,
     faults: Vec<String>,
@@ -43,7 +43,8 @@ struct Spread {
 }
 
 impl Report {
-    /// Takes what the machines went through; the image's size tells what they must have received.
+    /// Takes what the machines went through; the image's size, 0 if unknown, tells what they must
+    /// have received.
     pub fn new(records: Vec<Record>, image_bytes: u64) -> Report {
         let mut report = Report { faults: Vec::new(), records, image_bytes };
         let mut holders: BTreeMap<&str, &Record> = BTreeMap::new();
@@ -154,12 +155,13 @@ impl Report {
         }
         line(String::new());
         line(format!(
-            "{} of {} machines are done, {} faulted, in {:.2} s; {} MiB of images, each byte compared, at {:.0} MB/s",
+            "{} of {} machines are done, {} faulted, in {:.2} s; {} MiB of images, {}, at {:.0} MB/s",
             self.names().count(),
             self.records.len(),
             self.faulted(),
             self.seconds(),
             self.bytes() >> 20,
+            if self.image_bytes > 0 { "each byte compared" } else { "their digests compared" },
             self.throughput_mb_s(),
         ));
         for fault in &self.faults {

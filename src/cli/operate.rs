@@ -1,0 +1,288 @@
+//! The commands by which an operator changes something: machines, venues, names, images, batches.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::Ask;
+
+/// What becomes of a machine.
+#[derive(Debug, Subcommand)]
+pub enum Machine {
+    /// Install it again at its next network boot
+    Reinstall(OneMachine),
+    /// Give it an address and nothing to boot
+    Hold(OneMachine),
+    /// Remove it with its leases; its name is retired, unless it is released
+    #[command(after_help = "What was deployed to it stays on record. If it boots again, it is a new machine.
+
+Examples:
+  hatchery machine forget dc:a6:32:01:36:c2
+  hatchery machine forget --release-name KXP2-SPAA-007")]
+    Forget(Forget),
+}
+
+/// Arguments of `machine forget`.
+#[derive(Debug, Args)]
+pub struct Forget {
+    #[command(flatten)]
+    pub one: OneMachine,
+    /// Give its name back to the pool
+    #[arg(long)]
+    pub release_name: bool,
+    /// Even while it is being installed
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// What to do with venues.
+#[derive(Debug, Subcommand)]
+pub enum Venue {
+    /// Add a venue, or change the one of that code
+    #[command(after_help = "A venue that the configuration declares is as the configuration says after the next start.
+
+Example:
+  hatchery venue add SPAA --name 'Spa-Francorchamps' --location 'Stavelot, Belgium' --contact crew@example.com")]
+    Add(VenueAdd),
+    /// List every venue, and how many names it has left
+    #[command(after_help = "Examples:
+  hatchery venue list
+  hatchery venue list --json | jq '.[] | {code, left: .names.KXP2.available}'")]
+    List(Ask),
+}
+
+/// Arguments of `venue add`.
+#[derive(Debug, Args)]
+pub struct VenueAdd {
+    /// Its code: four letters or digits
+    pub code: String,
+    /// Its name
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Where it is
+    #[arg(long, value_name = "PLACE")]
+    pub location: Option<String>,
+    /// Whom to write to
+    #[arg(long, value_name = "EMAIL")]
+    pub contact: Option<String>,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// What to do with names.
+#[derive(Debug, Subcommand)]
+pub enum Names {
+    /// Add numbers to a venue's pool of names
+    #[command(
+        after_help = "Numbers and ranges stand between commas, blanks or line ends. A .csv or .tsv file, and a list
+whose first line is a heading, is read as a table: its first column counts. If anything is not a
+number, nothing is imported.
+
+Examples:
+  hatchery names import --venue SPAA --product KXP2 1-40,77
+  hatchery names import --venue SPAA --product KXP2 --file karts.csv
+  seq 100 120 | hatchery names import --venue SPAA --product KXP2 --file -"
+    )]
+    Import(NamesImport),
+    /// Take a name from its machine and give it back to the pool
+    #[command(after_help = "The batch under which it was given has that unit to make again.
+
+Example:
+  hatchery names release KXP2-SPAA-007")]
+    Release(NameRelease),
+    /// Never give a name again
+    #[command(after_help = "Example:
+  hatchery names retire KXP2-SPAA-013")]
+    Retire(OneName),
+    /// Let a retired name be given again
+    #[command(after_help = "Example:
+  hatchery names reinstate KXP2-SPAA-013")]
+    Reinstate(OneName),
+    /// List names and who holds them
+    #[command(after_help = "Examples:
+  hatchery names list --venue SPAA
+  hatchery names list --product KXP2 --state assigned --json")]
+    List(NamesList),
+}
+
+/// Arguments of `names import`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("source").required(true).args(["numbers", "file"])))]
+pub struct NamesImport {
+    /// Numbers and ranges: 1-40,77
+    pub numbers: Vec<String>,
+    /// Read them from a file; - is standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The venue's code
+    #[arg(long, value_name = "CODE")]
+    pub venue: String,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Arguments of `names release`.
+#[derive(Debug, Args)]
+pub struct NameRelease {
+    /// The host name
+    pub name: String,
+    /// Even while its machine is being installed
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// A name.
+#[derive(Debug, Args)]
+pub struct OneName {
+    /// The host name
+    pub name: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Arguments of `names list`.
+#[derive(Debug, Args)]
+pub struct NamesList {
+    /// Of this product only
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: Option<String>,
+    /// At this venue only
+    #[arg(long, value_name = "CODE")]
+    pub venue: Option<String>,
+    /// In this state only: available, assigned or retired
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// A machine, named in any way.
+#[derive(Debug, Args)]
+pub struct OneMachine {
+    /// Its MAC, address, serial or host name
+    pub machine: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum Image {
+    /// Copy an image into the server's image directory
+    #[command(
+        after_help = "The file appears there when all of it is there. Interrupted, nothing is left behind (exit code 130).
+
+Examples:
+  hatchery image add ./kxp2-2026.11.img --product KXP2 --version 2026.11
+  hatchery image add ./kxp2-2026.11.img --product KXP2 --activate"
+    )]
+    Add(ImageAdd),
+    /// List every image, and which are in use
+    #[command(after_help = "Examples:
+  hatchery image list
+  hatchery image list --json | jq '.[] | select(.active)'")]
+    List(Ask),
+    /// Give the machines of a product another image from now on
+    #[command(
+        after_help = "It goes before the image that the configuration names. Downloads under way are finished with the
+image they began. An image that is not there, or was not checked yet, is not activated.
+
+Examples:
+  hatchery image activate --product KXP2 2026.10
+  hatchery image activate --product KXP2 kxp2_master.img"
+    )]
+    Activate(ImageActivate),
+}
+
+/// Arguments of `image add`.
+#[derive(Debug, Args)]
+pub struct ImageAdd {
+    /// The image: a raw disk image
+    pub file: PathBuf,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    /// What to call it
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Give it to the product's machines as soon as it is checked
+    #[arg(long)]
+    pub activate: bool,
+    /// Make a hard link instead of a copy; the file must not be written to any more
+    #[arg(long)]
+    pub link: bool,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Arguments of `image activate`.
+#[derive(Debug, Args)]
+pub struct ImageActivate {
+    /// Its file name or its version
+    pub image: String,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// What to do with batches.
+#[derive(Debug, Subcommand)]
+pub enum Batch {
+    /// Order units
+    Create(BatchCreate),
+    /// Let a batch give names
+    Start(OneBatch),
+    /// Hold a batch back
+    Pause(OneBatch),
+    /// End a batch before its last unit
+    Cancel(OneBatch),
+    /// Let a batch go before or after others
+    Priority(BatchPriority),
+    /// List every batch
+    List(Ask),
+}
+
+/// Arguments of `batch create`.
+#[derive(Debug, Args)]
+pub struct BatchCreate {
+    /// The venue's code
+    #[arg(long, value_name = "CODE")]
+    pub venue: String,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    /// How many units
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub count: i64,
+    /// Higher goes first
+    #[arg(long, default_value_t = 0, value_name = "P", allow_negative_numbers = true)]
+    pub priority: i64,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// Arguments of `batch priority`.
+#[derive(Debug, Args)]
+pub struct BatchPriority {
+    #[command(flatten)]
+    pub one: OneBatch,
+    /// Higher goes first
+    #[arg(allow_negative_numbers = true)]
+    pub priority: i64,
+}
+
+/// A batch.
+#[derive(Debug, Args)]
+pub struct OneBatch {
+    /// Its number
+    pub id: u64,
+    #[command(flatten)]
+    pub ask: Ask,
+}
