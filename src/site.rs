@@ -157,7 +157,7 @@ impl Link {
             pools: Vec::new(),
             lease_time: Duration::from_secs(12 * 3600),
             authoritative: true,
-            bootp: true,
+            bootp: false,
             next_server: None,
             options: Vec::new(),
             reservations: Vec::new(),

@@ -61,7 +61,7 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
     let pool = table.list("pool");
     let lease_time = table.duration("lease", LEASE);
     let authoritative = table.boolean("authoritative", true);
-    let bootp = table.boolean("bootp", true);
+    let bootp = table.boolean("bootp", false);
     let next_server = server::next_server(table);
     let reservation_tables = table.tables("reservation");
 

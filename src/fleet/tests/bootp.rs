@@ -6,6 +6,11 @@ fn bootp(last: u8) -> Message {
     Message::new(Discover, last).bootp()
 }
 
+/// The link of the tests, with BOOTP on and a pool of .1 to .`pool`.
+fn bench(pool: u8) -> Link {
+    Link { bootp: true, ..link(pool) }
+}
+
 fn given(world: &mut World, last: u8) -> Ipv4Addr {
     let reply = world.reply(&bootp(last));
     assert_eq!(reply.kind, None, "no option 53");
@@ -18,7 +23,7 @@ fn given(world: &mut World, last: u8) -> Ipv4Addr {
 
 #[test]
 fn basic_request_reply() {
-    let mut world = World::pool(9);
+    let mut world = World::new(vec![bench(9)]);
     assert_eq!(world.bind(1), ip(1));
     assert_eq!([given(&mut world, 2), given(&mut world, 2)], [ip(2), ip(2)]);
     let bytes = world
@@ -31,7 +36,7 @@ fn basic_request_reply() {
 #[test]
 fn same_chaddr() {
     for bootp_first in [false, true] {
-        let mut world = World::pool(9);
+        let mut world = World::new(vec![bench(9)]);
         for round in 0..6 {
             let address = if (round % 2 == 0) == bootp_first { given(&mut world, 1) } else { world.bind(1) };
             assert_eq!(address, ip(1), "round {round}, BOOTP first: {bootp_first}");
@@ -41,7 +46,7 @@ fn same_chaddr() {
 
 #[test]
 fn classes() {
-    let mut bench = link(0);
+    let mut bench = bench(0);
     let guarded = Pool { classes: vec!["BOOTP".to_owned()], ..Pool::new(ip(1), ip(5)) };
     bench.pools = vec![guarded, Pool::new(ip(20), ip(29))];
     let mut world = World::new(vec![bench]);
@@ -51,18 +56,18 @@ fn classes() {
 
 #[test]
 fn a_bootp_client_keeps_its_address_for_ever() {
-    let mut world = World::pool(1);
+    let mut world = World::new(vec![bench(1)]);
     given(&mut world, 1);
     world.wait(10 * 365 * 86_400);
     assert_eq!(world.answer(&Message::new(Discover, 2)), None);
     assert_eq!(world.restarted(), world.remembered());
 }
 
-/// Contested: other servers leave BOOTP off. We serve it unless told not to, and reserved clients even then.
+/// Contested: whether BOOTP is on by default. It is off, because one message of a stranger would take an address for
+/// ever; reserved clients are served all the same.
 #[test]
 fn bootp_may_be_left_to_reserved_clients() {
     let mut bench = link(9);
-    bench.bootp = false;
     bench.reservations = vec![reservation(1, Some(ip(7)))];
     let mut world = World::new(vec![bench]);
     assert_eq!(given(&mut world, 1), ip(7));
@@ -72,7 +77,7 @@ fn bootp_may_be_left_to_reserved_clients() {
 /// RFC 951 §3: a client without vendor wishes leaves the area zero, magic cookie and all.
 #[test]
 fn plain_bootp_without_magic_cookie() {
-    let mut world = World::with(vec![link(9)], profiles());
+    let mut world = World::with(vec![bench(9)], profiles());
     let mut bytes = bootp(1).bytes().to_vec();
     bytes.truncate(236);
     bytes.resize(300, 0);
@@ -83,7 +88,7 @@ fn plain_bootp_without_magic_cookie() {
 
 #[test]
 fn relayed_bootp_is_answered_to_its_relay() {
-    let mut world = World::pool(9);
+    let mut world = World::new(vec![bench(9)]);
     let (reply, to) = world.sent(&bootp(1).relayed(ip(249))).expect("a BOOTREPLY");
     assert_eq!((reply.kind, reply.yiaddr, to), (None, ip(1), Destination::Relay(ip(249))));
 }
