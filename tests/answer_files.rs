@@ -60,7 +60,7 @@ impl Server {
             ended.expect("the server starts");
         });
         let deadline = Instant::now() + Duration::from_secs(20);
-        // The control socket is the last that it opens.
+        // It answers there only when every port is open.
         while control::ask(&directory.path().join("socket"), &Request::Status).is_err() {
             assert!(Instant::now() < deadline, "the server did not come");
             std::thread::yield_now();

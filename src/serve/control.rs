@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::core;
 use super::inbox::Inbox;
 use super::library::Library;
 use super::preflight::Doctor;
@@ -264,7 +265,7 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
 
 async fn answer(request: Request, desk: &Desk) -> Reply {
     let Desk { library, doctor, reloader, .. } = desk;
-    let read = || library.board.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let read = || core::read(&library.board);
     let command = match request {
         Request::Status => return Reply::Ok(show::status(&read())),
         Request::Machines => return Reply::Ok(show::machines(&read())),

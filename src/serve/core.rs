@@ -6,7 +6,7 @@
 //! was promised.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -31,9 +31,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// What readers see, behind a lock that is held for a look-up or for taking one notice.
 pub type SharedBoard = Arc<RwLock<Board>>;
 
+/// The board to read from. A reader that panicked has left it whole.
+pub fn read(board: &SharedBoard) -> RwLockReadGuard<'_, Board> {
+    board.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn write(board: &SharedBoard) -> RwLockWriteGuard<'_, Board> {
+    board.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 /// Counts a refusal that a shell made by itself.
 pub fn count(board: &SharedBoard, refusal: &Refusal) {
-    board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).count(refusal);
+    write(board).count(refusal);
 }
 
 /// The owner of the fleet.
@@ -118,7 +127,7 @@ impl Core {
             }
             Action::Publish(notice) => {
                 log::notice(&notice);
-                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).apply(&notice);
+                write(&self.board).apply(&notice);
             }
         }
     }
@@ -129,7 +138,7 @@ impl Core {
             Ok(rows) => {
                 self.fleet.reload(rows, clock::now());
                 let notices = self.fleet.notices();
-                self.board.write().unwrap_or_else(|poisoned| poisoned.into_inner()).reset(notices);
+                write(&self.board).reset(notices);
                 true
             }
             Err(error) => {

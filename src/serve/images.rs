@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use super::core::SharedBoard;
+use super::core::{SharedBoard, read};
 use super::inbox::Inbox;
 use crate::catalog::{Image, ImageState};
 use crate::fleet::{Event, Measured};
@@ -43,7 +43,7 @@ impl Watch {
     pub fn run(mut self, stop: &AtomicBool) {
         let mut told: Told = BTreeMap::new();
         while !stop.load(Ordering::Relaxed) {
-            let files = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).image_files().clone();
+            let files = read(&self.board).image_files().clone();
             for (product, file) in &files.active {
                 if told.get(product).is_some_and(|(before, _)| before != file) {
                     told.remove(product);

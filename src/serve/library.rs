@@ -12,7 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
 use super::content::{Content, FileSource, OpenFile};
-use super::core::{SharedBoard, count};
+use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
@@ -148,7 +148,7 @@ pub struct Library {
 impl Library {
     /// The machine to which the address is bound: answers go to nobody else.
     pub fn at(&self, asker: Ipv4Addr) -> Option<Arc<View>> {
-        self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).at(asker).cloned()
+        read(&self.board).at(asker).cloned()
     }
 
     /// The answer that this machine gets now under the file name `name`.
@@ -175,7 +175,7 @@ impl Library {
     }
 
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
-        let facts = self.board.read().unwrap_or_else(|poisoned| poisoned.into_inner()).facts(view);
+        let facts = read(&self.board).facts(view);
         self.answers.render(template, &facts.ok_or(Refusal::UnknownMachine)?).map_err(|error| {
             tracing::warn!(%error, machine = view.label(), "answer could not be rendered");
             Refusal::NothingToBoot(error.to_string())
