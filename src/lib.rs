@@ -53,7 +53,7 @@
 //! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
-//! | 5 shell | [`clock`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
+//! | 5 shell | [`clock`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
 //! | 6 outside | [`config`] [`cli`] [`command`], then `main` | the terminal |
 //!
 //! # What you will not find
@@ -88,38 +88,71 @@ pub mod transfer;
 pub mod wire;
 
 // Row 2: rules.
+#[cfg(feature = "server")]
 pub mod machine;
+#[cfg(feature = "server")]
 pub mod class;
+#[cfg(feature = "server")]
 pub mod catalog;
+#[cfg(feature = "server")]
 pub mod lease;
+#[cfg(feature = "server")]
 pub mod naming;
+#[cfg(feature = "server")]
 pub mod boot;
+#[cfg(feature = "server")]
 pub mod answer;
+#[cfg(feature = "server")]
 pub mod dhcp;
+#[cfg(feature = "server")]
 pub mod tftp;
 
 // Row 3: core.
+#[cfg(feature = "server")]
 pub mod fleet;
 
 // Row 4: world.
+#[cfg(feature = "server")]
 pub mod sim;
 
 // Row 5: shell.
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod clock;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod disk;
+#[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod archive;
+#[cfg(feature = "installer")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod installer;
+#[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod environment;
+#[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod assets;
+#[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod store;
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod lab;
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod serve;
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod load;
 
 // Row 6: outside.
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod config;
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod cli;
+#[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod command;

@@ -1,0 +1,1 @@
+//! Archives: Debian packages in, initramfs archives out.

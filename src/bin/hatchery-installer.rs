@@ -1,0 +1,5 @@
+//! The program that runs on the machine being installed.
+
+fn main() -> std::process::ExitCode {
+    hatchery::installer::main()
+}

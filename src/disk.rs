@@ -1,0 +1,3 @@
+//! What lies on a disk or in an image file: compression, partition tables, FAT and ext4 file systems.
+//!
+//! Works on readers and writers; never opens anything by itself.
