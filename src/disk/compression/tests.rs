@@ -39,7 +39,7 @@ fn content(length: usize) -> Vec<u8> {
     let mut state = 1u32;
     let mut byte = |at: usize| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        if at / 5000 % 2 == 0 { b'a' + (at % 17) as u8 } else { (state >> 24) as u8 }
+        if (at / 5000).is_multiple_of(2) { b'a' + (at % 17) as u8 } else { (state >> 24) as u8 }
     };
     (0..length).map(&mut byte).collect()
 }
