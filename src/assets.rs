@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::apt::AptError;
 use crate::archive::deb::DebError;
+use crate::boot::file::PARTIAL;
 
 /// Why an asset could not be brought or looked at.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +33,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The package could not be had.
-    #[error("cannot get the package {package}: {source}; or bring the file yourself: hatchery assets fetch {asset}=FILE")]
+    #[error(
+        "cannot get the package {package}: {source}; or bring the file yourself: hatchery assets fetch {asset}=FILE"
+    )]
     Download {
         /// Debian's name of it.
         package: String,
@@ -89,7 +92,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         fs::create_dir_all(directory).map_err(failed)?;
     }
     let mut part = path.as_os_str().to_owned();
-    part.push(".part");
+    part.push(PARTIAL);
     let part = PathBuf::from(part);
     let written = fs::write(&part, bytes).and_then(|()| fs::File::open(&part)?.sync_all());
     written.and_then(|()| fs::rename(&part, path)).inspect_err(|_| drop(fs::remove_file(&part))).map_err(failed)

@@ -80,7 +80,9 @@ fn boots(firmware: Firmware, profiles: &[Profile], boot: &Path) -> Boots {
 /// What a Raspberry Pi cannot do without, by its fixed names.
 fn raspberry_pi(firmware: Firmware) -> &'static [&'static str] {
     match firmware {
-        Firmware::RaspberryPi3 => &["bootcode.bin", "start.elf", "fixup.dat", "config.txt", "kernel8.img", "initramfs.img"],
+        Firmware::RaspberryPi3 => {
+            &["bootcode.bin", "start.elf", "fixup.dat", "config.txt", "kernel8.img", "initramfs.img"]
+        }
         Firmware::RaspberryPi4 => &["start4.elf", "fixup4.dat", "config.txt", "kernel8.img", "initramfs.img"],
         _ => &["config.txt", "kernel_2712.img", "initramfs.img"],
     }
@@ -89,7 +91,9 @@ fn raspberry_pi(firmware: Firmware) -> &'static [&'static str] {
 /// What the loaders of the manifest ask for after themselves; nothing for others, whose ways are their own.
 fn follow<'a>(first: &str, firmware: Firmware, profile: &'a Profile) -> Vec<&'a str> {
     let menus = ["grub/grub.cfg", "pxelinux.cfg/default", "pxelinux/pxelinux.cfg/default"];
-    let named = |part: &str| menus.into_iter().filter(|menu| menu.contains(part)).find(|menu| profile.answers.contains_key(*menu));
+    let named = |part: &str| {
+        menus.into_iter().filter(|menu| menu.contains(part)).find(|menu| profile.answers.contains_key(*menu))
+    };
     let arch: [&str; 2] = match firmware {
         Firmware::UefiArm64 | Firmware::UefiHttpArm64 | Firmware::UBoot => {
             ["installer/arm64/vmlinuz", "installer/arm64/initrd.img"]

@@ -124,8 +124,7 @@ impl<'a> Fetcher<'a> {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.is_file()) {
             return Ok(kept.clone());
         }
-        let failed =
-            |source| Error::Download { package: asset.package.clone(), asset: asset.name.clone(), source };
+        let failed = |source| Error::Download { package: asset.package.clone(), asset: asset.name.clone(), source };
         // Packages for every architecture are in the lists of each; we may have some already.
         let any = if asset.architecture == "all" { self.apts.keys().next().cloned() } else { None };
         let architecture = match any {

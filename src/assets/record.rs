@@ -86,9 +86,7 @@ impl Record {
     pub fn load(directory: &Path) -> Result<Record, Error> {
         let path = directory.join(FILE);
         match fs::read_to_string(&path) {
-            Ok(text) => {
-                serde_json::from_str(&text).map_err(|error| Error::Record { path, problem: error.to_string() })
-            }
+            Ok(text) => serde_json::from_str(&text).map_err(|error| Error::Record { path, problem: error.to_string() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
             Err(source) => Err(Error::File { path, source }),
         }
