@@ -27,7 +27,7 @@ fn the_record_outlives_us_and_sees_every_change() {
     assert_eq!(standings, [("a", Standing::Good), ("b", Standing::Changed), ("c", Standing::Missing)]);
     assert_eq!(
         record.get("a").expect("an entry").sha256,
-        "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4f72b9807785afee48bb"
+        "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"
     );
 }
 
