@@ -1,11 +1,13 @@
 //! The command line: what can be typed, and what its help says. No behaviour.
 
+mod assets;
 mod operate;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+pub use assets::*;
 pub use operate::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
@@ -154,6 +156,15 @@ Examples:
   hatchery image activate --product KXP2 2026.10"
     )]
     Image(Image),
+    /// The loaders that machines boot first: fetch them, verify them, see what each kind of machine would boot
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery assets fetch
+  hatchery assets list
+  hatchery assets verify"
+    )]
+    Assets(Assets),
     /// Order units, and let batches give names
     #[command(
         subcommand,
@@ -164,6 +175,17 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  hatchery completions bash > /etc/bash_completion.d/hatchery
+  hatchery completions zsh > ~/.zfunc/_hatchery
+  hatchery completions fish > ~/.config/fish/completions/hatchery.fish")]
+    Completions(Completions),
+    /// Write the manual pages
+    #[command(after_help = "Examples:
+  hatchery man /usr/local/share/man/man1
+  man -l ./hatchery-batch.1")]
+    Man(Man),
 }
 
 /// Where the configuration is.
@@ -194,6 +216,22 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The directory for the pages, one a command
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 /// Arguments of `check`.

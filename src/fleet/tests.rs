@@ -28,7 +28,6 @@ use super::*;
 use crate::catalog::{Image, ImageState, Profile};
 use crate::class::Class;
 use crate::ids::{BatchId, Digest, Hostname, ProductName, ReplyTo, Serial, VenueCode};
-use crate::lease::ClientKey;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, NameState, Scheme, Venue};
