@@ -164,6 +164,17 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  hatchery completions bash > /etc/bash_completion.d/hatchery
+  hatchery completions zsh > ~/.zfunc/_hatchery
+  hatchery completions fish > ~/.config/fish/completions/hatchery.fish")]
+    Completions(Completions),
+    /// Write the manual pages
+    #[command(after_help = "Examples:
+  hatchery man /usr/local/share/man/man1
+  man -l ./hatchery-batch.1")]
+    Man(Man),
 }
 
 /// Where the configuration is.
@@ -194,6 +205,22 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The directory for the pages, one a command
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
 }
 
 /// Arguments of `check`.

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod doctor;
 pub mod image;
 pub mod load;
+pub mod manual;
 pub mod render;
 pub mod operate;
 pub mod serve;
@@ -46,6 +47,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Image(args) => image::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::pages(&args),
     }
 }
 

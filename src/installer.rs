@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+pub mod imaging;
+pub mod job;
+pub mod target;
+
 /// Runs the installer.
 pub fn main() -> ExitCode {
     ExitCode::SUCCESS

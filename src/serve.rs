@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod preflight;
 pub mod arp;
 pub mod dhcp;
+pub mod service;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -40,6 +41,7 @@ use self::preflight::Preflight;
 use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
+use self::service::Beat;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::class::Class;
@@ -188,7 +190,9 @@ pub async fn run_reloadable(
         inbox: inbox.clone(),
         next_transfer: AtomicU64::new(1),
     });
-    let core = Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone() };
+    let beat = Beat::default();
+    let core =
+        Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone(), beat: beat.clone() };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
         core.run(outlet);
@@ -209,6 +213,7 @@ pub async fn run_reloadable(
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
+    endless.spawn(service::watchdog(beat));
     let api = api::Api { inbox: inbox.clone(), board };
     let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
@@ -229,10 +234,12 @@ pub async fn run_reloadable(
     ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");
+    service::ready();
     tokio::select! {
         () = stop => tracing::info!("stopping; transfers under way may finish"),
         Some(ended) = ending.join_next() => tracing::error!(?ended, "a server ended by itself; stopping"),
     }
+    service::stopping();
     // Nobody listens any more once everything has ended; then there is no one to tell.
     let _ = stopping.send(true);
     endless.shutdown().await;

@@ -3,12 +3,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "common/loopback.rs"]
+#[allow(dead_code, reason = "shared with the tests of the deployment API")]
+mod loopback;
+
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hatchery::answer::Answers;
 use hatchery::catalog::{Profile, Vars};
@@ -19,15 +21,13 @@ use hatchery::lease::{ClientKey, Lease, LeaseState};
 use hatchery::machine::firmware::Firmware;
 use hatchery::machine::{Evidence, Machine};
 use hatchery::net::{Mac, Subnet};
-use hatchery::serve::control::{self, Reply, Request};
-use hatchery::serve::{self, Settings, http};
-use hatchery::site::{Link, Pool, Site};
+use hatchery::serve::Settings;
+use hatchery::serve::control::{Reply, Request};
+use hatchery::site::{Link, Pool};
 use hatchery::store::Store;
 use hatchery::time::Timestamp;
+use loopback::Answer;
 use serde_json::{Value, json};
-use socket2::{Domain, Socket, Type};
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 /// Two machines with leases, and an address that nobody holds.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
@@ -36,63 +36,26 @@ const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 const MAC_A: &str = "52:54:00:00:00:0a";
 const MAC_B: &str = "52:54:00:00:00:0b";
 
-struct Server {
-    directory: TempDir,
-    port: u16,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
+/// A server that remembers A and B.
+struct Server(loopback::Server);
 
 impl Server {
     fn start() -> Server {
-        let directory = tempfile::tempdir().expect("a directory");
-        for name in ["boot", "images"] {
-            fs::create_dir(directory.path().join(name)).expect("a directory");
-        }
-        remember(&directory.path().join("hatchery.db"));
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-        let settings = settings(directory.path(), port);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let thread = std::thread::spawn(move || {
-            let ended = runtime.block_on(serve::run(settings, async { _ = stopped.await }));
-            ended.expect("the server starts");
-        });
-        let deadline = Instant::now() + Duration::from_secs(20);
-        // It answers there only when every port is open.
-        while control::ask(&directory.path().join("socket"), &Request::Status).is_err() {
-            assert!(Instant::now() < deadline, "the server did not come");
-            std::thread::yield_now();
-        }
-        Server { directory, port, stop: Some(stop), thread: Some(thread) }
-    }
-
-    /// Status code, head and body of a request that comes from `from`.
-    fn send(&self, from: Ipv4Addr, method: &str, path: &str, body: &str) -> (u16, String, String) {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        socket.bind(&SocketAddr::from((from, 0)).into()).expect("all of 127.0.0.0/8 is ours");
-        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)).into()).expect("a connection");
-        let mut stream = TcpStream::from(socket);
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        let length = body.len();
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        stream.write_all((head + body).as_bytes()).expect("a request sent");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("a reply");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
-        (code, head.to_ascii_lowercase(), body.to_owned())
+        let mut server = loopback::Server::new();
+        remember(&server.path("hatchery.db"));
+        let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
+        let link = Link { pools: vec![Pool::new(A, STRANGER)], ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
+        server.run(link, arrange);
+        Server(server)
     }
 
     fn get(&self, from: Ipv4Addr, path: &str) -> (u16, String) {
-        let (code, _, body) = self.send(from, "GET", path, "");
+        let Answer { code, body, .. } = self.0.send(from, "GET", path, "");
         (code, body)
     }
 
     /// What a Proxmox installer with these interfaces gets from `POST /answer`.
-    fn answer(&self, from: Ipv4Addr, macs: &[&str]) -> (u16, String, String) {
+    fn answer(&self, from: Ipv4Addr, macs: &[&str]) -> Answer {
         let interfaces: Vec<Value> = macs.iter().map(|mac| json!({ "link": "eno1", "mac": mac })).collect();
         let body = json!({
             "$schema": { "version": "1.0" },
@@ -101,29 +64,16 @@ impl Server {
             "dmi": { "system": { "serial": "x", "uuid": "y", "name": "z" }, "baseboard": {}, "chassis": {} },
             "network_interfaces": interfaces,
         });
-        self.send(from, "POST", "/answer", &body.to_string())
-    }
-
-    fn ask(&self, request: &Request) -> Reply {
-        control::ask(&self.directory.path().join("socket"), request).expect("the control socket answers")
+        self.0.send(from, "POST", "/answer", &body.to_string())
     }
 
     fn render(&self, machine: &str, name: &str) -> Reply {
-        self.ask(&Request::Render { machine: machine.into(), name: name.into() })
+        self.0.ask(&Request::Render { machine: machine.into(), name: name.into() })
     }
 
     fn stage(&self, machine: &str) -> (Value, Value) {
-        let Reply::Ok(explained) = self.ask(&Request::Explain { machine: machine.into() }) else { panic!("explained") };
-        (explained["machine"]["stage"].clone(), explained["machine"]["order"].clone())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(Err(_)) = self.thread.take().map(std::thread::JoinHandle::join) {
-            eprintln!("the server ended in a panic");
-        }
+        let machine = self.0.explain(machine);
+        (machine["stage"].clone(), machine["order"].clone())
     }
 }
 
@@ -161,30 +111,15 @@ fn profile(name: &str, firmware: Firmware, secret: &str) -> Profile {
     }
 }
 
-fn settings(directory: &Path, port: u16) -> Settings {
-    let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
-    let link = Link { pools: vec![Pool::new(A, STRANGER)], ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
-    let site = Site { http_port: port, ..Site::new(vec![link]) };
+fn arrange(settings: Settings) -> Settings {
     let templates = builtin::TEMPLATES.map(|(name, text)| (name.to_owned(), text.to_owned()));
     Settings {
-        site,
         profiles: vec![
             profile("a", Firmware::BiosPxe, "$6$secret-of-a"),
             profile("b", Firmware::Ipxe, "$6$secret-of-b"),
         ],
-        classes: Vec::new(),
-        venues: Vec::new(),
-        products: Vec::new(),
         answers: Answers::compile(&BTreeMap::from(templates)).0,
-        journal: directory.join("hatchery.db"),
-        boot: directory.join("boot"),
-        ignore_case: false,
-        images: directory.join("images"),
-        socket: directory.join("socket"),
-        dhcp: false,
-        tftp: None,
-        http_ports: vec![port],
-        http: http::Limits { grace: Duration::from_secs(1), ..http::Limits::default() },
+        ..settings
     }
 }
 
@@ -216,7 +151,7 @@ fn an_answer_goes_to_the_machine_that_holds_the_asking_address_and_to_nobody_els
 fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     let server = Server::start();
     let refused = |from, macs: &[&str]| {
-        let (code, _, body) = server.answer(from, macs);
+        let Answer { code, body, .. } = server.answer(from, macs);
         assert!(!body.contains("secret"), "{body}");
         code
     };
@@ -225,23 +160,23 @@ fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     assert_eq!(refused(A, &["nonsense"]), 404);
     assert_eq!(refused(A, &[]), 404);
     for body in ["", "{", "[]", "{\"network_interfaces\":7}"] {
-        let (code, _, body) = server.send(A, "POST", "/answer", body);
+        let Answer { code, body, .. } = server.0.send(A, "POST", "/answer", body);
         assert_eq!(code, 400, "{body}");
     }
     assert_eq!(server.stage(MAC_A).0, "waiting", "a refusal moves nothing");
 
-    let (code, head, text) = server.answer(A, &["52:54:00:00:00:99", &MAC_A.to_uppercase()]);
+    let Answer { code, head, body: text } = server.answer(A, &["52:54:00:00:00:99", &MAC_A.to_uppercase()]);
     assert_eq!(code, 200, "{text}");
     assert!(head.contains("\r\ncontent-type: application/toml\r\n"), "{head}");
     let answer: toml::Table = text.parse().expect("TOML");
     assert_eq!(answer["global"]["root-password-hashed"].as_str(), Some("$6$secret-of-a"));
-    let webhook = format!("http://127.0.0.1:{}/api/proxmox/installed", server.port);
+    let webhook = format!("http://127.0.0.1:{}/api/proxmox/installed", server.0.port);
     assert_eq!(answer["post-installation-webhook"]["url"].as_str(), Some(webhook.as_str()));
     assert_eq!(server.stage(MAC_A), (json!("installer"), json!("install")));
 
-    let installed = |from| server.send(from, "POST", "/api/proxmox/installed", "{\"$schema\":{\"version\":\"1.2\"}}");
-    assert_eq!(installed(STRANGER).0, 404);
-    let (code, _, body) = installed(A);
+    let installed = |from| server.0.send(from, "POST", "/api/proxmox/installed", "{\"$schema\":{\"version\":\"1.2\"}}");
+    assert_eq!(installed(STRANGER).code, 404);
+    let Answer { code, body, .. } = installed(A);
     assert_eq!((code, body.as_str()), (200, "{\"hostname\":null,\"received\":true}\n"));
     assert_eq!(server.stage(MAC_A), (json!("done"), json!("disk")));
     assert_eq!(server.stage(MAC_B).0, "waiting", "the other machine is where it was");
@@ -267,7 +202,7 @@ fn the_operator_sees_what_a_machine_would_get() {
     assert_eq!(refused("127.0.0.4", "answer.toml"), "No machine is known by 127.0.0.4");
     // Nothing else shows the operator's variables.
     for request in [Request::Explain { machine: MAC_A.into() }, Request::Machines, Request::Leases, Request::Status] {
-        let Reply::Ok(shown) = server.ask(&request) else { panic!("{request:?}") };
+        let Reply::Ok(shown) = server.0.ask(&request) else { panic!("{request:?}") };
         assert!(!shown.to_string().contains("secret"), "{shown}");
     }
 }

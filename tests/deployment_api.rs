@@ -3,93 +3,55 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
-use std::time::{Duration, Instant};
+#[path = "common/loopback.rs"]
+#[allow(dead_code, reason = "shared with the tests of answer files")]
+mod loopback;
 
-use hatchery::answer::Answers;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
 use hatchery::fleet::command::Declaration;
 use hatchery::ids::{ProductName, VenueCode};
 use hatchery::naming::{Product, Scheme, Venue};
 use hatchery::net::Subnet;
-use hatchery::serve::control::{self, Reply, Request};
-use hatchery::serve::{self, Settings, http};
-use hatchery::site::{Link, Site};
+use hatchery::serve::Settings;
+use hatchery::serve::control::{Reply, Request};
+use hatchery::site::Link;
+use loopback::wait_for;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 const IMAGE: &[u8] = b"the image of KXP2\n";
 const IMAGE_SHA256: &str = "35cf30f53f28f8a3e3a2d3c829b022232363fbd96f4a1fb2680be75de4d14221";
 
-/// The server on a port of loopback, with its files in a directory of its own.
-struct Server {
-    directory: TempDir,
-    port: u16,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
+/// A server with the image of KXP2.
+struct Server(loopback::Server);
 
 impl Server {
     fn start() -> Server {
-        let directory = tempfile::tempdir().expect("a directory");
-        for name in ["boot", "images"] {
-            fs::create_dir(directory.path().join(name)).expect("a directory");
-        }
-        fs::write(directory.path().join("images/kxp2_master.img"), IMAGE).expect("an image");
-        let mut server = Server { directory, port: 0, stop: None, thread: None };
+        let mut server = Server(loopback::Server::new());
+        fs::write(server.image("kxp2_master.img"), IMAGE).expect("an image");
         server.run();
         server
     }
 
-    /// Starts the server, or starts it anew over the same files.
+    /// Starts the server, or starts it anew over the same files, and waits until it knows its image.
     fn run(&mut self) {
-        self.port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
-        let settings = settings(self.directory.path(), self.port);
-        let (stop, stopped) = oneshot::channel::<()>();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        self.thread = Some(std::thread::spawn(move || {
-            let ended = runtime.block_on(serve::run(settings, async { _ = stopped.await }));
-            ended.expect("the server starts");
-        }));
-        self.stop = Some(stop);
-        let image_is_known = |server: &Server| {
-            let log = server.post("/api/config", &json!({ "product_type": "KXP2" }));
-            // Without a serial this is refused, and before the image is known for another reason.
-            log.0 == 400
-        };
-        wait_for("the server", || TcpStream::connect(("127.0.0.1", self.port)).is_ok() && image_is_known(self));
-        wait_for("the image's digest", || {
-            let probe =
-                self.post("/api/config", &json!({ "product_type": "KXP2", "mac_address": "02:00:00:00:00:01" }));
-            probe.0 == 200
-        });
+        let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
+        let link = Link { name: "loopback".into(), ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
+        self.0.run(link, arrange);
+        let probe = json!({ "product_type": "KXP2", "mac_address": "02:00:00:00:00:01" });
+        wait_for("the image's digest", || self.post("/api/config", &probe).0 == 200);
     }
 
-    fn stop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("the server ends in peace");
-        }
+    fn image(&self, name: &str) -> PathBuf {
+        self.0.path("images").join(name)
     }
 
-    /// Status code and body of a request; the head is checked to be JSON where the body is.
+    /// Status code and body of a request.
     fn send(&self, method: &str, path: &str, body: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        let length = body.len();
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        stream.write_all((head + body).as_bytes()).expect("a request sent");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("a reply");
-        let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
-        let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
-        (code, body.to_owned())
+        let answer = self.0.send(Ipv4Addr::LOCALHOST, method, path, body);
+        (answer.code, answer.body)
     }
 
     fn post(&self, path: &str, body: &Value) -> (u16, String) {
@@ -103,26 +65,11 @@ impl Server {
         assert_eq!(code, 200, "{body}");
         serde_json::from_str(&body).expect("JSON")
     }
-
-    fn ask(&self, request: &Request) -> Reply {
-        control::ask(&self.directory.path().join("socket"), request).expect("the control socket answers")
-    }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-    }
-}
-
-fn settings(directory: &Path, port: u16) -> Settings {
+fn arrange(settings: Settings) -> Settings {
     let product =
         |name: &str, scheme| Product { name: ProductName::parse(name).expect("a product name"), scheme, image: None };
-    let link = Link {
-        name: "loopback".into(),
-        ..Link::new("lo", Subnet::parse("127.0.0.0/8").expect("a subnet"), Ipv4Addr::LOCALHOST)
-    };
-    let site = Site { http_port: port, silence_limit: Duration::from_secs(600), ..Site::new(vec![link]) };
     let products = vec![product("KXP2", Scheme::Pooled { width: 3 }), product("RXP2", Scheme::Serial { digits: 8 })];
     let venue = Venue {
         code: VenueCode::parse("SPAA").expect("a venue code"),
@@ -130,31 +77,8 @@ fn settings(directory: &Path, port: u16) -> Settings {
         location: None,
         contact_email: None,
     };
-    Settings {
-        site,
-        profiles: Vec::new(),
-        classes: Vec::new(),
-        venues: vec![Declaration { venue, pools: vec![(products[0].name.clone(), (1..=6).collect())] }],
-        products,
-        answers: Answers::compile(&BTreeMap::new()).0,
-        journal: directory.join("hatchery.db"),
-        boot: directory.join("boot"),
-        ignore_case: false,
-        images: directory.join("images"),
-        socket: directory.join("socket"),
-        dhcp: false,
-        tftp: None,
-        http_ports: vec![port],
-        http: http::Limits { grace: Duration::from_secs(1), ..http::Limits::default() },
-    }
-}
-
-fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not come");
-        std::thread::yield_now();
-    }
+    let venues = vec![Declaration { venue, pools: vec![(products[0].name.clone(), (1..=6).collect())] }];
+    Settings { venues, products, ..settings }
 }
 
 fn error(reply: (u16, String)) -> (u16, String) {
@@ -171,7 +95,7 @@ fn config_has_the_shape_of_the_replaced_system() {
     });
     let (code, text) = server.post("/api/config", &body);
     let reply: Value = serde_json::from_str(&text).expect("JSON");
-    let port = server.port;
+    let port = server.0.port;
     let timestamp = reply["timestamp"].as_str().expect("a timestamp");
     // To the byte: compact, keys sorted, a newline at the end; old shell clients grep it.
     let expected = format!(
@@ -197,7 +121,7 @@ fn one_machine_gets_one_name_whatever_it_asks_and_however_often() {
     // The short form of the serial, as the EEPROM says it, is the same board.
     assert_eq!(server.config("KXP2", "SPAA", "D9780558")["hostname"], "KXP2-SPAA-001");
     assert_eq!(server.config("KXP2", "SPAA", "10000000aaaaaaaa")["hostname"], "KXP2-SPAA-002");
-    server.stop();
+    server.0.stop();
     server.run();
     assert_eq!(server.config("KXP2", "SPAA", "10000000d9780558")["hostname"], "KXP2-SPAA-001", "after a restart");
     assert_eq!(server.config("KXP2", "SPAA", "10000000bbbbbbbb")["hostname"], "KXP2-SPAA-003");
@@ -206,7 +130,7 @@ fn one_machine_gets_one_name_whatever_it_asks_and_however_often() {
 #[test]
 fn names_follow_the_rules_of_the_replaced_system() {
     let server = Server::start();
-    fs::write(server.directory.path().join("images/rxp2_master.img"), b"x").expect("an image");
+    fs::write(server.image("rxp2_master.img"), b"x").expect("an image");
     wait_for("the second image", || {
         let ask = json!({ "product_type": "RXP2", "venue_code": "SPAA", "serial_number": "10000000abcdef12" });
         server.post("/api/config", &ask).0 == 200
@@ -218,26 +142,26 @@ fn names_follow_the_rules_of_the_replaced_system() {
     // A batch overrides what the client asks for, and counts a machine once.
     let order = |count| Request::BatchCreate { venue: "SPAA".into(), product: "KXP2".into(), count, priority: 0 };
     assert_eq!(
-        server.ask(&order(99)),
+        server.0.ask(&order(99)),
         Reply::Error("Insufficient available hostnames. Requested: 99, Available: 6".into())
     );
-    assert_eq!(server.ask(&order(0)), Reply::Error("total_count must be > 0, got 0".into()));
+    assert_eq!(server.0.ask(&order(0)), Reply::Error("total_count must be > 0, got 0".into()));
     let unknown = Request::BatchCreate { venue: "ZZZZ".into(), product: "KXP2".into(), count: 1, priority: 0 };
-    assert_eq!(server.ask(&unknown), Reply::Error("Venue not found: ZZZZ".into()));
+    assert_eq!(server.0.ask(&unknown), Reply::Error("Venue not found: ZZZZ".into()));
     let unknown = Request::BatchCreate { venue: "SPAA".into(), product: "ABC".into(), count: 1, priority: 0 };
-    assert_eq!(server.ask(&unknown), Reply::Error("Invalid product_type: ABC. Must be 'KXP2' or 'RXP2'".into()));
-    assert!(matches!(server.ask(&order(2)), Reply::Ok(_)));
-    let pause = server.ask(&Request::BatchPause { id: 1 });
+    assert_eq!(server.0.ask(&unknown), Reply::Error("Invalid product_type: ABC. Must be 'KXP2' or 'RXP2'".into()));
+    assert!(matches!(server.0.ask(&order(2)), Reply::Ok(_)));
+    let pause = server.0.ask(&Request::BatchPause { id: 1 });
     assert_eq!(pause, Reply::Error("Batch 1 must be active to pause (current status: pending)".into()));
-    assert!(matches!(server.ask(&Request::BatchStart { id: 1 }), Reply::Ok(_)));
+    assert!(matches!(server.0.ask(&Request::BatchStart { id: 1 }), Reply::Ok(_)));
     for _ in 0..3 {
         assert_eq!(server.config("RXP2", "NONE", "1000000000000011")["hostname"], "KXP2-SPAA-001");
     }
     assert_eq!(server.config("RXP2", "NONE", "1000000000000022")["hostname"], "KXP2-SPAA-002");
-    let Reply::Ok(batches) = server.ask(&Request::Batches) else { panic!("the batches") };
+    let Reply::Ok(batches) = server.0.ask(&Request::Batches) else { panic!("the batches") };
     assert_eq!((&batches[0]["status"], &batches[0]["remaining_count"]), (&json!("completed"), &json!(0)));
-    assert_eq!(server.ask(&Request::BatchStart { id: 1 }), Reply::Error("Cannot start completed batch 1".into()));
-    assert_eq!(server.ask(&Request::BatchStart { id: 9 }), Reply::Error("Batch not found".into()));
+    assert_eq!(server.0.ask(&Request::BatchStart { id: 1 }), Reply::Error("Cannot start completed batch 1".into()));
+    assert_eq!(server.0.ask(&Request::BatchStart { id: 9 }), Reply::Error("Batch not found".into()));
 }
 
 #[test]
@@ -268,10 +192,10 @@ fn a_missing_image_leaks_no_name() {
     let server = Server::start();
     let ask = json!({ "product_type": "RXP2", "venue_code": "SPAA", "serial_number": "10000000abcdef12" });
     assert_eq!(error(server.post("/api/config", &ask)), (404, "No active image for RXP2".into()));
-    fs::remove_file(server.directory.path().join("images/kxp2_master.img")).expect("the image is gone");
+    fs::remove_file(server.image("kxp2_master.img")).expect("the image is gone");
     let ask = json!({ "product_type": "KXP2", "venue_code": "SPAA", "serial_number": "10000000abcdef34" });
     wait_for("the loss to be noticed", || server.post("/api/config", &ask).0 == 404);
-    fs::write(server.directory.path().join("images/kxp2_master.img"), IMAGE).expect("the image is back");
+    fs::write(server.image("kxp2_master.img"), IMAGE).expect("the image is back");
     wait_for("the image to be noticed", || server.post("/api/config", &ask).0 == 200);
     assert_eq!(server.config("KXP2", "SPAA", "10000000abcdef34")["hostname"], "KXP2-SPAA-001");
 }
@@ -285,14 +209,8 @@ fn status_is_received_and_moves_the_machine_on() {
         server.post("/api/status", &body)
     };
     let stage = || {
-        let Reply::Ok(explained) = server.ask(&Request::Explain { machine: serial.into() }) else {
-            panic!("explained")
-        };
-        (
-            explained["machine"]["stage"].clone(),
-            explained["machine"]["failure"].clone(),
-            explained["machine"]["order"].clone(),
-        )
+        let machine = server.0.explain(serial);
+        (machine["stage"].clone(), machine["failure"].clone(), machine["order"].clone())
     };
     assert_eq!(report("starting", Value::Null, Value::Null), (200, "{\"hostname\":null,\"received\":true}\n".into()));
     assert_eq!(stage(), (json!("installer"), Value::Null, json!("install")));
@@ -311,7 +229,7 @@ fn status_is_received_and_moves_the_machine_on() {
     assert_eq!(stage(), (json!("done"), Value::Null, json!("disk")));
     report("any word at all", json!("KXP2-SPAA-001"), Value::Null);
     assert_eq!(stage().0, "done");
-    assert!(matches!(server.ask(&Request::Reinstall { machine: "KXP2-SPAA-001".into() }), Reply::Ok(_)));
+    assert!(matches!(server.0.ask(&Request::Reinstall { machine: "KXP2-SPAA-001".into() }), Reply::Ok(_)));
     assert_eq!(stage(), (json!("waiting"), Value::Null, json!("install")));
 }
 
@@ -323,4 +241,16 @@ fn the_server_says_that_it_is_well() {
     assert!(body.starts_with("{\"status\":\"healthy\",\"timestamp\":\"20"), "{body}");
     assert_eq!(server.send("GET", "/nginx-health", ""), (200, "healthy\n".into()));
     assert_eq!(error(server.send("GET", "/images/none.img", "")), (404, "Image not found".into()));
+}
+
+#[test]
+fn an_image_that_is_still_being_imported_is_not_served() {
+    let server = Server::start();
+    fs::write(server.image("rxp2_master.img.part"), IMAGE).expect("half an image");
+    for path in ["/images/rxp2_master.img.part", "//images/./rxp2_master.img.part", "/images/rxp2_master%2eimg%2Epart"]
+    {
+        assert_eq!(error(server.send("GET", path, "")), (404, "Image not found".into()), "{path}");
+    }
+    fs::rename(server.image("rxp2_master.img.part"), server.image("rxp2_master.img")).expect("a whole image");
+    assert_eq!(server.send("GET", "/images/rxp2_master.img", "").0, 200);
 }

@@ -53,6 +53,9 @@ impl fmt::Display for RelativePath {
     }
 }
 
+/// How the file of an image ends that is not whole yet; nobody gets it.
+pub const PARTIAL: &str = ".part";
+
 /// Where the bytes of a name come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -71,10 +74,14 @@ pub enum Source {
 /// a machine's own menu mean the answer `pxelinux.cfg/default`, if the profile has it.
 ///
 /// # Errors
-/// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`].
+/// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`]; the latter also for an image that is
+/// still being imported, whose file ends in [`PARTIAL`].
 pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
     let path = RelativePath::clean(name)?;
     if let Some(image) = path.as_str().strip_prefix("images/") {
+        if image.ends_with(PARTIAL) {
+            return Err(Refusal::NoSuchFile(name.to_owned()));
+        }
         return Ok(Source::Image(RelativePath(image.to_owned())));
     }
     // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.

@@ -20,6 +20,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::INTERRUPTED;
 use super::ask::{reply, show, table};
+use crate::boot::file::PARTIAL;
 use crate::cli::{Image, ImageAdd};
 use crate::serve::control::Request;
 
@@ -146,7 +147,7 @@ struct Part {
 impl Part {
     fn new(target: &Path) -> io::Result<Part> {
         let mut path = target.as_os_str().to_owned();
-        path.push(".part");
+        path.push(PARTIAL);
         let path = PathBuf::from(path);
         // Another import may be writing to it.
         let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(|error| {

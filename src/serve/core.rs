@@ -15,6 +15,7 @@ use super::arp::Arp;
 use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
+use super::service::Beat;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Told};
@@ -57,6 +58,8 @@ pub struct Core {
     pub outlets: Outlets,
     /// Who asks whether an address is in use.
     pub arp: Arp,
+    /// Shows that the loop turns.
+    pub beat: Beat,
 }
 
 impl Core {
@@ -66,6 +69,7 @@ impl Core {
         // Set while the journal cannot even be read: then nothing is answered at all.
         let mut lost = false;
         loop {
+            self.beat.turn();
             let mut events = Vec::new();
             let running = take_batch(&outlet, self.wait(), &mut events, &mut asked);
             if lost {

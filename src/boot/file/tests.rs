@@ -66,6 +66,7 @@ fn what_a_name_means_to_a_machine_that_boots() {
         ("images/kxp2.img", "image kxp2.img"),
         ("/images//kxp2.img", "image kxp2.img"),
         ("images/sub/kxp2.img", "image sub/kxp2.img"),
+        ("images/kxp2.img.part", "no-such-file"),
         ("images", "pi/images | images"),
         ("grub/x86_64-efi/command.lst", "pi/grub/x86_64-efi/command.lst | grub/x86_64-efi/command.lst"),
         ("a b/ä.txt", "pi/a b/ä.txt | a b/ä.txt"),
