@@ -34,6 +34,24 @@ fn days_before(year: u64, month: u64, day: u64) -> u64 {
     days_to_year + days_to_month + day - 1 - 719_468
 }
 
+/// A time in ISO 8601, to the second; nothing for one before this program was written: a board's clock that was never
+/// set.
+pub fn iso(time: SystemTime) -> Option<String> {
+    const WRITTEN: u64 = 1_767_225_600;
+    let secs = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    // Eras of 400 years begin with a March, see `days_before`.
+    let days = secs / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, late) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = era * 400 + year + late;
+    let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
+    (secs >= WRITTEN).then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"))
+}
+
 /// Sets the system clock, unless it is about right already; says whether it was set.
 ///
 /// # Errors

@@ -298,5 +298,5 @@ fn classful(address: Ipv4Addr) -> u8 {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "server"))]
 mod tests;

@@ -59,8 +59,8 @@ fn usable_serial(text: &str) -> Option<String> {
 
 /// The highest temperature that any sensor of the kernel shows, in degrees Celsius; nothing without a sensor.
 pub fn temperature(root: &Path) -> Option<f32> {
-    let zones = numbered(&root.join("sys/class/thermal"), "thermal_zone").map(|zone| zone.join("temp"));
-    let monitors = numbered(&root.join("sys/class/hwmon"), "hwmon");
+    let zones = numbered(root.join("sys/class/thermal"), "thermal_zone").map(|zone| zone.join("temp"));
+    let monitors = numbered(root.join("sys/class/hwmon"), "hwmon");
     let inputs = monitors.flat_map(|monitor| {
         let files = fs::read_dir(monitor).into_iter().flatten().flatten().map(|entry| entry.path());
         files.filter(|path| {
@@ -74,7 +74,7 @@ pub fn temperature(root: &Path) -> Option<f32> {
 }
 
 /// The entries of a directory that are called `prefix` and a number.
-fn numbered(directory: &Path, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
+fn numbered(directory: PathBuf, prefix: &'static str) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix)).map(|entry| entry.path())
 }

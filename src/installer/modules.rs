@@ -53,7 +53,8 @@ impl Index {
 
     /// The modules that drive a device with this alias.
     fn drivers(&self, alias: &str) -> impl Iterator<Item = &str> {
-        let drives = |module: &Module| module.aliases.iter().any(|pattern| matches(pattern.as_bytes(), alias.as_bytes()));
+        let drives =
+            |module: &Module| module.aliases.iter().any(|pattern| matches(pattern.as_bytes(), alias.as_bytes()));
         self.0.iter().filter(move |(_, module)| drives(module)).map(|(name, _)| name.as_str())
     }
 

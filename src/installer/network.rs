@@ -90,8 +90,7 @@ pub fn run(wanted: &Wanted, news: &Sender<News>) {
             told = sentence;
         }
         wait_for_messages(&asking);
-        for index in 0..asking.len() {
-            let one = &mut asking[index];
+        for one in &mut asking {
             let mut outputs = one.hear(now());
             outputs.extend(one.client.on_time(now()));
             let name = one.interface.name.clone();

@@ -141,8 +141,12 @@ impl Options {
             "target" => self.target = text()?,
             "interface" => self.interface = text()?,
             "after" => {
-                let after = After::from_word(value).ok_or("must be reboot, poweroff or wait")?;
-                self.after = Some(after);
+                self.after = Some(match value {
+                    "reboot" => After::Reboot,
+                    "poweroff" => After::Poweroff,
+                    "wait" => After::Wait,
+                    _ => return Err("must be reboot, poweroff or wait".to_owned()),
+                });
             }
             _ => return Err("no such option".to_owned()),
         }

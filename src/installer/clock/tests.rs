@@ -32,3 +32,17 @@ fn what_is_no_date_is_none() {
         assert_eq!(parse_date(text), None, "{text}");
     }
 }
+
+#[test]
+fn times_are_written_as_they_are_read() {
+    for (secs, text) in [
+        (1_795_231_605, "2026-11-21T03:26:45Z"),
+        (1_835_395_199, "2028-02-28T23:59:59Z"),
+        (1_835_395_200, "2028-02-29T00:00:00Z"),
+        (1_835_481_600, "2028-03-01T00:00:00Z"),
+        (4_102_444_799, "2099-12-31T23:59:59Z"),
+    ] {
+        assert_eq!(iso(UNIX_EPOCH + Duration::from_secs(secs)).as_deref(), Some(text));
+    }
+    assert_eq!(iso(UNIX_EPOCH + Duration::from_secs(300)), None, "a clock that was never set");
+}

@@ -57,29 +57,35 @@ const GIB: u64 = 1 << 30;
 #[test]
 fn every_kind_of_drive_is_described() {
     let machine = Machine::new()
-        .block("pci0/ata1/host0/target0/0:0:0:0/block/sda", 466, &[
-            ("device/vendor", "ATA     \n"),
-            ("device/model", "Samsung SSD 870 \n"),
-            ("device/vpd_pg80", "\0\u{7f}\0\u{14}     S62ANJ0R123456\0"),
-            ("removable", "0\n"),
-            ("ro", "0\n"),
-        ])
-        .block("pci0/usb2/2-1/2-1:1.0/host4/target4/4:0:0:0/block/sdb", 29, &[
-            ("device/vendor", "SanDisk \n"),
-            ("device/model", "Ultra Fit\n"),
-            ("removable", "1\n"),
-        ])
+        .block(
+            "pci0/ata1/host0/target0/0:0:0:0/block/sda",
+            466,
+            &[
+                ("device/vendor", "ATA     \n"),
+                ("device/model", "Samsung SSD 870 \n"),
+                ("device/vpd_pg80", "\0\u{7f}\0\u{14}     S62ANJ0R123456\0"),
+                ("removable", "0\n"),
+                ("ro", "0\n"),
+            ],
+        )
+        .block(
+            "pci0/usb2/2-1/2-1:1.0/host4/target4/4:0:0:0/block/sdb",
+            29,
+            &[("device/vendor", "SanDisk \n"), ("device/model", "Ultra Fit\n"), ("removable", "1\n")],
+        )
         .file("sys/devices/pci0/usb2/2-1/idVendor", "0781\n")
         .file("sys/devices/pci0/usb2/2-1/serial", "4C530001\n")
         .block("pci0/virtio3/host6/target6/6:0:0:0/block/sdc", 1, &[("ro", "1\n")])
-        .block("pci0/nvme/nvme0/nvme0n1", 256, &[
-            ("device/model", "WD_BLACK SN770 500GB     \n"),
-            ("device/serial", "21513C800057        \n"),
-        ])
-        .block("soc/mmc_host/mmc0/mmc0:0001/block/mmcblk0", 32, &[
-            ("device/name", "SD32G\n"),
-            ("device/serial", "0x12345678\n"),
-        ])
+        .block(
+            "pci0/nvme/nvme0/nvme0n1",
+            256,
+            &[("device/model", "WD_BLACK SN770 500GB     \n"), ("device/serial", "21513C800057        \n")],
+        )
+        .block(
+            "soc/mmc_host/mmc0/mmc0:0001/block/mmcblk0",
+            32,
+            &[("device/name", "SD32G\n"), ("device/serial", "0x12345678\n")],
+        )
         .block("pci0/virtio1/block/vda", 8, &[("device/vendor", "0x1af4\n"), ("serial", "disk-7")]);
     let told: Vec<_> = machine
         .drives()
@@ -125,7 +131,10 @@ fn a_drive_that_this_system_runs_from_is_marked() {
         .block("pci0/virtio1/block/vda", 8, &[])
         .block("pci0/nvme/nvme0/nvme0n1", 256, &[])
         .file("dev/dm-0", "")
-        .file("proc/self/mounts", "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw 0 0\n/dev/mapper/vg-home /home ext4 rw 0 0\n")
+        .file(
+            "proc/self/mounts",
+            "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw 0 0\n/dev/mapper/vg-home /home ext4 rw 0 0\n",
+        )
         .file("proc/swaps", "Filename\tType\tSize\n/dev/vda partition 1\n");
     fs::create_dir(machine.root().join("dev/mapper")).expect("a directory");
     symlink("../dm-0", machine.root().join("dev/mapper/vg-home")).expect("a link");
