@@ -1,1 +1,5 @@
 //! Archives: Debian packages in, initramfs archives out.
+
+pub mod apt;
+pub mod cpio;
+pub mod deb;

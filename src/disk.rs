@@ -1,3 +1,7 @@
 //! What lies on a disk or in an image file: compression, partition tables, FAT and ext4 file systems.
 //!
 //! Works on readers and writers; never opens anything by itself.
+
+pub mod compression;
+pub mod content;
+pub mod partitions;

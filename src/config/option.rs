@@ -1,6 +1,8 @@
 //! `options` of the whole place, a network, a pool, a class or a reservation: DHCP options by number, made into their
 //! wire form (RFC 2132).
 
+mod lists;
+
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -11,7 +13,11 @@ use crate::wire::dhcp::code;
 
 pub(super) use code::{DNS_SERVERS as DNS, DOMAIN_NAME as DOMAIN, NTP_SERVERS as NTP, ROUTERS};
 
-const TYPES: [&str; 8] = ["address", "text", "u8", "u16", "u32", "bool", "hex", "encapsulated"];
+const TYPES: [&str; 11] =
+    ["address", "text", "u8", "u16", "u32", "i32", "bool", "hex", "encapsulated", "domains", "routes"];
+
+/// Options whose values have an encoding of their own, and its type; bytes in hex are taken as they are.
+const ENCODED: [(u8, &str); 3] = [(119, "domains"), (121, "routes"), (249, "routes")];
 
 /// The most bytes of a value: more than any message has room for is a slip.
 const VALUE_MAX: usize = 1200;
@@ -35,7 +41,8 @@ pub(super) fn read(table: &Table<'_>, level: Level) -> BTreeMap<u8, DhcpOption> 
     let mut options = BTreeMap::new();
     for (key, field) in table.entries() {
         let number = number(key, &field, level);
-        let read = option(&field, VALUE_MAX);
+        let encoded = ENCODED.iter().find(|(encoded, _)| number == Some(*encoded)).map(|(_, kind)| *kind);
+        let read = option(&field, VALUE_MAX, encoded);
         if let (Some(number), Some((value, always))) = (number, read)
             && options.insert(number, DhcpOption { number, value, always }).is_some()
         {
@@ -114,8 +121,8 @@ fn plain_number(key: &str, field: &Field<'_>) -> Option<u8> {
     number
 }
 
-/// The value of an option in wire form, and whether it goes to everyone.
-fn option(field: &Field<'_>, max: usize) -> Option<(Vec<u8>, bool)> {
+/// The value of an option in wire form, and whether it goes to everyone; `encoded` is the type that it must have, or hex.
+fn option(field: &Field<'_>, max: usize, encoded: Option<&str>) -> Option<(Vec<u8>, bool)> {
     let table = field.table()?;
     let kind_field = table.field("type");
     let value_field = table.field("value");
@@ -129,6 +136,13 @@ fn option(field: &Field<'_>, max: usize) -> Option<(Vec<u8>, bool)> {
     }
     let (kind_field, value_field) = (kind_field?, value_field?);
     let kind = kind_field.text()?;
+    if let Some(encoded) = encoded.filter(|encoded| kind != *encoded && kind != "hex") {
+        kind_field.problem_hint(
+            format!("a client would not read this option as {kind}"),
+            format!("write type = {encoded:?}"),
+        );
+        return None;
+    }
     let mut bytes = wire_value(kind, &kind_field, &value_field)?;
     if let Some(enterprise) = enterprise {
         // RFC 3925 §4: the enterprise, then the length of its options.
@@ -156,9 +170,21 @@ fn wire_value(kind: &str, kind_field: &Field<'_>, field: &Field<'_>) -> Option<V
         "u8" => each(field, |one| big_endian(one, 1, u32::from(u8::MAX))),
         "u16" => each(field, |one| big_endian(one, 2, u32::from(u16::MAX))),
         "u32" => each(field, |one| big_endian(one, 4, u32::MAX)),
+        "i32" => each(field, |one| {
+            let number = one.integer(i64::from(i32::MIN)..=i64::from(i32::MAX))?;
+            i32::try_from(number).ok().map(|number| number.to_be_bytes().to_vec())
+        }),
         "bool" => field.boolean().map(|yes| vec![u8::from(yes)]),
         "hex" => field.parse("bytes in hex", "01 ff a0", value::hex),
         "encapsulated" => encapsulated(field),
+        "domains" => {
+            let read = |one: &Field<'_>| one.parse("a domain", "bench.example.com", lists::domain);
+            elements(field, read).map(|names| lists::domain_list(&names))
+        }
+        "routes" => {
+            let read = |one: &Field<'_>| one.parse("a route", "10.0.0.0/8 via 192.168.151.254", lists::route);
+            elements(field, read).map(|routes| lists::route_list(&routes))
+        }
         other => {
             kind_field
                 .problem_hint(format!("unknown option type {other:?}"), value::did_you_mean(other, TYPES.into_iter()));
@@ -173,7 +199,7 @@ fn encapsulated(field: &Field<'_>) -> Option<Vec<u8>> {
     let mut read: BTreeMap<u8, Vec<u8>> = BTreeMap::new();
     for (key, field) in table.entries() {
         let number = plain_number(key, &field)?;
-        let (value, _) = option(&field, 255)?;
+        let (value, _) = option(&field, 255, None)?;
         read.insert(number, value);
     }
     let sub_option = |(number, value): (u8, Vec<u8>)| {
@@ -185,11 +211,16 @@ fn encapsulated(field: &Field<'_>) -> Option<Vec<u8>> {
 
 /// A list is its elements one after the other; a single value needs no brackets.
 fn each(field: &Field<'_>, read: impl Fn(&Field<'_>) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    elements(field, read).map(|values| values.concat())
+}
+
+/// The elements of a list, or a single value; every one that is wrong is reported.
+fn elements<T>(field: &Field<'_>, read: impl Fn(&Field<'_>) -> Option<T>) -> Option<Vec<T>> {
     if !field.is_list() {
-        return read(field);
+        return read(field).map(|only| vec![only]);
     }
-    let values: Vec<Option<Vec<u8>>> = field.list().iter().map(read).collect();
-    values.into_iter().collect::<Option<Vec<_>>>().map(|values| values.concat())
+    let values: Vec<Option<T>> = field.list().iter().map(read).collect();
+    values.into_iter().collect()
 }
 
 fn big_endian(field: &Field<'_>, bytes: usize, max: u32) -> Option<Vec<u8>> {

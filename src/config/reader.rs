@@ -241,11 +241,17 @@ impl<'t> Field<'t> {
 
     /// A whole number within `range`.
     pub(super) fn whole(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        let range = i64::from(*range.start())..=i64::from(*range.end());
+        self.integer(range).and_then(|number| u32::try_from(number).ok())
+    }
+
+    /// A whole number that may be negative.
+    pub(super) fn integer(&self, range: RangeInclusive<i64>) -> Option<i64> {
         let Some(integer) = self.value.as_integer() else {
             self.wrong_type("a whole number", self.value.is_str().then_some("leave the quotes out"));
             return None;
         };
-        let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
+        let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|n| range.contains(n));
         if number.is_none() {
             self.problem(format!("{integer} is not within {} to {}", range.start(), range.end()));
         }

@@ -28,7 +28,6 @@ use super::*;
 use crate::catalog::{Image, ImageState, Profile};
 use crate::class::Class;
 use crate::ids::{BatchId, Digest, Hostname, ProductName, ReplyTo, Serial, VenueCode};
-use crate::lease::ClientKey;
 use crate::lease::fixture::{LINK, Message, SERVER, ip, link, mac, reservation, site};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, NameState, Scheme, Venue};
@@ -163,7 +162,7 @@ impl World {
 
     /// The reply to a message, with where it goes.
     fn sent(&mut self, message: &Message) -> Option<(Reply, Destination)> {
-        let actions = self.handle(Event::Dhcp { link: LINK, bytes: message.bytes() });
+        let actions = self.handle(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() });
         let mut sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, destination, .. } => Some((bytes, destination)),
             _ => None,

@@ -32,6 +32,8 @@ const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
 const CMDLINE_TXT: &str = include_str!("../../answer-templates/pi/cmdline.txt");
 const BOOT_IPXE: &str = include_str!("../../answer-templates/ipxe/boot.ipxe");
 const GRUB_CFG: &str = include_str!("../../answer-templates/grub/grub.cfg");
+/// It takes serials for numbers, which those of PCs are not.
+const UNIT_TXT: &str = "unit={{ serial | int }}\n";
 const PXELINUX_CFG: &str = include_str!("../../answer-templates/pxelinux/default");
 
 /// Everything that stays the same while the world runs.
@@ -73,11 +75,16 @@ impl Place {
         self.site.links[0].address
     }
 
+    /// The last address of our pool.
+    pub fn last_of_pool(&self) -> Ipv4Addr {
+        self.site.links[0].pools[0].last
+    }
+
     /// What the configuration declares at every start.
     pub fn declaration(&self) -> Command {
         let code = VenueCode::parse(VENUE).expect("it is a venue code");
         let venue = Venue { code, name: "Test track".into(), location: None, contact_email: None };
-        let pools = vec![(self.products[0].name.clone(), (1..=self.machines + 5).collect())];
+        let pools = vec![(self.products[0].name.clone(), (1..=self.machines + 16).collect())];
         Command::Declare { venues: vec![Declaration { venue, pools }] }
     }
 }
@@ -89,7 +96,7 @@ fn site(clients: &[Client], lease_time: Duration) -> Site {
         if machines <= 120 { ("192.168.151.0/24", [192, 168, 151, 100]) } else { ("10.151.0.0/16", [10, 151, 1, 0]) };
     let subnet = Subnet::parse(subnet).expect("it is a subnet");
     let first = Ipv4Addr::from(first);
-    let last = Ipv4Addr::from(u32::from(first) + machines + machines / 8 + 2);
+    let last = Ipv4Addr::from(u32::from(first) + machines + machines / 8 + 3);
     let at = |host: u32| Ipv4Addr::from(u32::from(subnet.network()) + host);
     // One machine has a fixed address outside the pool, and a name of its own.
     let reserved = clients.get(3).map(|client| Reservation {
@@ -117,7 +124,7 @@ fn profiles() -> Vec<Profile> {
     let text = |text: &str| text.to_owned();
     let pi = Profile {
         name: text("recorder"),
-        firmware: vec![Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        firmware: vec![Firmware::RaspberryPi3, Firmware::RaspberryPi4, Firmware::RaspberryPi5],
         tree: Some(text("pi")),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
@@ -136,7 +143,9 @@ fn profiles() -> Vec<Profile> {
             (Firmware::Ipxe, text("boot.ipxe")),
         ]
         .into(),
-        answers: [(text("boot.ipxe"), text("boot.ipxe"))].into(),
+        answers: [("boot.ipxe", "boot.ipxe"), ("unit.txt", "unit.txt")]
+            .map(|(name, template)| (text(name), text(template)))
+            .into(),
         ..Profile::default()
     };
     // What these become is for their installers to say.
@@ -150,7 +159,7 @@ fn profiles() -> Vec<Profile> {
             (Firmware::UBoot, text("boot.scr.uimg")),
         ]
         .into(),
-        answers: [("grub/grub.cfg", "grub.cfg"), ("pxelinux.cfg/default", "pxelinux.cfg")]
+        answers: [("grub/grub.cfg", "grub.cfg"), ("pxelinux.cfg/default", "pxelinux.cfg"), ("unit.txt", "unit.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
         ..Profile::default()
@@ -165,6 +174,7 @@ fn templates() -> BTreeMap<String, String> {
         ("boot.ipxe", BOOT_IPXE),
         ("grub.cfg", GRUB_CFG),
         ("pxelinux.cfg", PXELINUX_CFG),
+        ("unit.txt", UNIT_TXT),
     ]
     .map(|(name, text)| (name.to_owned(), text.to_owned()))
     .into()
@@ -173,6 +183,10 @@ fn templates() -> BTreeMap<String, String> {
 /// Small stand-ins. Some are whole numbers of blocks, which end in an empty one.
 fn boot_files() -> BTreeMap<String, Arc<[u8]>> {
     [
+        ("bootcode.bin", 3 * 512),
+        ("pi/start.elf", 2 * 512),
+        ("pi/fixup.dat", 600),
+        ("pi/bcm2710-rpi-3-b.dtb", 1500),
         ("pi/start4.elf", 2 * 1024),
         ("pi/fixup4.dat", 700),
         ("pi/kernel8.img", 5 * 1024),

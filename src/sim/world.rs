@@ -7,6 +7,7 @@
 mod bench;
 mod judge;
 mod odd;
+mod rehearsal;
 mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,6 +75,8 @@ pub struct Plan {
     pub check_every: u64,
     /// Whether two of the machines carry the same hardware address.
     pub clones: bool,
+    /// Whether a machine that is not there is led through one step of the pipeline first.
+    pub rehearsal: bool,
     /// A defect that must be noticed.
     pub sabotage: Option<Sabotage>,
 }
@@ -92,6 +95,7 @@ impl Plan {
             // A check looks at every machine, so its cost per machine stays the same.
             check_every: 1 + clients as u64 / 32,
             clones: clients >= 8 && seed % 16 == 3,
+            rehearsal: true,
             sabotage: None,
         }
     }
@@ -99,7 +103,7 @@ impl Plan {
     /// One machine on a good day, with its story.
     pub fn story_of(kind: Kind) -> Plan {
         let faults = Faults::none();
-        Plan { faults, only: Some(kind), reboot_every: 0, story: true, ..Plan::new(1, 1) }
+        Plan { faults, only: Some(kind), reboot_every: 0, story: true, rehearsal: false, ..Plan::new(1, 1) }
     }
 }
 
@@ -366,6 +370,9 @@ impl World {
         for command in orders {
             self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
         }
+        if self.plan.rehearsal {
+            self.rehearse();
+        }
         let spread = u64::try_from(SWITCH_ON.as_millis()).unwrap_or(u64::MAX);
         for index in 0..self.seats.len() {
             // The server has begun before the first machine asks.
@@ -435,7 +442,7 @@ impl World {
                     self.input(client, input);
                 }
             }
-            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), bytes }),
+            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes }),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
             Happening::ServerHttp { asker, from, method, path, body } => {
                 self.http_arrives(asker, from, method, &path, body.as_deref());

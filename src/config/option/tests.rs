@@ -23,7 +23,10 @@ fn option_values() {
     let at = |column: usize, rest: &str| format!("4:{column}: network.options.100{rest}");
     check(
         &option("{ value = 1 }"),
-        &at(1, ".type: the type is missing; one of address, text, u8, u16, u32, bool, hex, encapsulated"),
+        &at(
+            1,
+            ".type: the type is missing; one of address, text, u8, u16, u32, i32, bool, hex, encapsulated, domains, routes",
+        ),
     );
     check(
         &option("{ type = \"u8\" }"),
@@ -86,4 +89,29 @@ fn wpad_is_not_served() {
         "domain = \"wpad.example.com\"",
         "3:10: network.domain: \"wpad.example.com\" is not a domain name; write it like \"bench.example.com\"",
     );
+}
+
+#[test]
+fn domains_and_routes() {
+    let option = |text: &str| format!("[network.options]\n{text}");
+    check(
+        &option("119 = { type = \"text\", value = \"bench.example.com\" }"),
+        "4:16: network.options.119.type: a client would not read this option as text; write type = \"domains\"",
+    );
+    check(
+        &option("119 = { type = \"domains\", value = [\"bench.example.com\", \"a b\"] }"),
+        "4:57: network.options.119.value: \"a b\" is not a domain; write it like \"bench.example.com\"",
+    );
+    check(
+        &option("121 = { type = \"routes\", value = \"10.0.0.1/8 via 192.168.151.254\" }"),
+        "4:34: network.options.121.value: \"10.0.0.1/8 via 192.168.151.254\" is not a route; write it like \
+         \"10.0.0.0/8 via 192.168.151.254\"",
+    );
+    let text = option(
+        "121 = { type = \"routes\", value = \"10.0.0.0/8 via 192.168.151.254\" }\n249 = { type = \"hex\", value = \"00\" }",
+    );
+    let options = &config(&text).site.links[0].options;
+    let value = |number| options.iter().find(|option| option.number == number).map(|option| option.value.clone());
+    assert_eq!(value(121), Some(vec![8, 10, 192, 168, 151, 254]));
+    assert_eq!(value(249), Some(vec![0]));
 }

@@ -22,36 +22,15 @@ fn given(world: &mut World, last: u8) -> Ipv4Addr {
 }
 
 #[test]
-fn basic_request_reply() {
+fn a_bootp_reply_is_300_bytes() {
     let mut world = World::new(vec![bench(9)]);
     assert_eq!(world.bind(1), ip(1));
     assert_eq!([given(&mut world, 2), given(&mut world, 2)], [ip(2), ip(2)]);
     let bytes = world
-        .handle(Event::Dhcp { link: LINK, bytes: bootp(2).bytes() })
+        .handle(Event::Dhcp { link: LINK, port: 68, bytes: bootp(2).bytes() })
         .into_iter()
         .find_map(|action| if let Action::Send { bytes, .. } = action { Some(bytes.len()) } else { None });
     assert_eq!(bytes, Some(300), "the length of RFC 951, never more");
-}
-
-#[test]
-fn same_chaddr() {
-    for bootp_first in [false, true] {
-        let mut world = World::new(vec![bench(9)]);
-        for round in 0..6 {
-            let address = if (round % 2 == 0) == bootp_first { given(&mut world, 1) } else { world.bind(1) };
-            assert_eq!(address, ip(1), "round {round}, BOOTP first: {bootp_first}");
-        }
-    }
-}
-
-#[test]
-fn classes() {
-    let mut bench = bench(0);
-    let guarded = Pool { classes: vec!["BOOTP".to_owned()], ..Pool::new(ip(1), ip(5)) };
-    bench.pools = vec![guarded, Pool::new(ip(20), ip(29))];
-    let mut world = World::new(vec![bench]);
-    assert_eq!([world.bind(1), world.bind(2)], [ip(20), ip(21)], "the pool of BOOTP clients is not for DHCP ones");
-    assert_eq!([given(&mut world, 3), given(&mut world, 4)], [ip(1), ip(2)]);
 }
 
 #[test]
@@ -81,7 +60,7 @@ fn plain_bootp_without_magic_cookie() {
     let mut bytes = bootp(1).bytes().to_vec();
     bytes.truncate(236);
     bytes.resize(300, 0);
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: bytes.into() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: bytes.into() });
     let sent = actions.iter().any(|action| matches!(action, Action::Send { .. }));
     assert!(sent && world.lease(1).is_some(), "{actions:?}");
 }

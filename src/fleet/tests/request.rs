@@ -28,29 +28,6 @@ fn two_clients(authoritative: bool) -> World {
 }
 
 #[test]
-fn selecting_success_chaddr() {
-    let mut world = World::pool(1);
-    let offer = world.reply(&Message::new(Discover, 1));
-    assert_eq!((offer.kind, offer.yiaddr), (Some(Offer), ip(1)));
-    let ack = world.reply(&selecting(1, ip(1)));
-    assert_eq!((ack.kind, ack.yiaddr), (Some(Ack), ip(1)));
-    for reply in [&offer, &ack] {
-        assert_eq!(reply.option(code::SUBNET_MASK), Some(&[255, 255, 255, 0][..]), "sent though not requested");
-        assert_eq!(reply.option(code::SERVER_ID), Some(&SERVER.octets()[..]));
-        assert_eq!(reply.option(code::LEASE_TIME), Some(&4000_u32.to_be_bytes()[..]));
-        assert_eq!(reply.option(code::RENEWAL_TIME), Some(&2000_u32.to_be_bytes()[..]));
-        assert_eq!(reply.option(code::REBINDING_TIME), Some(&3500_u32.to_be_bytes()[..]));
-    }
-    let stored = world.journal.iter().find_map(|change| match change {
-        Change::Lease(lease) => Some(lease.clone()),
-        _ => None,
-    });
-    let stored = stored.expect("the lease is in the journal");
-    assert_eq!((stored.address, stored.client), (ip(1), ClientKey::Mac(mac(1))));
-    assert_eq!(stored.expires.since(world.now.timestamp), Duration::from_secs(4000));
-}
-
-#[test]
 fn an_offer_is_not_in_the_journal() {
     let mut world = World::pool(1);
     world.reply(&Message::new(Discover, 1));
@@ -59,33 +36,11 @@ fn an_offer_is_not_in_the_journal() {
 }
 
 #[test]
-fn selecting_success_chaddr_multiple_pools() {
-    let mut bench = link(1);
-    bench.pools = [1, 2, 3].map(|last| Pool::new(ip(last), ip(last))).to_vec();
-    let mut world = World::new(vec![bench]);
-    assert_eq!([world.bind(1), world.bind(2), world.bind(3)], [ip(1), ip(2), ip(3)]);
-    assert_eq!(world.fleet.tables().leases.iter().count(), 3);
-}
-
-#[test]
-fn selecting_success_chaddr_empty_pool() {
+fn a_used_up_pool_is_a_refusal() {
     let mut world = World::pool(1);
     world.bind(1);
     assert_eq!(world.answer(&Message::new(Discover, 2)), None);
     assert!(matches!(world.notices.last(), Some(Notice::Refused { refusal: Refusal::NoFreeAddress, .. })));
-}
-
-#[test]
-fn selecting_success_client_id() {
-    let mut world = World::pool(1);
-    let discover = Message::new(Discover, 1).chaddr([0; 6]).id(b"\0id-1");
-    let (offer, to) = world.sent(&discover).expect("an OFFER");
-    assert_eq!((offer.yiaddr, offer.option(code::CLIENT_ID)), (ip(1), Some(&b"\0id-1"[..])));
-    assert_eq!(to, Destination::Broadcast, "there is no hardware address to send a frame to");
-    let (ack, to) = world.sent(&selecting(1, ip(1)).chaddr([0; 6]).id(b"\0id-1")).expect("an ACK");
-    assert_eq!((ack.kind, ack.option(code::CLIENT_ID)), (Some(Ack), Some(&b"\0id-1"[..])));
-    assert_eq!(to, Destination::Broadcast);
-    assert_eq!(world.lease(1).map(|lease| lease.client.to_string()).as_deref(), Some("id 0069642d31"));
 }
 
 #[test]
@@ -100,39 +55,6 @@ fn clients_without_hardware_address_are_different_machines() {
 }
 
 #[test]
-fn selecting_success_client_id_empty_pool() {
-    let mut world = World::pool(1);
-    world.dora(&Message::new(Discover, 1).id(b"\0one"));
-    assert_eq!(world.answer(&Message::new(Discover, 1).id(b"\0two")), None, "another client on the same chaddr");
-}
-
-#[test]
-fn selecting_success_client_id_chaddr_empty_pool() {
-    let mut world = World::pool(1);
-    world.dora(&Message::new(Discover, 1).id(b"\0one"));
-    assert_eq!(world.answer(&Message::new(Discover, 2).id(b"\0two")), None);
-    assert_eq!(world.answer(&Message::new(Discover, 1).id(b"\0two")), None);
-}
-
-#[test]
-fn selecting_success_second_request_fail() {
-    let mut world = World::pool(1);
-    world.bind(1);
-    let nak = world.reply(&selecting(2, ip(1)));
-    assert_eq!((nak.kind, nak.yiaddr), (Some(Nak), NONE));
-    assert_eq!(nak.option(code::SERVER_ID), Some(&SERVER.octets()[..]));
-}
-
-#[test]
-fn initreboot_success() {
-    let mut world = World::pool(1);
-    world.bind(1);
-    let ack = world.reply(&init_reboot(1, ip(1)));
-    assert_eq!((ack.kind, ack.yiaddr), (Some(Ack), ip(1)));
-    assert_eq!(ack.option(code::SUBNET_MASK), Some(&[255, 255, 255, 0][..]));
-}
-
-#[test]
 fn section_4_3_2_init_reboot_wrong_net_is_nakked() {
     for mut world in [World::pool(1), lenient(1)] {
         world.bind(1);
@@ -140,14 +62,6 @@ fn section_4_3_2_init_reboot_wrong_net_is_nakked() {
         assert_eq!(nak.kind, Some(Nak));
         assert_eq!(nak.option(code::SERVER_ID), Some(&SERVER.octets()[..]));
     }
-}
-
-/// RFC 2131 §4.3.2: "If the DHCP server has no record of this client, then it MUST remain silent".
-#[test]
-fn section_4_3_2_init_reboot_of_an_unknown_client_is_not_answered() {
-    let mut world = lenient(1);
-    assert_eq!(world.answer(&init_reboot(1, ip(1))), None);
-    assert_eq!(world.journal, []);
 }
 
 #[test]
@@ -163,7 +77,7 @@ fn a_known_client_keeps_its_address_over_a_lapsed_lease() {
 }
 
 #[test]
-fn renewing_and_rebinding_success() {
+fn section_4_1_an_extension_is_answered_to_ciaddr() {
     let mut world = World::pool(1);
     world.bind(1);
     world.wait(2000);
@@ -186,36 +100,6 @@ fn section_4_3_2_extending_another_clients_address_is_nakked() {
     let foreign = Ipv4Addr::new(10, 9, 8, 7);
     assert_eq!(world.answer(&extending(2, foreign)).map(|(kind, _)| kind), Some(Nak));
     assert_eq!(lenient(2).answer(&extending(2, foreign)), None);
-}
-
-/// The table of a server's authority: `init_reboot`, has a lease, authoritative, address.
-///
-/// Contested: out of the pool with option 54. Others keep silent; RFC 2131 §3.1 step 4 has the chosen server say that
-/// it cannot ("the server SHOULD respond with a DHCPNAK message"), and so do we. Contested: INIT-REBOOT for a free
-/// address without a lease by an authoritative server; we NAK, for the address may be in use where the records went.
-#[test]
-fn authoritative() {
-    let addresses = [(ip(100), Ack), (ip(1), Nak), (ip(200), Nak)];
-    for authoritative in [false, true] {
-        for (has_lease, who) in [(false, 9), (true, 2)] {
-            for (address, selected) in addresses {
-                let mut world = two_clients(authoritative);
-                let told = world.answer(&selecting(who, address)).map(|(kind, _)| kind);
-                let case = format!("selecting {address}, lease {has_lease}, authoritative {authoritative}");
-                assert_eq!(told, Some(selected), "{case}");
-                let stored =
-                    world.lease(address.octets()[3]).is_some_and(|lease| lease.client == ClientKey::Mac(mac(who)));
-                assert_eq!(stored, selected == Ack, "{case}");
-
-                let mut world = two_clients(authoritative);
-                let rows = world.journal.len();
-                let told = world.answer(&init_reboot(who, address)).map(|(kind, _)| kind);
-                let case = format!("init-reboot {address}, lease {has_lease}, authoritative {authoritative}");
-                assert_eq!(told, (has_lease || authoritative).then_some(Nak), "{case}");
-                assert_eq!(world.journal.len(), rows, "never stored: {case}");
-            }
-        }
-    }
 }
 
 #[test]
@@ -274,7 +158,7 @@ fn a_repeated_request_has_the_same_ack() {
     let request = Message { options: bios(1).options.into_iter().skip(1).collect(), ..bios(1) };
     let request = request.with(code::MESSAGE_TYPE, [Request.code()]).requested(ip(1)).server(SERVER);
     let mut bytes = || {
-        let actions = world.handle(Event::Dhcp { link: LINK, bytes: request.bytes() });
+        let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: request.bytes() });
         actions.into_iter().find_map(|action| match action {
             Action::Send { bytes, .. } => Some(bytes),
             _ => None,
@@ -284,7 +168,7 @@ fn a_repeated_request_has_the_same_ack() {
     assert!(first.is_some());
     assert_eq!(first, bytes());
     let rows = world.journal.len();
-    world.handle(Event::Dhcp { link: LINK, bytes: request.bytes() });
+    world.handle(Event::Dhcp { link: LINK, port: 68, bytes: request.bytes() });
     assert_eq!(world.journal[rows..].len(), 1, "only the lease is written again: {:?}", &world.journal[rows..]);
 }
 
@@ -293,9 +177,9 @@ fn what_is_not_a_clients_dhcp_message_is_refused_and_counted() {
     let mut world = World::pool(9);
     let relayed = Message::new(Discover, 1).relayed(Ipv4Addr::new(10, 0, 0, 1)).bytes();
     for bytes in [Bytes::from_static(b"hello"), relayed] {
-        let actions = world.handle(Event::Dhcp { link: LINK, bytes });
+        let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes });
         assert!(matches!(&actions[..], [Action::Publish(Notice::Refused { .. })]), "{actions:?}");
     }
-    let unknown_link = Event::Dhcp { link: LinkId(7), bytes: Message::new(Discover, 1).bytes() };
+    let unknown_link = Event::Dhcp { link: LinkId(7), port: 68, bytes: Message::new(Discover, 1).bytes() };
     assert!(matches!(&world.handle(unknown_link)[..], [Action::Publish(Notice::Refused { .. })]));
 }

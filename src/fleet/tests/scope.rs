@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::ids::{ClientId, Uuid};
+use crate::ids::Uuid;
 
 fn discover(last: u8) -> Message {
     Message::new(Discover, last)
@@ -72,37 +72,6 @@ fn a_pool_is_for_its_classes_and_has_options_of_its_own() {
 }
 
 #[test]
-fn the_nearest_level_of_an_option_wins() {
-    let level = |value: &str| vec![DhcpOption::new(17, value)];
-    let names = ["place", "network", "pool", "class", "reservation"];
-    for count in 1..=names.len() {
-        let mut bench = link(9);
-        let mut place = site(Vec::new());
-        place.options = level(names[0]);
-        if count > 1 {
-            bench.options.extend(level(names[1]));
-        }
-        if count > 2 {
-            bench.pools[0].options = level(names[2]);
-        }
-        bench.reservations = vec![reservation(1, None)];
-        if count > 4 {
-            bench.reservations[0].options = level(names[4]);
-        }
-        place.links = vec![bench];
-        let class = |name: &str, value: &str| Class {
-            name: name.to_owned(),
-            mac: vec![0x52],
-            options: level(value),
-            ..Class::default()
-        };
-        let classes = if count > 3 { vec![class("a", names[3]), class("b", "later")] } else { Vec::new() };
-        let offer = World::at(place, classes).reply(&discover(1).asking_for([17]));
-        assert_eq!(offer.option(17), Some(names[count - 1].as_bytes()), "{count} levels");
-    }
-}
-
-#[test]
 fn which_options_go_out() {
     let mut bench = link(9);
     bench.options.extend([
@@ -129,77 +98,11 @@ fn which_options_go_out() {
     assert_eq!((boots.option(66), boots.option(67)), (Some(&b"192.168.50.252"[..]), None));
 }
 
-/// siaddr_correct_offer_configured_global, _local; siaddr_correct_nak_configured_global, _local.
-#[test]
-fn siaddr_configured() {
-    let [global, local] = [234, 235].map(|last| Ipv4Addr::new(192, 0, 2, last));
-    for (here, expected) in [(None, global), (Some(local), local)] {
-        let mut bench = link(1);
-        bench.next_server = here;
-        let mut place = site(vec![bench]);
-        place.next_server = Some(global);
-        let mut world = World::at(place, Vec::new());
-        assert_eq!(world.reply(&discover(1).siaddr(ip(77))).siaddr, expected);
-        world.bind(1);
-        let nak = world.reply(&Message::new(Request, 2).requested(ip(1)).server(SERVER));
-        assert_eq!((nak.kind, nak.siaddr), (Some(Nak), NONE));
-    }
-}
-
-#[test]
-fn echo_client_id_enabled_and_disabled() {
-    for echo in [true, false] {
-        let mut place = site(vec![link(1)]);
-        place.leniency.echo_client_id = echo;
-        let mut world = World::at(place, Vec::new());
-        let expected = echo.then_some(&b"\0one"[..]);
-        assert_eq!(world.reply(&discover(1).id(b"\0one")).option(code::CLIENT_ID), expected);
-        let request = Message::new(Request, 1).id(b"\0one").requested(ip(1)).server(SERVER);
-        assert_eq!(world.reply(&request).option(code::CLIENT_ID), expected);
-    }
-}
-
-#[test]
-fn ignore_server_id() {
-    let mut bench = link(9);
-    bench.authoritative = false;
-    let mut place = site(vec![bench]);
-    place.leniency.ignore_server_id = true;
-    let mut world = World::at(place, Vec::new());
-    let foreign = Message::new(Request, 1).requested(ip(1)).server(ip(77));
-    assert_eq!(world.answer(&foreign), Some((Ack, ip(1))));
-    assert_eq!(world.answer(&Message::new(Request, 2).requested(ip(5))), None, "never leased");
-}
-
-#[test]
-fn stateless_with_subnet_empty_pool() {
-    let mut bench = link(0);
-    bench.pools.clear();
-    bench.options.push(always(2, &[0, 0, 14, 16]));
-    let ack = World::new(vec![bench]).reply(&Message::new(Inform, 1).ciaddr(ip(240)));
-    assert_eq!((ack.kind, ack.yiaddr), (Some(Ack), NONE));
-    for number in [1, 2, 3] {
-        assert!(ack.option(number).is_some(), "option {number}");
-    }
-}
-
 /// A pool of .1 to .9, and .100 reserved for whoever is identified so.
 fn fixed(of: Identifier) -> World {
     let mut bench = link(9);
     bench.reservations = vec![Reservation { address: Some(ip(100)), ..Reservation::new(of) }];
     World::new(vec![bench])
-}
-
-#[test]
-fn one_address_inside_pool_client_id() {
-    let mut bench = link(50);
-    let of = Identifier::ClientId(ClientId(b"\0one".to_vec()));
-    bench.reservations = vec![Reservation { address: Some(ip(10)), ..Reservation::new(of) }];
-    let mut world = World::new(vec![bench]);
-    let offer = world.reply(&discover(1).id(b"\0one"));
-    assert_eq!((offer.yiaddr, offer.option(code::SUBNET_MASK)), (ip(10), Some(&[255, 255, 255, 0][..])));
-    assert_eq!(world.dora(&discover(1).id(b"\0one")), ip(10));
-    assert_eq!(world.dora(&discover(1).id(b"\0two")), ip(1), "another identifier on the same board");
 }
 
 #[test]
@@ -226,90 +129,6 @@ fn a_reserved_port_is_its_next_boards_when_the_lease_ends() {
     assert_eq!([world.dora(&board(1)), world.dora(&board(2))], [ip(100), ip(1)]);
     world.wait(4000);
     assert_eq!(world.dora(&board(2)), ip(100));
-}
-
-#[test]
-fn multiple_address_reservation_empty_pool_2() {
-    let mut bench = link(3);
-    bench.reservations = [1, 2, 3].map(|last| reservation(last, Some(ip(last)))).to_vec();
-    let mut world = World::new(vec![bench]);
-    assert_eq!([1, 2, 3].map(|last| world.bind(last)), [ip(1), ip(2), ip(3)]);
-    assert_eq!(world.answer(&discover(4)), None);
-}
-
-#[test]
-fn example_access_control() {
-    let mut bench = link(9);
-    bench.options.clear();
-    bench.reservations = vec![reservation(1, None)];
-    let known = Pool {
-        classes: vec!["KNOWN".to_owned()],
-        options: vec![DhcpOption::new(3, ip(254).octets())],
-        ..Pool::new(ip(1), ip(5))
-    };
-    bench.pools = vec![known, Pool::new(ip(6), ip(9))];
-    let mut world = World::new(vec![bench]);
-    let reserved = world.reply(&discover(1));
-    assert_eq!((reserved.yiaddr, reserved.option(3)), (ip(1), Some(&ip(254).octets()[..])));
-    let stranger = world.reply(&discover(2));
-    assert_eq!((stranger.yiaddr, stranger.option(3)), (ip(6), None), "an address, and no way out");
-}
-
-#[test]
-fn example_access_control_tagging() {
-    let mut bench = link(9);
-    bench.options.clear();
-    bench.reservations = [1, 2, 3].map(|last| reservation(last, None)).to_vec();
-    bench.reservations[0].classes = vec!["red".to_owned()];
-    bench.reservations[1].classes = vec!["blue".to_owned()];
-    let class = |name: &str, last| Class {
-        name: name.to_owned(),
-        options: vec![DhcpOption::new(3, ip(last).octets())],
-        ..Class::default()
-    };
-    let mut world = World::at(site(vec![bench]), vec![class("red", 253), class("blue", 254)]);
-    let routers = [1, 2, 3, 4].map(|last| world.reply(&discover(last)).option(3).map(<[u8]>::to_vec));
-    let at = |last| Some(ip(last).octets().to_vec());
-    assert_eq!(routers, [at(253), at(254), None, None]);
-}
-
-/// A reserved name with its domain.
-fn named(fqdn: Option<&str>) -> World {
-    let mut bench = link(9);
-    bench.options.push(DhcpOption::new(code::DOMAIN_NAME, *b"bench.example"));
-    bench.reservations = vec![reservation(1, None)];
-    bench.reservations[0].hostname = Some(hostname("kart-7"));
-    bench.reservations[0].fqdn = fqdn.map(str::to_owned);
-    World::new(vec![bench])
-}
-
-/// Contested: others put their suffix into option 12. RFC 2132 §3.14 points at option 15 for the domain, which every
-/// client gets; a name with a final dot is sent as it is (fqdn_in_hostname).
-#[test]
-fn hostname_option_and_fqdn_in_hostname() {
-    let asking = discover(1).with(code::HOST_NAME, "client");
-    for (fqdn, expected) in [(None, "kart-7"), (Some("kart-7.far.example."), "kart-7.far.example.")] {
-        let mut world = named(fqdn);
-        let offer = world.reply(&asking);
-        assert_eq!(offer.option(code::HOST_NAME), Some(expected.as_bytes()));
-        assert_eq!(offer.option(code::DOMAIN_NAME), Some(&b"bench.example"[..]));
-        world.dora(&asking);
-        let request = Message::new(Request, 1).with(code::HOST_NAME, "client").requested(ip(1)).server(SERVER);
-        let first = world.reply(&request);
-        assert_eq!((first.option(code::HOST_NAME), &first.chaddr[..6]), (Some(expected.as_bytes()), &mac(1).0[..]));
-        assert_eq!(world.reply(&request), first, "a repeated REQUEST has the same ACK");
-    }
-}
-
-/// Contested: the final dot. RFC 4702 §2.3.2 has a complete name end in one in ASCII; on the wire it is the empty label.
-#[test]
-fn fqdn_option() {
-    let mut world = named(None);
-    let asking = discover(1).with(code::CLIENT_FQDN, b"\x01\0\0client");
-    let expected: &[u8] = b"\x0a\xff\xffkart-7.bench.example.";
-    assert_eq!(world.reply(&asking).option(code::CLIENT_FQDN), Some(expected));
-    let request = Message::new(Request, 1).with(code::CLIENT_FQDN, b"\x01\0\0client").requested(ip(1)).server(SERVER);
-    assert_eq!(world.reply(&request).option(code::CLIENT_FQDN), Some(expected));
 }
 
 /// A profile may be for some classes only, and TFTP sees the same choice as DHCP did.

@@ -20,7 +20,7 @@ use crate::sim::place::{BY_SERIAL, POOLED, VENUE};
 /// Replies to the operator, apart from those to machines.
 const FIRST_ORDER: u64 = 1 << 32;
 /// Strangers' board numbers, apart from those of the bench.
-const FIRST_STRANGER: u32 = 0x80_0000;
+pub(super) const FIRST_STRANGER: u32 = 0x80_0000;
 /// Where the message type stands in what a simulated client writes.
 pub(super) const MESSAGE_TYPE: usize = 242;
 
@@ -94,16 +94,16 @@ impl World {
 
     /// Something arrives that no machine of the bench sent.
     pub(super) fn disturb(&mut self) {
-        match self.rng.u8(..8) {
+        match self.rng.u8(..9) {
             0 => {
                 let length = self.rng.usize(..400);
                 let garbage = (0..length).map(|_| self.rng.u8(..)).collect::<Vec<_>>();
-                self.tell_server(Event::Dhcp { link: LinkId(0), bytes: garbage.into() });
+                self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes: garbage.into() });
             }
             1 => {
                 for _ in 0..self.rng.u8(1..12) {
                     let bytes = self.stranger();
-                    self.tell_server(Event::Dhcp { link: LinkId(0), bytes });
+                    self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes });
                 }
             }
             // Its DISCOVER, with a byte changed, or claiming to be another message.
@@ -121,6 +121,13 @@ impl World {
                 let from = SocketAddrV4::new(Ipv4Addr::new(192, 168, 151, 250), 2000);
                 self.tftp_arrives(from, 69, b"\0\x01../../etc/shadow\0octet\0");
             }
+            6 => {
+                // An answer whose template does not fit the machine.
+                let seat = self.rng.usize(..self.seats.len());
+                if let Some(address) = self.seats[seat].address {
+                    self.tftp_arrives(SocketAddrV4::new(address, 2000), 69, b"\0\x01unit.txt\0octet\0");
+                }
+            }
             _ => self.exchange_image(),
         }
     }
@@ -134,7 +141,7 @@ impl World {
                 bytes[at] = self.rng.u8(..);
             }
         }
-        self.tell_server(Event::Dhcp { link: LinkId(0), bytes: bytes.into() });
+        self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes: bytes.into() });
     }
 
     /// The DISCOVER of a machine that is never heard of again.
@@ -142,6 +149,11 @@ impl World {
         let kind = Kind::ALL[self.rng.usize(..Kind::ALL.len())];
         let number = FIRST_STRANGER + self.rng.u32(..0x1000);
         let identity = Identity::numbered(kind, number, &mut self.rng);
+        self.first_message(kind, identity)
+    }
+
+    /// What a machine says when it is switched on.
+    pub(super) fn first_message(&mut self, kind: Kind, identity: Identity) -> Bytes {
         let mut client = Client::new(kind, identity, self.rng.u64(..), Options::default());
         let outputs = client.handle(Input::PowerOn, self.now);
         let sent = |output| if let Output::SendDhcp { bytes, .. } = output { Some(bytes) } else { None };

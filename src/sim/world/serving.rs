@@ -64,7 +64,8 @@ impl World {
         if !self.batch_due && self.server.as_ref().is_some_and(Server::has_work) {
             self.batch_due = true;
             // A slow disk makes large batches.
-            let longest = if self.plan.faults.hold(self.now) { 60_000 } else { 2000 };
+            let slow = self.plan.faults.hold(self.now) && !self.is_morning();
+            let longest = if slow { 60_000 } else { 2000 };
             let busy = Duration::from_micros(self.rng.u64(50..longest));
             self.later(busy, Happening::ServerBatch { server: self.server_epoch });
         }
@@ -87,8 +88,7 @@ impl World {
         };
         if changes().next().is_some() {
             let faults = &self.plan.faults;
-            // The operator's first orders are given on a calm day.
-            let calm = self.now.since_start() < Duration::from_millis(50);
+            let calm = self.is_morning();
             if !calm && faults.strikes(faults.failed_commits, self.now, &mut self.rng) {
                 self.commit_fails(&actions, now);
                 return self.after_batch();
@@ -130,6 +130,11 @@ impl World {
             }
         }
         self.after_batch()
+    }
+
+    /// No machine is switched on yet, and nothing goes wrong: the operator gives the first orders.
+    fn is_morning(&self) -> bool {
+        self.now.since_start() < Duration::from_millis(50)
     }
 
     fn commit_fails(&mut self, actions: &[Action], now: Now) {
