@@ -262,6 +262,7 @@ impl Client {
             ciaddr,
             siaddr: Ipv4Addr::UNSPECIFIED,
             giaddr: Ipv4Addr::UNSPECIFIED,
+            sname: Vec::new(),
             file: Vec::new(),
             options,
         };

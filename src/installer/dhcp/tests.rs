@@ -25,7 +25,7 @@ impl World {
 
     /// The server's answers to a message.
     fn ask(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        let event = Event::Dhcp { link: LINK, bytes: bytes.to_vec().into() };
+        let event = Event::Dhcp { link: LINK, port: 68, bytes: bytes.to_vec().into() };
         let actions = self.fleet.handle(event, self.now);
         let sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, .. } => Some(bytes.to_vec()),

@@ -145,6 +145,9 @@ pub fn encode_request(request: &Request) -> Bytes {
     let mut message = Message::new_with_id(request.xid, ciaddr, unset, siaddr, giaddr, &request.chaddr[..hlen]);
     message.set_opcode(Opcode::BootRequest).set_htype(request.htype.into()).set_hops(request.hops);
     message.set_secs(request.secs).set_flags(Flags::new(request.flags));
+    if !request.sname.is_empty() && request.sname.len() < 64 {
+        message.set_sname(&request.sname);
+    }
     if !request.file.is_empty() && request.file.len() < 128 {
         message.set_fname(&request.file);
     }
