@@ -4,6 +4,7 @@
 //! state, and never looks at anything but its arguments.
 
 pub mod file;
+pub mod leave;
 pub mod pipeline;
 
 use std::fmt;
@@ -32,10 +33,19 @@ pub struct BootPlan {
 pub enum Boot {
     /// Files from us.
     Net(NetBoot),
-    /// An address and no boot file, so that the firmware goes on to its own disk.
-    Disk,
+    /// An address and no boot file, so that the firmware goes on to its own disk; or what makes it do so at once.
+    Disk(Option<Leave>),
     /// An address and nothing else.
     AddressOnly,
+}
+
+/// A program that makes the firmware leave the network (see [`leave`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// Our address on its link.
+    pub next_server: Ipv4Addr,
+    /// A TFTP name or a URL.
+    pub boot_file: String,
 }
 
 /// Where a network boot starts, and which files belong to it.
@@ -127,7 +137,12 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
             Order::Install => because(format!("its order is to install (stage: {})", machine.stage)),
             Order::Disk => {
                 because("its deployment succeeded, so it boots its own disk until a reinstall is asked for".into());
-                break 'decided Boot::Disk;
+                let leave = leave::name(firmware)
+                    .map(|name| Leave { next_server: link.address, boot_file: file_for(firmware, name, site, link) });
+                if leave.is_some() {
+                    because("a UEFI gets a program that makes it do so at once".into());
+                }
+                break 'decided Boot::Disk(leave);
             }
             Order::Hold => {
                 because("an operator holds it".into());
@@ -140,7 +155,7 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
             String::new()
         } else if let Some(file) = profile.boot_file_for(firmware) {
             because(format!("the boot file of that profile for {firmware} is {file}"));
-            if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
+            file_for(firmware, file, site, link)
         } else {
             because(format!("that profile names no boot file for {firmware}"));
             break 'decided Boot::AddressOnly;
@@ -148,6 +163,11 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
         Boot::Net(NetBoot { profile: profile.clone(), next_server: link.address, boot_file })
     };
     BootPlan { boot, reasons }
+}
+
+/// A file below the boot directory as this kind of client wants it named.
+fn file_for(firmware: Firmware, file: &str, site: &Site, link: &Link) -> String {
+    if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
 }
 
 fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Arc<Profile>> {
@@ -168,7 +188,7 @@ fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Opt
 pub fn product<'a>(name: Option<&'a Name>, plan: &'a BootPlan) -> Option<&'a ProductName> {
     let of_profile = match &plan.boot {
         Boot::Net(net) => net.profile.product.as_ref(),
-        Boot::Disk | Boot::AddressOnly => None,
+        Boot::Disk(_) | Boot::AddressOnly => None,
     };
     name.and_then(|name| name.product.as_ref()).or(of_profile)
 }
@@ -205,7 +225,7 @@ impl View {
         let link = site.link(self.link)?;
         let profile = match &self.plan.boot {
             Boot::Net(net) => Some(&net.profile),
-            Boot::Disk | Boot::AddressOnly => None,
+            Boot::Disk(_) | Boot::AddressOnly => None,
         };
         let product = product(self.name.as_ref(), &self.plan);
         let image = product.and_then(|product| match catalog.image(product) {

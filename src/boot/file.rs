@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::{Boot, NetBoot, View};
+use super::{Boot, NetBoot, View, leave};
 use crate::net::Mac;
 use crate::refusal::Refusal;
 
@@ -65,6 +65,8 @@ pub enum Source {
     BootFiles(Vec<RelativePath>),
     /// That file of the image directory.
     Image(RelativePath),
+    /// These bytes: a program that makes a UEFI leave the network.
+    Program(Vec<u8>),
 }
 
 /// Resolves `name` for the machine whose view is given, or for an unknown one.
@@ -84,11 +86,14 @@ pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
         }
         return Ok(Source::Image(RelativePath(image.to_owned())));
     }
+    if let Some(program) = leave::program(path.as_str()) {
+        return Ok(Source::Program(program));
+    }
     // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.
     let names: Vec<RelativePath> = std::iter::successors(Some(path), without_prefix).collect();
     let net = view.and_then(|view| match &view.plan.boot {
         Boot::Net(net) => Some(net),
-        Boot::Disk | Boot::AddressOnly => None,
+        Boot::Disk(_) | Boot::AddressOnly => None,
     });
     let menus: Vec<RelativePath> =
         view.map_or_else(Vec::new, |view| names.iter().filter_map(|name| menu_of(view, name)).collect());

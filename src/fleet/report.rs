@@ -93,7 +93,7 @@ impl Fleet {
         let machine = self.tables.machines.get(id).expect("it was just resolved").clone();
         let (of_profile, venue_of_profile) = match &self.view(&machine).plan.boot {
             Boot::Net(net) => (net.profile.product.clone(), net.profile.venue.clone()),
-            Boot::Disk | Boot::AddressOnly => (None, None),
+            Boot::Disk(_) | Boot::AddressOnly => (None, None),
         };
         let wanted = asked.or(of_profile);
         let naming = &self.tables.naming;

@@ -122,7 +122,7 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
             "tree": net.profile.tree,
             "what": "network",
         }),
-        Boot::Disk => json!({ "what": "disk" }),
+        Boot::Disk(_) => json!({ "what": "disk" }),
         Boot::AddressOnly => json!({ "what": "address only" }),
     };
     let facts = board.facts(view).map(|facts| {

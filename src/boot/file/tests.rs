@@ -22,7 +22,7 @@ fn view(boots: bool) -> View {
         name: None,
         address: None,
         link: LINK,
-        plan: BootPlan { boot: if boots { Boot::Net(net) } else { Boot::Disk }, reasons: Vec::new() },
+        plan: BootPlan { boot: if boots { Boot::Net(net) } else { Boot::Disk(None) }, reasons: Vec::new() },
     }
 }
 
@@ -32,6 +32,7 @@ fn line(view: Option<&View>, name: &str) -> String {
         Ok(Source::Answer(template)) => format!("answer {template}"),
         Ok(Source::BootFiles(paths)) => paths.iter().map(RelativePath::as_str).collect::<Vec<_>>().join(" | "),
         Ok(Source::Image(path)) => format!("image {path}"),
+        Ok(Source::Program(bytes)) => format!("program of {} bytes", bytes.len()),
         Err(refusal) => refusal.kind().to_owned(),
     }
 }

@@ -68,7 +68,7 @@ fn what_each_firmware_is_told() {
 
 #[test]
 fn who_is_not_to_boot_is_told_nothing() {
-    for boot in [Boot::Disk, Boot::AddressOnly] {
+    for boot in [Boot::Disk(None), Boot::AddressOnly] {
         for firmware in Firmware::ALL {
             let plan = BootPlan { boot: boot.clone(), reasons: Vec::new() };
             assert_eq!(line(&pushed(&discover(), firmware, &plan)), "0.0.0.0 \"\"", "{firmware}");
@@ -81,7 +81,7 @@ fn option_97_is_echoed_to_what_netboots() {
     let guid = [&[0][..], &[7; 16]].concat();
     let asking = discover().with(code::CLIENT_UUID, &guid);
     for firmware in Firmware::ALL {
-        let reply = pushed(&asking, firmware, &BootPlan { boot: Boot::Disk, reasons: Vec::new() });
+        let reply = pushed(&asking, firmware, &BootPlan { boot: Boot::Disk(None), reasons: Vec::new() });
         assert_eq!(reply.option(code::CLIENT_UUID).is_some(), firmware.netboots(), "{firmware}");
     }
     // Legal in the field: empty, and of zeros.
