@@ -17,6 +17,8 @@ use crate::net::Mac;
 pub enum EtherType {
     /// IPv4.
     Ipv4,
+    /// IPv6.
+    Ipv6,
     /// ARP.
     Arp,
 }
@@ -26,6 +28,7 @@ impl EtherType {
     fn wire(self) -> u16 {
         let number = match self {
             EtherType::Ipv4 => libc::ETH_P_IP,
+            EtherType::Ipv6 => libc::ETH_P_IPV6,
             EtherType::Arp => libc::ETH_P_ARP,
         };
         (number as u16).to_be()
@@ -114,6 +117,32 @@ impl PacketSocket {
         Ok((length, Mac([a, b, c, d, e, f])))
     }
 
+    /// Has the interface take frames to that multicast address, too, as long as the socket is open.
+    ///
+    /// # Errors
+    /// Of setsockopt(2).
+    pub fn join(&self, group: Mac) -> io::Result<()> {
+        let mut address = [0; 8];
+        address[..6].copy_from_slice(&group.0);
+        let membership = libc::packet_mreq {
+            mr_ifindex: self.index,
+            mr_type: libc::PACKET_MR_MULTICAST as u16,
+            mr_alen: 6,
+            mr_address: address,
+        };
+        // SAFETY: `membership` is a whole packet_mreq and outlives the call; the length is its size.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                (&raw const membership).cast(),
+                size_of::<libc::packet_mreq>() as libc::socklen_t,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
     fn address(&self, mac: Mac) -> libc::sockaddr_ll {
         let mut hardware = [0; 8];
         hardware[..6].copy_from_slice(&mac.0);
@@ -159,15 +188,15 @@ impl AsyncPacketSocket {
     /// # Errors
     /// As [`PacketSocket::open`].
     pub fn open_udp(interface: &str, port: u16) -> io::Result<AsyncPacketSocket> {
-        AsyncPacketSocket::open_filtered(interface, &udp_port_filter(port))
+        AsyncPacketSocket::open_filtered(interface, EtherType::Ipv4, &udp_port_filter(port))
     }
 
-    /// For the IPv4 packets that `program` accepts (bpf(4); offsets are from the IPv4 header on).
+    /// For the packets that `program` accepts (bpf(4); offsets are from the IP header on).
     ///
     /// # Errors
     /// As [`PacketSocket::open`].
-    pub fn open_filtered(interface: &str, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
-        let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
+    pub fn open_filtered(interface: &str, carries: EtherType, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
+        let socket = PacketSocket::open(interface, carries, true)?;
         SockRef::from(&socket).attach_filter(program)?;
         AsyncPacketSocket::new(socket)
     }
