@@ -210,6 +210,7 @@ enum Happening {
     },
     ServerDhcp {
         link: LinkId,
+        port: u16,
         bytes: Bytes,
     },
     /// A machine's message reaches the other server.
@@ -466,7 +467,7 @@ impl World {
                     self.input(client, input);
                 }
             }
-            Happening::ServerDhcp { link, bytes } => self.tell_server(Event::Dhcp { link, bytes }),
+            Happening::ServerDhcp { link, port, bytes } => self.tell_server(Event::Dhcp { link, port, bytes }),
             Happening::RivalDhcp { client, bytes } => self.rival_dhcp(client, &bytes),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
             Happening::ServerHttp { asker, from, method, path, body } => {

@@ -56,7 +56,7 @@ impl World {
         }
         let segment = self.segment_of(index);
         let link = segment.arrives_by();
-        let bytes = match segment.relay.clone().filter(|_| is_broadcast) {
+        let (port, bytes) = match segment.relay.clone().filter(|_| is_broadcast) {
             Some(relay) if !relay.is_up => return,
             Some(relay) => {
                 let bytes = Bytes::from(relay.forward(&bytes));
@@ -64,12 +64,12 @@ impl World {
                 self.story.line(self.now, || format!("{name} → server  {}", story::dhcp_request(&bytes)));
                 let server = End::new(SERVER_MAC, self.place.server(), 67);
                 self.capture.udp(time, End::new(RELAY_MAC, relay.giaddr, 67), server, &bytes);
-                bytes
+                (67, bytes)
             }
-            None => bytes,
+            None => (68, bytes),
         };
         for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
-            self.later(delay, Happening::ServerDhcp { link, bytes: bytes.clone() });
+            self.later(delay, Happening::ServerDhcp { link, port, bytes: bytes.clone() });
         }
     }
 
