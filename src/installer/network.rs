@@ -90,7 +90,7 @@ pub fn run(wanted: &Wanted, news: &Sender<News>) {
             }
             told = sentence;
         }
-        wait_for_messages(&asking);
+        wait_for_messages(&asking, now());
         for one in &mut asking {
             let mut outputs = one.hear(now());
             outputs.extend(one.client.on_time(now()));
@@ -166,13 +166,14 @@ fn look_after(chosen: &[Interface], asking: &mut Vec<Asking>, now: Instant) -> R
     result
 }
 
-/// Waits until a message is there to be read, or for a moment.
-fn wait_for_messages(asking: &[Asking]) {
+/// Waits until a message is there to be read, or a client wants to speak, or for a moment.
+fn wait_for_messages(asking: &[Asking], now: Instant) {
+    let until = asking.iter().map(|one| one.client.deadline().since(now)).fold(LOOK_AGAIN, Duration::min);
     let poll = |one: &Asking| libc::pollfd { fd: one.ear.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let mut fds: Vec<libc::pollfd> = asking.iter().map(poll).collect();
     // SAFETY: the pointer and the length are those of a vector that outlives the call. If it fails, nothing is there to
     // be read, and the deadlines are looked at a little early.
-    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, LOOK_AGAIN.as_millis() as libc::c_int) };
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, until.as_millis() as libc::c_int) };
 }
 
 enum Change {
