@@ -181,10 +181,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut again = World::new(&Plan { story: true, capture: true, ..plan.clone() });
     let _ = again.play();
     let mut story = again.story.into_lines();
-    // A sentence that begins with a machine's label is about that machine.
-    let about = what.split(' ').next().filter(|word| world.seats.iter().any(|seat| seat.label == *word));
-    if let Some(label) = about {
-        story.retain(|line| line.contains(label) || line.contains("the server"));
+    // A sentence that begins with a machine's label or hardware address is about that machine.
+    let first = what.split(' ').next().unwrap_or_default();
+    let is_about = |seat: &&Seat| seat.label == first || seat.client.identity().mac.to_string() == first;
+    if let Some(seat) = world.seats.iter().find(is_about) {
+        story.retain(|line| ["the server", "operator", &seat.label].iter().any(|word| line.contains(word)));
     }
     story.drain(..story.len().saturating_sub(TAIL));
     Err(Box::new(Violation { what, replay, story, capture: again.capture.into_bytes() }))
