@@ -320,7 +320,7 @@ impl World {
         let segments = if plan.networks { Place::segments(clients.len()) } else { vec![Place::bench()] };
         let relayed: Vec<bool> = segments.iter().map(|segment| segment.relay.is_some()).collect();
         let plugs = cast::plugged_in(plan, &clients, &relayed, &mut rng);
-        let place = Rc::new(Place::new(&clients, &plugs, segments.len(), lease_time));
+        let place = Rc::new(Place::new(&clients, &plugs, segments.len(), lease_time, cast::pi_menu(plan)));
         let mut by_mac: BTreeMap<Mac, Vec<usize>> = BTreeMap::new();
         for (index, client) in clients.iter().enumerate() {
             by_mac.entry(client.identity().mac).or_default().push(index);
