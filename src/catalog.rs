@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::class::Class;
 use crate::ids::{Digest, ProductName, VenueCode};
+use crate::machine::Order;
 use crate::machine::firmware::Firmware;
 use crate::time::Timestamp;
 
@@ -36,6 +37,10 @@ pub struct Profile {
     pub vars: Vars,
     /// What a Raspberry Pi is told in option 43.
     pub pi_menu: PiMenu,
+    /// What its machines get that have no name yet.
+    pub unassigned: Order,
+    /// What its machines get whose last run failed.
+    pub failed: Order,
 }
 
 /// The operator's own texts for templates, by name. Password hashes and keys stand here, so only the names ever show.

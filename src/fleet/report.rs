@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use super::{Action, Change, Deployment, Fleet, Outbox, Told};
+use crate::boot;
 use crate::boot::pipeline::Milestone;
-use crate::boot::{self, Boot};
 use crate::catalog::{Image, ImageState};
 use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
 use crate::machine::Evidence;
@@ -91,10 +91,9 @@ impl Fleet {
         }
         let id = self.machine(evidence, holder, now, out);
         let machine = self.tables.machines.get(id).expect("it was just resolved").clone();
-        let (of_profile, venue_of_profile) = match &self.view(&machine).plan.boot {
-            Boot::Net(net) => (net.profile.product.clone(), net.profile.venue.clone()),
-            Boot::Disk | Boot::AddressOnly => (None, None),
-        };
+        let plan = self.view(&machine).plan.clone();
+        let of_profile = plan.installs().and_then(|profile| profile.product.clone());
+        let venue_of_profile = plan.installs().and_then(|profile| profile.venue.clone());
         let wanted = asked.or(of_profile);
         let naming = &self.tables.naming;
         let held = naming.of_machine(id).cloned();
