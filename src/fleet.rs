@@ -315,6 +315,12 @@ impl Fleet {
         // Whose profile sends it to its disk is not on the way to being installed.
         if let Some(to) = pipeline::next(&machine.stage, self.view(machine).plan.order, milestone) {
             let from = machine.stage.clone();
+            if to == Stage::Address
+                && let Some(open) = self.tables.open.get(&id)
+            {
+                let cause = format!("interrupted in '{}': the machine started again", open.status);
+                self.close_deployment(id, cause, now, out);
+            }
             self.enter_stage(id, from, to, now, out);
         }
         self.heard(id, now);

@@ -1,5 +1,6 @@
 //! The files and answers of the running server: opens what the boot rules resolve, and reports transfers to the fleet.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -172,6 +173,15 @@ impl Library {
             Err(Refusal::NoSuchFile(_)) if self.answers.has(name) => self.render(view, name),
             answer => answer,
         }
+    }
+
+    /// The files that this machine's installed system reads at its first boot, by name.
+    ///
+    /// # Errors
+    /// [`Refusal::NothingToBoot`] if one cannot be rendered.
+    pub fn first_boot(&self, view: &View) -> Result<BTreeMap<String, String>, Refusal> {
+        let Some(profile) = view.plan.installs() else { return Ok(BTreeMap::new()) };
+        profile.first_boot.iter().map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
     }
 
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
