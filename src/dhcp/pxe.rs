@@ -17,22 +17,18 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
     if firmware.netboots() {
         push_echo(reply, request, code::CLIENT_UUID);
     }
-    let (next_server, boot_file, menu) = match &grant.plan.boot {
-        Boot::Net(net) => (net.next_server, &net.boot_file, &net.profile.pi_menu),
-        Boot::Disk(Some(leave)) => (leave.next_server, &leave.boot_file, &PiMenu::default()),
-        Boot::Disk(None) | Boot::AddressOnly => return,
-    };
-    reply.siaddr = next_server;
+    let (Boot::Net(net) | Boot::Disk(Some(net))) = &grant.plan.boot else { return };
+    reply.siaddr = net.next_server;
     // The `file` field is what every firmware reads; an option 67 without a NUL makes some BIOS ROMs ask for
     // `pxelinux.0\xff`.
-    if boot_file.len() <= FILE_FIELD_MAX {
-        reply.file.clone_from(boot_file);
+    if net.boot_file.len() <= FILE_FIELD_MAX {
+        reply.file.clone_from(&net.boot_file);
     }
     match firmware {
         Firmware::RaspberryPi3 | Firmware::RaspberryPi4 | Firmware::RaspberryPi5 => {
             reply.options.push((code::VENDOR_CLASS, b"PXEClient".to_vec()));
-            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, menu)));
-            push_server_name(reply, next_server);
+            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, &net.pi_menu)));
+            push_server_name(reply, net.next_server);
         }
         // OVMF's HTTP boot takes no offer without this class (it repeats its DISCOVER for ever).
         Firmware::UefiHttpX64 | Firmware::UefiHttpArm64 => {
@@ -47,7 +43,7 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
         }
         // No class "PXEClient": OVMF would then ask UDP port 4011 for its boot file. No option 43 either.
         Firmware::BiosPxe | Firmware::UefiX64 | Firmware::UefiArm64 | Firmware::UBoot => {
-            push_server_name(reply, next_server);
+            push_server_name(reply, net.next_server);
         }
         Firmware::Plain | Firmware::Unknown => {}
     }
