@@ -2,9 +2,15 @@
 
 use std::process::ExitCode;
 
+pub mod device;
+pub mod fetch;
+pub mod first_boot;
 pub mod imaging;
 pub mod job;
 pub mod target;
+pub mod verify;
+pub mod withheld;
+pub mod write;
 
 /// Runs the installer.
 pub fn main() -> ExitCode {
