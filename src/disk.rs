@@ -3,5 +3,6 @@
 //! Works on readers and writers; never opens anything by itself.
 
 pub mod compression;
+pub mod content;
 pub mod fat;
 pub mod partitions;

@@ -187,7 +187,7 @@ impl Fleet {
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let mut out = Outbox::default();
         match event {
-            Event::Dhcp { link, bytes } => self.on_dhcp(link, &bytes, now, &mut out),
+            Event::Dhcp { link, port, bytes } => self.on_dhcp(link, port, &bytes, now, &mut out),
             Event::FetchStarted { transfer, address, name, size, via } => {
                 self.on_fetch_started(transfer, address, &name, size, via, now, &mut out)
             }
@@ -304,6 +304,12 @@ impl Fleet {
         let Some(machine) = self.tables.machines.get(id) else { return };
         if let Some(to) = pipeline::next(&machine.stage, machine.order, milestone) {
             let from = machine.stage.clone();
+            if to == Stage::Address
+                && let Some(open) = self.tables.open.get(&id)
+            {
+                let cause = format!("interrupted in '{}': the machine started again", open.status);
+                self.close_deployment(id, cause, now, out);
+            }
             self.enter_stage(id, from, to, now, out);
         }
         self.heard(id, now);

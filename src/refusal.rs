@@ -31,8 +31,6 @@ pub enum Refusal {
     ImageNotReady(ProductName),
     /// No such product is configured.
     UnknownProduct(String),
-    /// No such venue is known.
-    UnknownVenue(String),
     /// Too few names are left for what was asked.
     TooFewNames {
         /// The product.
@@ -69,7 +67,6 @@ impl Refusal {
             Refusal::NoImage(_) => "no-image",
             Refusal::ImageNotReady(_) => "image-not-ready",
             Refusal::UnknownProduct(_) => "unknown-product",
-            Refusal::UnknownVenue(_) => "unknown-venue",
             Refusal::TooFewNames { .. } => "too-few-names",
             Refusal::Invalid(_) => "invalid",
             Refusal::NotFound(_) => "not-found",
@@ -95,7 +92,6 @@ impl fmt::Display for Refusal {
                 write!(f, "The image for {product} is still being checked; ask again in a moment")
             }
             Refusal::UnknownProduct(text) => write!(f, "Unknown product_type: {text}"),
-            Refusal::UnknownVenue(code) => write!(f, "Venue not found: {code}"),
             Refusal::TooFewNames { requested, available, .. } => {
                 write!(f, "Insufficient available hostnames. Requested: {requested}, Available: {available}")
             }

@@ -7,10 +7,11 @@ use super::{Action, Fleet, Notice, Outbox};
 use crate::boot::{self, BootPlan, Question};
 use crate::class;
 use crate::dhcp::{self, Grant, Terms, options, relay};
-use crate::ids::MachineId;
+use crate::ids::{Hostname, MachineId};
 use crate::lease::{Claim, ClientKey};
 use crate::machine::firmware::Firmware;
 use crate::machine::{Evidence, Machine};
+use crate::naming::NameState;
 use crate::net::LinkId;
 use crate::refusal::Refusal;
 use crate::site::{DhcpOption, Identifier, Identifiers, Link, Reservation, Site};
@@ -22,6 +23,8 @@ pub(super) struct Asking<'a> {
     pub(super) site: &'a Site,
     /// By which link the message came: relays are answered by the same.
     pub(super) came_by: LinkId,
+    /// From which UDP port.
+    pub(super) port: u16,
     /// Which network it belongs to.
     pub(super) link_id: LinkId,
     pub(super) client: ClientKey,
@@ -51,14 +54,14 @@ impl<'a> Asking<'a> {
 }
 
 impl Fleet {
-    /// Who sent `request`, which belongs to the network `link_id`.
+    /// Who sent `request`, by which link and from which UDP port; it belongs to the network `link_id`.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] if nothing identifies the sender.
     pub(super) fn identify<'a>(
         &self,
         site: &'a Site,
-        came_by: LinkId,
+        (came_by, port): (LinkId, u16),
         link_id: LinkId,
         request: Request,
     ) -> Result<Asking<'a>, Refusal> {
@@ -80,7 +83,7 @@ impl Fleet {
         let recognised = evidence.firmware.unwrap_or(Firmware::Plain);
         let classes = class::of(&self.catalog.classes, &request, recognised, reservation);
         let firmware = self.firmware(&request, recognised, known);
-        Ok(Asking { request, site, came_by, link_id, client, evidence, firmware, reservation, classes })
+        Ok(Asking { request, site, came_by, port, link_id, client, evidence, firmware, reservation, classes })
     }
 
     /// What kind of client to answer. A message that says nothing about its sender, from a board that netboots, is its
@@ -123,7 +126,10 @@ impl Fleet {
         let lists: [&[DhcpOption]; 3] = [&site.options, &link.options, pool.unwrap_or_default()];
         let own = reservation.map(|each| each.options.as_slice());
         let named = machine.and_then(|id| self.tables.naming.of_machine(id)).map(|name| name.hostname.to_string());
-        let reserved = reservation.and_then(|each| each.hostname.as_ref()).map(ToString::to_string);
+        // A reserved name that is retired, or another machine's, is told to nobody.
+        let free =
+            |name: &&Hostname| self.tables.naming.name(name).is_none_or(|name| name.state == NameState::Available);
+        let reserved = reservation.and_then(|each| each.hostname.as_ref()).filter(free).map(ToString::to_string);
         Terms {
             link,
             server: relay::server_override(request).unwrap_or(link.address),
@@ -159,12 +165,18 @@ impl Fleet {
         let link = asking.site.link_of(reply.yiaddr).map(|(id, _)| id);
         let direct = asking.request.giaddr == Ipv4Addr::UNSPECIFIED;
         let by = link.filter(|id| direct && asking.site.segment(asking.came_by).any(|(other, _)| other == *id));
-        send(&asking.request, by.unwrap_or(asking.came_by), reply, asking.firmware.name(), out);
+        send(&asking.request, (by.unwrap_or(asking.came_by), asking.port), reply, asking.firmware.name(), out);
     }
 }
 
-/// Sends `reply` out by `link`.
-pub(super) fn send(request: &Request, link: LinkId, reply: &Reply, firmware: &'static str, out: &mut Outbox) {
+/// Sends `reply` out by `link`, to who asked from that UDP port.
+pub(super) fn send(
+    request: &Request,
+    (link, port): (LinkId, u16),
+    reply: &Reply,
+    firmware: &'static str,
+    out: &mut Outbox,
+) {
     out.publish(Notice::DhcpAnswered {
         asked: request.kind.map_or("BOOTREQUEST", MessageType::name),
         answered: reply.kind.map_or("BOOTREPLY", MessageType::name),
@@ -172,6 +184,6 @@ pub(super) fn send(request: &Request, link: LinkId, reply: &Reply, firmware: &'s
         address: reply.yiaddr,
         firmware,
     });
-    let destination = dhcp::route::destination(request, reply);
+    let destination = dhcp::route::destination(request, reply, port);
     out.push(Action::Send { link, bytes: codec::encode(reply), destination });
 }

@@ -5,6 +5,7 @@ mod bootp;
 mod deployment;
 mod fields;
 mod images;
+mod installer;
 mod journal;
 mod kinds;
 mod name;
@@ -86,7 +87,7 @@ fn profiles() -> Vec<Profile> {
 }
 
 fn image(file: &str) -> Image {
-    Image { file: file.to_owned(), size: 27_000_000_000, digest: Digest([7; 32]) }
+    Image::raw(file.to_owned(), 27_000_000_000, Digest([7; 32]))
 }
 
 impl World {
@@ -162,7 +163,7 @@ impl World {
 
     /// The reply to a message, with where it goes.
     fn sent(&mut self, message: &Message) -> Option<(Reply, Destination)> {
-        let actions = self.handle(Event::Dhcp { link: LINK, bytes: message.bytes() });
+        let actions = self.handle(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() });
         let mut sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, destination, .. } => Some((bytes, destination)),
             _ => None,
@@ -223,7 +224,7 @@ impl World {
 
     /// `POST /api/config` from client `last`, which speaks from an address of ours only if it has one.
     fn config(&mut self, from: &Installer) -> Result<Config, Refusal> {
-        let report = Report::Config { product: from.product.clone(), venue: from.venue.clone() };
+        let report = Report::Config { product: from.product.clone(), venue: from.venue.clone(), hardware: None };
         match self.told(from.event(report))? {
             Told::Config(config) => Ok(*config),
             other => panic!("{other:?}"),

@@ -39,6 +39,10 @@ use uefi_http::UefiHttp;
 pub enum Input {
     /// Power comes on (again): everything but the disk is forgotten.
     PowerOn,
+    /// Its disk was exchanged for an empty one, while it was off.
+    NewDisk,
+    /// Its cable was pulled out and plugged in again, here or elsewhere.
+    Replugged,
     /// [`Client::next_deadline`] has passed.
     Timer,
     /// A UDP payload arrived on port 68.
@@ -179,6 +183,8 @@ pub struct Options {
     pub plain_informs: bool,
     /// A plain Linux gives its address back in the end.
     pub plain_releases: bool,
+    /// The menu entry that the EEPROM of a Raspberry Pi looks for (`PXE_OPTION43`).
+    pub pi_menu_entry: String,
     /// Between a network boot that failed and the next one.
     pub restart_pause: Duration,
     /// How many network boots may fail in a row before it gives up.
@@ -197,6 +203,7 @@ impl Default for Options {
             plain_declines: 0,
             plain_informs: false,
             plain_releases: false,
+            pi_menu_entry: "Raspberry Pi Boot".into(),
             restart_pause: Duration::from_secs(5),
             restarts_max: 20,
         }
@@ -298,6 +305,11 @@ impl Client {
                 self.boot(now);
                 Next::Stay
             }
+            _ if matches!(input, Input::NewDisk) => {
+                (hw.disk, hw.remembered) = (None, None);
+                self.stick_is_out = false;
+                Next::Stay
+            }
             Program::Off | Program::Ended => Next::Stay,
             Program::Pi(pi) => pi.handle(&input, now, hw),
             Program::Pxe(pxe) => pxe.handle(&input, now, hw),
@@ -322,12 +334,14 @@ impl Client {
     fn boot(&mut self, now: Instant) {
         let hw = &mut self.hardware;
         self.program = match hw.kind {
-            Kind::Pi4 | Kind::Pi5 => Program::Pi(Box::new(Pi::start(now, hw))),
-            Kind::UefiX64 | Kind::UefiArm64 | Kind::BiosPxe => Program::Pxe(Box::new(Pxe::start(now, hw))),
+            Kind::Pi3 | Kind::Pi4Early | Kind::Pi4 | Kind::Pi5 => Program::Pi(Box::new(Pi::start(now, hw))),
+            Kind::UefiX64 | Kind::UefiX64As9 | Kind::UefiArm64 | Kind::BiosPxe => {
+                Program::Pxe(Box::new(Pxe::start(now, hw)))
+            }
             Kind::UefiHttpX64 | Kind::UefiHttpArm64 => Program::UefiHttp(Box::new(UefiHttp::start(now, hw))),
-            Kind::BiosIpxe => Program::Ipxe(Box::new(Ipxe::start(now, hw))),
+            Kind::BiosIpxe | Kind::FlexBoot => Program::Ipxe(Box::new(Ipxe::start(now, hw))),
             Kind::UBoot | Kind::UBootEfi => Program::UBoot(Box::new(UBoot::start(now, hw))),
-            Kind::PlainLinux => Program::Linux(Box::new(Linux::plain(now, hw))),
+            Kind::PlainLinux | Kind::RememberingLinux => Program::Linux(Box::new(Linux::plain(now, hw))),
             Kind::LinuxInstaller => match hw.disk.clone().filter(|_| self.stick_is_out) {
                 Some(hostname) => return self.finish(hostname),
                 None => Program::Linux(Box::new(Linux::installing(None, now, hw))),

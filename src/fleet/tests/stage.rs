@@ -30,7 +30,8 @@ fn a_boot_from_power_to_done() {
 #[test]
 fn a_finished_machine_boots_its_disk_until_it_is_to_be_installed_anew() {
     let mut world = World::factory(3);
-    world.netboot(1);
+    let address = world.netboot(1);
+    world.fetch(address, "pxelinux.0");
     world.status(&Installer::new(1), "success", None);
     for _ in 0..2 {
         let offer = world.reply(&bios(1));
@@ -53,6 +54,7 @@ fn a_finished_machine_boots_its_disk_until_it_is_to_be_installed_anew() {
 fn done_is_not_left_by_fetches_addresses_or_silence() {
     let mut world = World::factory(3);
     let address = world.netboot(1);
+    world.status(&Installer::new(1), "starting", None);
     world.status(&Installer::new(1), "success", None);
     world.fetch(address, "pxelinux.0");
     world.fetch(address, "images/kxp2_master.img");
@@ -138,7 +140,7 @@ fn the_board_shows_the_address_a_machine_speaks_from() {
     let mut world = World::factory(3);
     world.bind(9);
     assert_eq!(world.netboot(1), ip(2));
-    world.handle(Event::Dhcp { link: LINK, bytes: Message::new(Release, 9).ciaddr(ip(1)).bytes() });
+    world.handle(Event::Dhcp { link: LINK, port: 68, bytes: Message::new(Release, 9).ciaddr(ip(1)).bytes() });
     world.wait(1);
     // The installed system has an identifier of its own, hence an address of its own.
     assert_eq!(world.dora(&Message::new(Discover, 1).id(b"\xff system")), ip(1));

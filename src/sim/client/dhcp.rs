@@ -9,16 +9,26 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::hardware::Hardware;
-use super::{Input, Phase};
+use super::{Input, Kind, Phase};
 use crate::time::Instant;
 use crate::wire::dhcp::{MessageType, Reply, code, codec};
 use message::{Fields, Taken};
 
-pub(super) use message::{ARCH_ARM64, ARCH_BIOS, ARCH_HTTP_ARM64, ARCH_HTTP_X64, ARCH_UBOOT, ARCH_X64, Speaker};
+pub(super) use message::{
+    ARCH_ARM64, ARCH_BIOS, ARCH_HTTP_ARM64, ARCH_HTTP_X64, ARCH_UBOOT, ARCH_X64, ARCH_X64_AS_9, Speaker,
+};
 
 /// `DHCP_REQ_TIMEOUT` and `DHCP_TIMEOUT` of the Raspberry Pi EEPROM.
 const EEPROM_RETRY: Duration = Duration::from_secs(4);
 const EEPROM_LIMIT: Duration = Duration::from_secs(45);
+/// The ROM of a Pi 3 sends five DISCOVERs and then nothing any more, all with one xid (firmware#1265).
+const ROM_RETRY: Duration = Duration::from_secs(5);
+const ROM_TRIES: u32 = 5;
+const ROM_XID: u32 = 0x26f3_0339;
+/// dhclient: `backoff-cutoff`, `reboot`, `timeout`.
+const DHCLIENT_RETRY_MAX: Duration = Duration::from_secs(15);
+const DHCLIENT_REBOOT: Duration = Duration::from_secs(10);
+const DHCLIENT_LIMIT: Duration = Duration::from_secs(20 * 60);
 /// udhcpc: three tries of three seconds, then a pause (`-t 3 -T 3 -A 20`).
 const UDHCPC_RETRY: Duration = Duration::from_secs(3);
 const UDHCPC_PAUSE: Duration = Duration::from_secs(20);
@@ -54,6 +64,8 @@ enum State {
     /// An OFFER is chosen; others may still come.
     Waiting(Box<Reply>),
     Requesting(Box<Reply>),
+    /// It asks for the address that it had before.
+    Rebooting(Ipv4Addr),
     Bound(Lease),
     Extending(Lease),
     /// An address was declined.
@@ -83,6 +95,10 @@ pub(super) enum Heard {
 }
 
 impl Lease {
+    fn taken(&self) -> Taken {
+        Taken { address: self.address, server: Some(self.server), siaddr: self.server }
+    }
+
     /// The server's address: the next server if it names one, else who gave the lease.
     pub fn next_server(&self) -> Ipv4Addr {
         self.named_server().unwrap_or(self.server)
@@ -95,6 +111,11 @@ impl Lease {
 
     pub fn boot_file(&self) -> String {
         boot_file(&self.reply)
+    }
+
+    /// Option 66, where it is an address.
+    pub fn server_name(&self) -> Option<Ipv4Addr> {
+        text(self.reply.option(code::TFTP_SERVER_NAME)).parse().ok()
     }
 
     pub fn hostname(&self) -> String {
@@ -110,12 +131,25 @@ impl Dhcp {
         dhcp
     }
 
+    /// Asks for the address that the machine had before (INIT-REBOOT, RFC 2131 §3.2).
+    pub fn reboot(speaker: Speaker, address: Ipv4Addr, now: Instant, hw: &mut Hardware) -> Dhcp {
+        hw.clear_address();
+        let state = State::Rebooting(address);
+        let mut dhcp = Dhcp { speaker, xid: hw.rng.u32(..), began: now, tries: 0, deadline: now, state };
+        dhcp.ask_again(address, now, hw);
+        dhcp
+    }
+
     pub fn deadline(&self) -> Option<Instant> {
         (!matches!(self.state, State::Over)).then_some(self.deadline)
     }
 
     pub fn handle(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Heard {
         match input {
+            // rpi-eeprom#84: a PAD among the options makes all of the message unreadable.
+            Input::Dhcp(bytes) if hw.kind == Kind::Pi4Early && self.speaker == Speaker::Eeprom && has_pad(bytes) => {
+                Heard::Nothing
+            }
             Input::Dhcp(bytes) => match codec::decode_reply(bytes) {
                 Ok(reply) if reply.xid == self.xid && reply.chaddr[..6] == hw.identity.mac.0 => {
                     self.heard(reply, now, hw)
@@ -142,7 +176,7 @@ impl Dhcp {
     /// Somebody else uses the address: says so and, after a pause (RFC 2131 §3.1), starts over.
     pub fn decline(&mut self, now: Instant, hw: &mut Hardware) {
         if let State::Bound(lease) = &self.state {
-            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            let taken = lease.taken();
             hw.clear_address();
             self.send(MessageType::Decline, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
             self.deadline = now + DECLINE_PAUSE;
@@ -160,7 +194,7 @@ impl Dhcp {
     /// Gives the address back (RFC 2131 §4.4.6).
     pub fn release(&mut self, now: Instant, hw: &mut Hardware) {
         if let State::Bound(lease) = &self.state {
-            let taken = Taken { address: lease.address, server: lease.server, siaddr: lease.server };
+            let taken = lease.taken();
             let (address, server) = (lease.address, lease.server);
             self.send(MessageType::Release, address, Some(taken), server, now, hw);
             hw.clear_address();
@@ -176,6 +210,7 @@ impl Dhcp {
                 u32::from_be_bytes(tail).wrapping_add(now.since_start().as_millis() as u32)
             }
             // One 16-bit number twice: it is the xid's end and the `secs`.
+            Speaker::PiRom => ROM_XID,
             Speaker::Grub => 0x6b00_0000 | hw.rng.u32(..0x1_0000),
             _ => hw.rng.u32(..),
         };
@@ -192,10 +227,17 @@ impl Dhcp {
 
     fn request(&mut self, offer: Box<Reply>, now: Instant, hw: &mut Hardware) {
         let server = server_id(&offer).unwrap_or(offer.siaddr);
-        let taken = Taken { address: offer.yiaddr, server, siaddr: offer.siaddr };
+        let taken = Taken { address: offer.yiaddr, server: Some(server), siaddr: offer.siaddr };
         self.send(MessageType::Request, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
         self.deadline = now + self.patience();
         self.state = State::Requesting(offer);
+    }
+
+    fn ask_again(&mut self, address: Ipv4Addr, now: Instant, hw: &mut Hardware) {
+        let taken = Taken { address, server: None, siaddr: Ipv4Addr::UNSPECIFIED };
+        self.send(MessageType::Request, Ipv4Addr::UNSPECIFIED, Some(taken), Ipv4Addr::BROADCAST, now, hw);
+        self.deadline = now + self.patience();
+        self.state = State::Rebooting(address);
     }
 
     /// RENEWING asks the server it knows, REBINDING any (RFC 2131 §4.4.5).
@@ -216,9 +258,9 @@ impl Dhcp {
     ) {
         let elapsed = u16::try_from(now.since(self.began).as_secs()).unwrap_or(u16::MAX);
         let secs = match self.speaker {
-            Speaker::Ipxe(_) | Speaker::Udhcpc => elapsed,
+            Speaker::Ipxe(_) | Speaker::Udhcpc | Speaker::Dhclient => elapsed,
             Speaker::Grub => self.xid as u16,
-            Speaker::Eeprom | Speaker::Bios | Speaker::Uefi(_) | Speaker::UBoot(_) => 0,
+            Speaker::PiRom | Speaker::Eeprom | Speaker::Bios | Speaker::Uefi(_) | Speaker::UBoot(_) => 0,
         };
         let fields = Fields { kind, xid: self.xid, secs, ciaddr, taken };
         let bytes = message::write(self.speaker, &hw.identity, hw.kind, &fields);
@@ -227,8 +269,11 @@ impl Dhcp {
 
     fn heard(&mut self, reply: Reply, now: Instant, hw: &mut Hardware) -> Heard {
         match (&self.state, reply.kind) {
-            (State::Selecting, Some(MessageType::Offer)) if self.takes(&reply) => {
+            (State::Selecting, Some(MessageType::Offer)) if self.takes(&reply, hw) => {
                 hw.passed(Phase::Offered);
+                if self.speaker == Speaker::PiRom {
+                    return Heard::Bound(self.bind(reply, now, hw));
+                }
                 self.tries = 0;
                 let offer = Box::new(reply);
                 match self.waits_for_others(&offer, hw) {
@@ -244,11 +289,14 @@ impl Dhcp {
                 let lease = self.bind(reply, now, hw);
                 Heard::Bound(lease)
             }
+            (State::Rebooting(address), Some(MessageType::Ack)) if reply.yiaddr == *address => {
+                Heard::Bound(self.bind(reply, now, hw))
+            }
             (State::Extending(old), Some(MessageType::Ack)) if reply.yiaddr == old.address => {
                 self.bind(reply, now, hw);
                 Heard::Extended
             }
-            (State::Requesting(_), Some(MessageType::Nak)) => {
+            (State::Requesting(_) | State::Rebooting(_), Some(MessageType::Nak)) => {
                 self.restart(now, hw);
                 Heard::Nothing
             }
@@ -270,7 +318,8 @@ impl Dhcp {
         hw.set_address(lease.address, u8::try_from(prefix).unwrap_or(24));
         self.deadline = now + Duration::from_secs(half.into());
         // Firmware is never long enough at work to extend a lease.
-        self.state = if self.speaker == Speaker::Udhcpc { State::Bound(lease.clone()) } else { State::Over };
+        let keeps = matches!(self.speaker, Speaker::Udhcpc | Speaker::Dhclient);
+        self.state = if keeps { State::Bound(lease.clone()) } else { State::Over };
         lease
     }
 
@@ -303,6 +352,10 @@ impl Dhcp {
                 self.state = State::Extending(lease);
                 Heard::Nothing
             }
+            State::Rebooting(_) if now.since(self.began) >= DHCLIENT_REBOOT => {
+                self.restart(now, hw);
+                Heard::Nothing
+            }
             asking => {
                 self.tries += 1;
                 if self.is_tired(now) {
@@ -316,7 +369,11 @@ impl Dhcp {
                     {
                         self.discover(now, hw);
                     }
+                    State::Requesting(_) if self.speaker == Speaker::Dhclient && self.tries >= UNICAST_TRIES => {
+                        self.restart(now, hw);
+                    }
                     State::Requesting(offer) => self.request(offer, now, hw),
+                    State::Rebooting(address) => self.ask_again(address, now, hw),
                     _ => self.discover(now, hw),
                 }
                 Heard::Nothing
@@ -326,7 +383,9 @@ impl Dhcp {
 
     fn patience(&self) -> Duration {
         match self.speaker {
+            Speaker::PiRom => ROM_RETRY,
             Speaker::Eeprom => EEPROM_RETRY,
+            Speaker::Dhclient => Duration::from_secs(3 << self.tries.min(3)).min(DHCLIENT_RETRY_MAX),
             // PXE 2.1: 4, 8, 16, 32 s; iPXE: 1 to 10 s.
             Speaker::Uefi(_) | Speaker::Bios => Duration::from_secs(4 << self.tries.min(3)),
             Speaker::Ipxe(_) => Duration::from_secs((1 << self.tries.min(4)).min(10)),
@@ -339,7 +398,9 @@ impl Dhcp {
 
     fn is_tired(&self, now: Instant) -> bool {
         match self.speaker {
+            Speaker::PiRom => self.tries >= ROM_TRIES,
             Speaker::Eeprom => now.since(self.began) >= EEPROM_LIMIT,
+            Speaker::Dhclient => now.since(self.began) >= DHCLIENT_LIMIT,
             Speaker::Uefi(_) | Speaker::Bios => self.tries >= 4,
             Speaker::Ipxe(_) => self.tries >= 5,
             Speaker::UBoot(_) => now.since(self.began) >= UBOOT_LIMIT,
@@ -348,16 +409,15 @@ impl Dhcp {
         }
     }
 
-    fn takes(&self, offer: &Reply) -> bool {
+    fn takes(&self, offer: &Reply, hw: &Hardware) -> bool {
         if offer.yiaddr == Ipv4Addr::UNSPECIFIED {
             return false;
         }
         match self.speaker {
-            // The menu entry by name, the bare name, or (EEPROM 2026-05) discovery control without any menu.
-            Speaker::Eeprom => offer.option(code::VENDOR_ENCAPSULATED).is_some_and(|menu| {
-                let name = b"Raspberry Pi Boot";
-                menu.windows(name.len()).any(|window| window == name) || menu == [6, 1, 3, 255]
-            }),
+            Speaker::PiRom | Speaker::Eeprom => {
+                let menu = offer.option(code::VENDOR_ENCAPSULATED);
+                menu.is_some_and(|menu| takes_menu(menu, hw.kind, &hw.options.pi_menu_entry))
+            }
             // Without the class it repeats its DISCOVER for ever.
             Speaker::Uefi(_) if self.speaker.boots_by_http() => {
                 let class = offer.option(code::VENDOR_CLASS).unwrap_or_default();
@@ -367,20 +427,58 @@ impl Dhcp {
             Speaker::Uefi(_) | Speaker::Bios => {
                 !boot_file(offer).is_empty() && offer.option(code::VENDOR_CLASS).is_none()
             }
-            Speaker::Ipxe(_) | Speaker::UBoot(_) | Speaker::Grub | Speaker::Udhcpc => true,
+            Speaker::Ipxe(_) | Speaker::UBoot(_) | Speaker::Grub | Speaker::Udhcpc | Speaker::Dhclient => true,
         }
     }
 
     /// How long it listens for further OFFERs before it takes this one.
     fn waits_for_others(&self, offer: &Reply, hw: &Hardware) -> Duration {
         match self.speaker {
-            Speaker::Eeprom | Speaker::UBoot(_) | Speaker::Grub | Speaker::Udhcpc => Duration::ZERO,
+            Speaker::PiRom | Speaker::Eeprom | Speaker::UBoot(_) => Duration::ZERO,
+            Speaker::Grub | Speaker::Udhcpc | Speaker::Dhclient => Duration::ZERO,
             Speaker::Uefi(_) | Speaker::Bios => hw.options.uefi_offer_wait,
             // Option 175.176 = 1 (no-pxedhcp) spares it the wait for a proxy.
             Speaker::Ipxe(_) if offer.option(code::IPXE).is_some_and(|value| value.starts_with(&[176, 1, 1])) => {
                 Duration::ZERO
             }
             Speaker::Ipxe(_) => hw.options.ipxe_proxy_wait,
+        }
+    }
+}
+
+/// Whether option 43 lets a Pi boot: its name in a menu or bare or, for the EEPROM of 2026-05, discovery control without
+/// any menu. `PXE_OPTION43` gives an EEPROM another name to look for.
+fn takes_menu(menu: &[u8], kind: Kind, entry: &str) -> bool {
+    let holds = |text: &[u8], name: &[u8]| text.windows(name.len()).any(|window| window == name);
+    match kind {
+        // The ROM compares with three spaces more (firmware#764).
+        Kind::Pi3 => holds(menu, b"Raspberry Pi Boot   "),
+        Kind::Pi4Early => holds(first_entry(menu).unwrap_or(menu), entry.as_bytes()),
+        _ => holds(menu, entry.as_bytes()) || menu == [6, 1, 3, 255],
+    }
+}
+
+/// The text of the first entry of a PXE menu (PXE 2.1 §3.2.3, sub-option 9): type, length, text.
+fn first_entry(mut menu: &[u8]) -> Option<&[u8]> {
+    while let [number, length, rest @ ..] = menu {
+        let (value, after) = rest.split_at_checked(usize::from(*length))?;
+        if *number == 9 {
+            let [_, _, length, entries @ ..] = value else { return None };
+            return entries.get(..usize::from(*length));
+        }
+        menu = after;
+    }
+    None
+}
+
+/// Whether a PAD stands among the options, before END.
+fn has_pad(bytes: &[u8]) -> bool {
+    let mut options = bytes.get(message::OPTIONS..).unwrap_or_default();
+    loop {
+        match options {
+            [0, ..] => return true,
+            [255, ..] | [] | [_] => return false,
+            [_, length, rest @ ..] => options = rest.get(usize::from(*length)..).unwrap_or_default(),
         }
     }
 }

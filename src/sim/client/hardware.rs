@@ -16,6 +16,8 @@ pub(super) struct Hardware {
     /// The name of the system on its disk, once one is installed.
     pub disk: Option<String>,
     pub address: Option<Ipv4Addr>,
+    /// The address that the system on the disk had last, if it remembers one.
+    pub remembered: Option<Ipv4Addr>,
     out: Vec<Output>,
     port: u16,
     exchange: u32,
@@ -25,7 +27,8 @@ impl Hardware {
     pub fn new(kind: Kind, identity: Identity, seed: u64, options: Options) -> Hardware {
         // Where the firmware's own counters were seen to start.
         let port = match kind {
-            Kind::UefiX64 => 1037,
+            Kind::Pi3 => 49_152,
+            Kind::UefiX64 | Kind::UefiX64As9 => 1037,
             Kind::UefiArm64 => 1832,
             Kind::BiosPxe => 2070,
             _ => 40084,
@@ -37,6 +40,7 @@ impl Hardware {
             rng: Rng::with_seed(seed),
             disk: None,
             address: None,
+            remembered: None,
             out: Vec::new(),
             port,
             exchange: 0,

@@ -8,16 +8,27 @@ use crate::net::Mac;
 /// A kind of machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// A Raspberry Pi 3B: its ROM gives up after five DISCOVERs and never sends a REQUEST (firmware#1265, #1699).
+    Pi3,
+    /// A Raspberry Pi 4 with an EEPROM of January 2020: option 60 comes last in its DISCOVER (rpi-eeprom#58) and is
+    /// missing from its REQUEST (rpi-eeprom#82), it stumbles over PAD options (#84) and looks only at the first entry
+    /// of a menu (#60). Relay agents are too much for it until June 2020 (#58).
+    Pi4Early,
     /// A Raspberry Pi 4 with an EEPROM of 2021.
     Pi4,
     /// A Raspberry Pi 5 with an EEPROM of 2025.
     Pi5,
     /// A PC with UEFI firmware (OVMF) whose boot file is iPXE.
     UefiX64,
-    /// The same firmware, booting by HTTP.
+    /// A PC whose UEFI firmware lists two architectures in option 93, x64 among them as 9: RFC 4578 as printed has 7
+    /// and 9 the other way round.
+    UefiX64As9,
+    /// The firmware of `UefiX64`, booting by HTTP.
     UefiHttpX64,
     /// A PC whose BIOS has iPXE as its network ROM, and no UUID.
     BiosIpxe,
+    /// A PC whose network card carries FlexBoot, an iPXE that does not say so in option 77 (warewulf3#104).
+    FlexBoot,
     /// A PC whose BIOS has a PXE ROM, and boots pxelinux.
     BiosPxe,
     /// An arm64 machine with UEFI firmware (AAVMF) whose boot file is GRUB.
@@ -28,64 +39,84 @@ pub enum Kind {
     UBoot,
     /// An arm64 board with U-Boot as it is shipped: a script, else a UEFI boot file, which is GRUB.
     UBootEfi,
-    /// A Linux system that wants an address, and nothing to boot.
+    /// A Linux system that wants an address, and nothing to boot (udhcpc).
     PlainLinux,
+    /// The same with a DHCP client that remembers its address over a restart and asks for it (INIT-REBOOT; dhclient).
+    RememberingLinux,
     /// A Linux system, booted from a stick, on which the installer runs.
     LinuxInstaller,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 17] = [
+        Kind::Pi3,
+        Kind::Pi4Early,
         Kind::Pi4,
         Kind::Pi5,
         Kind::UefiX64,
+        Kind::UefiX64As9,
         Kind::UefiHttpX64,
         Kind::BiosIpxe,
+        Kind::FlexBoot,
         Kind::BiosPxe,
         Kind::UefiArm64,
         Kind::UefiHttpArm64,
         Kind::UBoot,
         Kind::UBootEfi,
         Kind::PlainLinux,
+        Kind::RememberingLinux,
         Kind::LinuxInstaller,
     ];
 
     /// A short word for labels and stories.
     pub fn word(self) -> &'static str {
         match self {
+            Kind::Pi3 => "pi3",
+            Kind::Pi4Early => "pi4-2020",
             Kind::Pi4 => "pi4",
             Kind::Pi5 => "pi5",
             Kind::UefiX64 => "uefi",
+            Kind::UefiX64As9 => "uefi-as-9",
             Kind::UefiHttpX64 => "uefi-http",
             Kind::BiosIpxe => "bios-ipxe",
+            Kind::FlexBoot => "flexboot",
             Kind::BiosPxe => "bios",
             Kind::UefiArm64 => "arm64",
             Kind::UefiHttpArm64 => "arm64-http",
             Kind::UBoot => "uboot",
             Kind::UBootEfi => "uboot-efi",
             Kind::PlainLinux => "linux",
+            Kind::RememberingLinux => "dhclient",
             Kind::LinuxInstaller => "stick",
         }
     }
 
     /// Whether its firmware asks the network for something to boot.
     pub fn netboots(self) -> bool {
-        !matches!(self, Kind::PlainLinux | Kind::LinuxInstaller)
+        self.installs() && self != Kind::LinuxInstaller
     }
 
     /// Whether it installs an image.
     pub fn installs(self) -> bool {
-        self != Kind::PlainLinux
+        !matches!(self, Kind::PlainLinux | Kind::RememberingLinux)
+    }
+
+    /// Whether its firmware copes with a relay agent: the ROM of a Pi 3 and the first EEPROMs of a Pi 4 do not
+    /// (Raspberry Pi documentation "Known problems"; rpi-eeprom#58).
+    pub fn boots_behind_relay(self) -> bool {
+        !matches!(self, Kind::Pi3 | Kind::Pi4Early)
     }
 
     fn is_pi(self) -> bool {
-        matches!(self, Kind::Pi4 | Kind::Pi5)
+        matches!(self, Kind::Pi3 | Kind::Pi4Early | Kind::Pi4 | Kind::Pi5)
     }
 
     /// OUIs as boards of that kind carry them.
     fn oui(self, rng: &mut Rng) -> [u8; 3] {
         match self {
+            Kind::Pi3 => [0xb8, 0x27, 0xeb],
+            Kind::Pi4Early => [0xdc, 0xa6, 0x32],
             Kind::Pi4 if rng.bool() => [0xdc, 0xa6, 0x32],
             Kind::Pi4 => [0xd8, 0x3a, 0xdd],
             Kind::Pi5 => [0x2c, 0xcf, 0x67],
@@ -130,10 +161,7 @@ pub fn mixed(count: usize, seed: u64, options: &Options) -> Vec<Client> {
     let mut rng = Rng::with_seed(seed);
     (1..=u32::try_from(count).unwrap_or(u32::MAX))
         .map(|index| {
-            let kind = match rng.u8(..18) {
-                0..=5 => Kind::Pi5,
-                other => Kind::ALL[usize::from(other - 6)],
-            };
+            let kind = Kind::ALL.get(rng.usize(..Kind::ALL.len() + 6)).copied().unwrap_or(Kind::Pi5);
             let identity = Identity::numbered(kind, index, &mut rng);
             Client::new(kind, identity, rng.u64(..), options.clone())
         })

@@ -40,7 +40,7 @@ struct Script {
 
 impl Ipxe {
     pub fn start(now: Instant, hw: &mut Hardware) -> Ipxe {
-        let arch = if hw.kind == Kind::BiosIpxe { ARCH_BIOS } else { ARCH_X64 };
+        let arch = if is_rom(hw) { ARCH_BIOS } else { ARCH_X64 };
         let dhcp = Dhcp::start(Speaker::Ipxe(arch), now, hw);
         Ipxe { dhcp, lease: None, step: Step::Address, exchange: 0, deadline: now }
     }
@@ -75,7 +75,7 @@ impl Ipxe {
     fn address(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Next {
         match self.dhcp.handle(input, now, hw) {
             Heard::Bound(lease) => {
-                if hw.kind == Kind::BiosIpxe {
+                if is_rom(hw) {
                     hw.passed(Phase::Bound);
                 }
                 let url = lease.boot_file();
@@ -136,13 +136,18 @@ impl Ipxe {
     }
 }
 
+/// Whether it lies in the ROM of a network card, and was not loaded by another firmware.
+fn is_rom(hw: &Hardware) -> bool {
+    matches!(hw.kind, Kind::BiosIpxe | Kind::FlexBoot)
+}
+
 fn interpret(text: &str, script_url: &str, server: &str, hw: &Hardware) -> Script {
     let mut settings = vec![
         ("next-server".to_owned(), server.to_owned()),
         ("net0/mac".to_owned(), hw.identity.mac.to_string()),
         ("mac".to_owned(), hw.identity.mac.to_string()),
         // A BIOS starts the 32-bit build on every processor.
-        ("buildarch".to_owned(), if hw.kind == Kind::BiosIpxe { "i386" } else { "x86_64" }.to_owned()),
+        ("buildarch".to_owned(), if is_rom(hw) { "i386" } else { "x86_64" }.to_owned()),
         ("serial".to_owned(), hw.identity.serial.clone()),
     ];
     let mut script = Script::default();

@@ -3,7 +3,7 @@
 use super::dhcp::{Dhcp, Heard, Speaker};
 use super::hardware::Hardware;
 use super::installer::{Installer, Progress};
-use super::{Input, Next, Phase};
+use super::{Input, Kind, Next, Phase};
 use crate::time::Instant;
 
 /// A running kernel with its first program.
@@ -28,7 +28,7 @@ impl Linux {
     }
 
     pub fn plain(now: Instant, hw: &mut Hardware) -> Linux {
-        Linux { dhcp: Dhcp::start(Speaker::Udhcpc, now, hw), job: Job::Address { extend_at: None, declined: 0 } }
+        Linux { dhcp: negotiation(now, hw), job: Job::Address { extend_at: None, declined: 0 } }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -40,7 +40,10 @@ impl Linux {
     }
 
     pub fn handle(&mut self, input: &Input, now: Instant, hw: &mut Hardware) -> Next {
-        let heard = self.dhcp.handle(input, now, hw);
+        let heard = match input {
+            Input::Replugged => self.replugged(now, hw),
+            _ => self.dhcp.handle(input, now, hw),
+        };
         match &mut self.job {
             Job::Address { extend_at, declined } => match heard {
                 Heard::Bound(_) if *declined < hw.options.plain_declines => {
@@ -54,12 +57,14 @@ impl Linux {
                         self.dhcp.inform(now, hw);
                     }
                     hw.disk = Some(lease.hostname());
+                    hw.remembered = Some(lease.address);
                     *extend_at = Some(now + hw.options.plain_extends_after);
                     Next::Stay
                 }
                 Heard::Extended => {
                     if hw.options.plain_releases {
                         self.dhcp.release(now, hw);
+                        hw.remembered = None;
                     }
                     Next::Done(hw.disk.clone().unwrap_or_default())
                 }
@@ -103,5 +108,19 @@ impl Linux {
                 }
             }
         }
+    }
+
+    /// It may be on another network now: whoever remembers an address asks whether it holds here, others start over.
+    fn replugged(&mut self, now: Instant, hw: &mut Hardware) -> Heard {
+        self.dhcp = negotiation(now, hw);
+        Heard::Lost
+    }
+}
+
+fn negotiation(now: Instant, hw: &mut Hardware) -> Dhcp {
+    match (hw.kind, hw.remembered) {
+        (Kind::RememberingLinux, Some(address)) => Dhcp::reboot(Speaker::Dhclient, address, now, hw),
+        (Kind::RememberingLinux, None) => Dhcp::start(Speaker::Dhclient, now, hw),
+        _ => Dhcp::start(Speaker::Udhcpc, now, hw),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::dhcp::{ARCH_ARM64, ARCH_X64, Dhcp, Heard, Speaker};
+use super::dhcp::{ARCH_ARM64, ARCH_X64, ARCH_X64_AS_9, Dhcp, Heard, Speaker};
 use super::hardware::Hardware;
 use super::tftp::{Get, Got, Style};
 use super::{Input, Kind, Next, Phase};
@@ -23,6 +23,7 @@ impl Pxe {
         let (speaker, probe, read) = match hw.kind {
             Kind::BiosPxe => (Speaker::Bios, &Style::BIOS_PROBE, &Style::BIOS),
             Kind::UefiArm64 => (Speaker::Uefi(ARCH_ARM64), &Style::UEFI_PROBE, &Style::UEFI),
+            Kind::UefiX64As9 => (Speaker::Uefi(ARCH_X64_AS_9), &Style::UEFI_PROBE, &Style::UEFI),
             _ => (Speaker::Uefi(ARCH_X64), &Style::UEFI_PROBE, &Style::UEFI),
         };
         Pxe { dhcp: Dhcp::start(speaker, now, hw), probe, read, server: Ipv4Addr::UNSPECIFIED, get: None }

@@ -27,7 +27,8 @@ fn without_a_server_every_kind_names_its_fault() {
 
 #[test]
 fn the_firmwares_repeat_their_discover_at_their_own_pace() {
-    for (kind, seconds) in [(Kind::Pi5, vec![0, 4, 8, 12]), (Kind::UefiX64, vec![0, 4, 12, 28])] {
+    let pi3 = (Kind::Pi3, vec![0, 5, 10, 15]);
+    for (kind, seconds) in [pi3, (Kind::Pi5, vec![0, 4, 8, 12]), (Kind::UefiX64, vec![0, 4, 12, 28])] {
         let mut client = client(kind);
         let mut sent = Vec::new();
         let mut now = Instant::START;

@@ -46,6 +46,10 @@ const EEPROM: Style = Style {
 const EARLY_TERMINATE: Option<(ErrorCode, &str)> = Some((ErrorCode::NOT_DEFINED, "Early terminate"));
 
 impl Style {
+    /// The ROM of a Pi 3 asks without options, its bootcode.bin for the size alone (firmware#1041, #1700).
+    pub const PI3_ROM: Style = Style { options: &[], ..EEPROM };
+    pub const PI3: Style = Style { options: &[("tsize", "0")], ..EEPROM };
+    pub const PI3_PROBE: Style = Style { aborts: EARLY_TERMINATE, ..Style::PI3 };
     pub const PI5: Style = EEPROM;
     pub const PI5_PROBE: Style = Style { aborts: EARLY_TERMINATE, ..EEPROM };
     pub const PI4: Style = Style { options: &EEPROM_2021, ..EEPROM };

@@ -8,6 +8,8 @@ use crate::wire::dhcp::{MessageType, code};
 /// Whose manner of DHCP is spoken; where one program runs on several machines, with its architecture (option 93).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Speaker {
+    /// The boot ROM of a Raspberry Pi 3.
+    PiRom,
     /// The EEPROM of a Raspberry Pi.
     Eeprom,
     /// The PXE ROM of a BIOS.
@@ -22,6 +24,8 @@ pub(in super::super) enum Speaker {
     Grub,
     /// busybox udhcpc.
     Udhcpc,
+    /// ISC dhclient.
+    Dhclient,
 }
 
 /// An architecture of option 93 (RFC 4578 §2.1 and its registry).
@@ -29,6 +33,10 @@ pub(in super::super) type Arch = u16;
 
 pub(in super::super) const ARCH_BIOS: Arch = 0;
 pub(in super::super) const ARCH_X64: Arch = 7;
+/// x64 as RFC 4578 has it in print (its erratum swaps 7 and 9).
+pub(in super::super) const ARCH_X64_AS_9: Arch = 9;
+/// 32-bit UEFI, which stands before it in the list of a firmware that can do both.
+const ARCH_IA32: Arch = 6;
 pub(in super::super) const ARCH_ARM64: Arch = 11;
 pub(in super::super) const ARCH_HTTP_X64: Arch = 16;
 pub(in super::super) const ARCH_HTTP_ARM64: Arch = 19;
@@ -55,7 +63,8 @@ pub(super) struct Fields {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
     pub address: Ipv4Addr,
-    pub server: Ipv4Addr,
+    /// None is named by who asks for the address that it had before (INIT-REBOOT).
+    pub server: Option<Ipv4Addr>,
     pub siaddr: Ipv4Addr,
 }
 
@@ -66,8 +75,12 @@ const BOOTP_LEN: usize = 300;
 const ROM_LEN: usize = 548;
 const FILE_FIELD: usize = 108;
 const HEADER_LEN: usize = 236;
+/// Where the options begin: behind the header and its cookie.
+pub(super) const OPTIONS: usize = HEADER_LEN + 4;
 
 const PI_ASKS_FOR: [u8; 14] = [1, 3, 43, 60, 66, 67, 128, 129, 130, 131, 132, 133, 134, 135];
+/// The ROM of a Pi 3 asks for neither mask nor router (firmware#1001).
+const PI_ROM_ASKS_FOR: [u8; 12] = [43, 60, 66, 67, 128, 129, 130, 131, 132, 133, 134, 135];
 const UEFI_ASKS_FOR: [u8; 35] = [
     1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58, 59, 60, 66, 67, 97, 128, 129,
     130, 131, 132, 133, 134, 135,
@@ -84,6 +97,9 @@ const GRUB_ASKS_FOR: [u8; 8] = [1, 3, 6, 15, 12, 17, 18, 60];
 const IPXE_ASKS_FOR: [u8; 23] =
     [1, 3, 6, 7, 12, 15, 17, 26, 43, 60, 66, 67, 119, 128, 129, 130, 131, 132, 133, 134, 135, 175, 203];
 const UDHCPC_ASKS_FOR: [u8; 7] = [1, 3, 6, 12, 15, 28, 42];
+/// What Debian's dhclient.conf asks for.
+const DHCLIENT_ASKS_FOR: [u8; 13] = [1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42];
+const PI_CLASS: &[u8] = b"PXEClient:Arch:00000:UNDI:002001";
 /// What that iPXE was built with: PCI device, version, and one flag for each feature.
 const IPXE_FEATURES: [u8; 36] = [
     0xb1, 5, 1, 0x1a, 0xf4, 0x10, 0, 0xeb, 3, 1, 0, 0, 0x17, 1, 1, 0x24, 1, 1, 0x13, 1, 1, 0x11, 1, 1, 0x27, 1, 1,
@@ -105,23 +121,38 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
     let put_taken = |bytes: &mut Vec<u8>, order: [u8; 2]| {
         let Some(taken) = taken else { return };
         for option in order {
-            let address = if option == code::SERVER_ID { taken.server } else { taken.address };
-            put(bytes, option, &address.octets());
+            let address = if option == code::SERVER_ID { taken.server } else { Some(taken.address) };
+            if let Some(address) = address {
+                put(bytes, option, &address.octets());
+            }
         }
     };
     match speaker {
+        Speaker::PiRom => {
+            put(&mut bytes, code::PARAMETER_REQUEST_LIST, &PI_ROM_ASKS_FOR);
+            put(&mut bytes, code::CLIENT_ARCH, &[0, 0]);
+            put(&mut bytes, code::CLIENT_NDI, &[1, 2, 1]);
+            put(&mut bytes, code::VENDOR_CLASS, PI_CLASS);
+            put(&mut bytes, code::CLIENT_UUID, &PI_ROM_GUID);
+        }
         Speaker::Eeprom => {
             // The REQUEST says neither what it wants nor what architecture it is.
             put_taken(&mut bytes, [code::REQUESTED_ADDRESS, code::SERVER_ID]);
+            let early = board == Kind::Pi4Early;
             if discover {
                 put(&mut bytes, code::PARAMETER_REQUEST_LIST, &PI_ASKS_FOR);
             }
-            put(&mut bytes, code::VENDOR_CLASS, b"PXEClient:Arch:00000:UNDI:002001");
+            if !early {
+                put(&mut bytes, code::VENDOR_CLASS, PI_CLASS);
+            }
             if discover {
                 put(&mut bytes, code::CLIENT_ARCH, &[0, 0]);
                 put(&mut bytes, code::CLIENT_NDI, &[1, 2, 1]);
             }
             put(&mut bytes, code::CLIENT_UUID, &pi_guid(identity, board));
+            if early && discover {
+                put(&mut bytes, code::VENDOR_CLASS, PI_CLASS);
+            }
         }
         Speaker::Bios => {
             put_taken(&mut bytes, [code::SERVER_ID, code::REQUESTED_ADDRESS]);
@@ -144,7 +175,8 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
             put(&mut bytes, code::PARAMETER_REQUEST_LIST, asks_for);
             put(&mut bytes, code::CLIENT_UUID, &pc_guid(identity));
             put(&mut bytes, code::CLIENT_NDI, &[1, 3, 0]);
-            put(&mut bytes, code::CLIENT_ARCH, &arch.to_be_bytes());
+            let list = Some(ARCH_IA32).filter(|_| arch == ARCH_X64_AS_9).into_iter().chain([arch]);
+            put(&mut bytes, code::CLIENT_ARCH, &list.flat_map(Arch::to_be_bytes).collect::<Vec<_>>());
             put(&mut bytes, code::VENDOR_CLASS, &class(if http { "HTTPClient" } else { "PXEClient" }, arch, 3000));
         }
         Speaker::Ipxe(arch) => {
@@ -153,11 +185,17 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
             put(&mut bytes, code::CLIENT_ARCH, &arch.to_be_bytes());
             put(&mut bytes, code::CLIENT_NDI, if rom { &[1, 2, 1] } else { &[1, 3, 10] });
             put(&mut bytes, code::VENDOR_CLASS, &class("PXEClient", arch, if rom { 2001 } else { 3010 }));
-            put(&mut bytes, code::USER_CLASS, b"iPXE");
+            if board != Kind::FlexBoot {
+                put(&mut bytes, code::USER_CLASS, b"iPXE");
+            }
             put(&mut bytes, code::PARAMETER_REQUEST_LIST, &IPXE_ASKS_FOR);
             put(&mut bytes, code::IPXE, if rom { &IPXE_ROM_FEATURES[..] } else { &IPXE_FEATURES });
             put(&mut bytes, code::CLIENT_ID, &client_id(identity));
-            put(&mut bytes, code::CLIENT_UUID, &if rom { [0; 17].to_vec() } else { pc_guid(identity) });
+            put(
+                &mut bytes,
+                code::CLIENT_UUID,
+                &if board == Kind::BiosIpxe { [0; 17].to_vec() } else { pc_guid(identity) },
+            );
             put_taken(&mut bytes, [code::SERVER_ID, code::REQUESTED_ADDRESS]);
         }
         Speaker::UBoot(arch) => {
@@ -180,10 +218,18 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
             put_taken(&mut bytes, [code::REQUESTED_ADDRESS, code::SERVER_ID]);
             put(&mut bytes, code::CLIENT_ID, &client_id(identity));
         }
-        Speaker::Udhcpc if fields.kind == MessageType::Release => {
+        Speaker::Udhcpc | Speaker::Dhclient if fields.kind == MessageType::Release => {
             // The address stands in ciaddr, and option 50 must not be there (RFC 2131 table 5).
-            bytes.extend(taken.iter().flat_map(|taken| [&[code::SERVER_ID, 4][..], &taken.server.octets()].concat()));
-            put(&mut bytes, code::CLIENT_ID, &client_id(identity));
+            if let Some(server) = taken.and_then(|taken| taken.server) {
+                put(&mut bytes, code::SERVER_ID, &server.octets());
+            }
+            if speaker == Speaker::Udhcpc {
+                put(&mut bytes, code::CLIENT_ID, &client_id(identity));
+            }
+        }
+        Speaker::Dhclient => {
+            put_taken(&mut bytes, [code::SERVER_ID, code::REQUESTED_ADDRESS]);
+            put(&mut bytes, code::PARAMETER_REQUEST_LIST, &DHCLIENT_ASKS_FOR);
         }
         Speaker::Udhcpc => {
             put_taken(&mut bytes, [code::REQUESTED_ADDRESS, code::SERVER_ID]);
@@ -196,9 +242,9 @@ pub(super) fn write(speaker: Speaker, identity: &Identity, board: Kind, fields: 
     bytes.push(END);
     // These fill up to the length of a BOOTP message, a PXE ROM to all that its buffer holds.
     let length = match speaker {
-        Speaker::Udhcpc | Speaker::UBoot(_) | Speaker::Grub => BOOTP_LEN,
+        Speaker::Udhcpc | Speaker::Dhclient | Speaker::UBoot(_) | Speaker::Grub => BOOTP_LEN,
         Speaker::Bios => ROM_LEN,
-        Speaker::Eeprom | Speaker::Uefi(_) | Speaker::Ipxe(_) => 0,
+        Speaker::PiRom | Speaker::Eeprom | Speaker::Uefi(_) | Speaker::Ipxe(_) => 0,
     };
     if bytes.len() < length {
         bytes.resize(length, 0);
@@ -244,6 +290,10 @@ fn client_id(identity: &Identity) -> [u8; 7] {
     let [a, b, c, d, e, f] = identity.mac.0;
     [1, a, b, c, d, e, f]
 }
+
+/// The ROM of a Pi 3B has no serial at hand.
+const PI_ROM_GUID: [u8; 17] =
+    [0, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44, 0x44];
 
 /// Type 0, four characters, board revision, the MAC's last four bytes, the serial's low word (little-endian).
 fn pi_guid(identity: &Identity, board: Kind) -> Vec<u8> {

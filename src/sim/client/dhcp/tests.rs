@@ -157,3 +157,51 @@ fn an_extension_that_is_acknowledged_runs_on() {
     assert!(matches!(bench.hear(&ack).0, Heard::Extended));
     assert_eq!(bench.dhcp.deadline(), Some(bench.now + Duration::from_secs(50)));
 }
+
+#[test]
+fn a_pi_3_rom_goes_on_with_the_address_of_the_offer_and_says_nothing_more() {
+    let mut bench = Bench::new(Speaker::PiRom);
+    bench.hw.kind = Kind::Pi3;
+    let menu = b"\x06\x01\x03\x0a\x04\0PXE\x09\x17\0\0\x14Raspberry Pi Boot   \xff";
+    let offer = bench.reply(MessageType::Offer, &[(code::VENDOR_ENCAPSULATED, menu)]);
+    let (heard, outputs) = bench.hear(&offer);
+    assert!(matches!(heard, Heard::Bound(lease) if lease.address == ADDRESS));
+    assert!(!outputs.iter().any(|output| matches!(output, Output::SendDhcp { .. })), "{outputs:?}");
+    assert_eq!(bench.dhcp.deadline(), None);
+}
+
+#[test]
+fn an_early_eeprom_looks_at_the_first_entry_alone_and_stumbles_over_pads() {
+    let first = b"\x09\x14\0\0\x11Raspberry Pi Boot\x09\x08\0\0\x05Other";
+    let second = b"\x09\x08\0\0\x05Other\x09\x14\0\0\x11Raspberry Pi Boot";
+    for (menu, taken) in [(&first[..], true), (second, false)] {
+        assert_eq!(takes_menu(menu, Kind::Pi4Early, "Raspberry Pi Boot"), taken);
+        assert!(takes_menu(menu, Kind::Pi4, "Raspberry Pi Boot"));
+    }
+    let mut bench = Bench::new(Speaker::Eeprom);
+    bench.hw.kind = Kind::Pi4Early;
+    let offer = bench.reply(MessageType::Offer, &[(code::VENDOR_ENCAPSULATED, b"Raspberry Pi Boot")]);
+    let mut bytes = codec::encode(&offer).to_vec();
+    bytes.insert(message::OPTIONS, 0);
+    bench.dhcp.handle(&Input::Dhcp(bytes), bench.now, &mut bench.hw);
+    assert_eq!(bench.hw.take_outputs(), vec![]);
+    assert!(!bench.hear(&offer).1.is_empty());
+}
+
+#[test]
+fn who_remembers_an_address_asks_for_it_and_starts_over_when_it_is_refused_or_nobody_answers() {
+    let discovers = |outputs: &[Output]| {
+        outputs.iter().any(
+            |output| matches!(output, Output::SendDhcp { bytes, .. } if bytes[242] == MessageType::Discover.code()),
+        )
+    };
+    let mut bench = Bench::new(Speaker::Dhclient);
+    bench.dhcp = Dhcp::reboot(Speaker::Dhclient, ADDRESS, bench.now, &mut bench.hw);
+    bench.hw.take_outputs();
+    let nak = Reply { yiaddr: Ipv4Addr::UNSPECIFIED, ..bench.reply(MessageType::Nak, &[]) };
+    assert!(discovers(&bench.hear(&nak).1));
+    bench.dhcp = Dhcp::reboot(Speaker::Dhclient, ADDRESS, bench.now, &mut bench.hw);
+    let asked_at = bench.now;
+    while !discovers(&bench.wait().1) {}
+    assert!(bench.now.since(asked_at) <= Duration::from_secs(30));
+}

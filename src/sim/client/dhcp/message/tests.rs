@@ -14,7 +14,7 @@ fn hex(bytes: &[u8]) -> String {
 /// The options as the speaker writes them, in hex, and the whole length.
 fn written(speaker: Speaker, mac: Mac, serial: &str, kind: MessageType, board: Kind) -> (String, usize) {
     let identity = Identity { mac, serial: serial.into(), uuid: None };
-    let taken = Taken { address: ADDRESS, server: SERVER, siaddr: SERVER };
+    let taken = Taken { address: ADDRESS, server: Some(SERVER), siaddr: SERVER };
     let taken = (kind == MessageType::Request).then_some(taken);
     let fields = Fields { kind, xid: 0x335c_1176, secs: 0, ciaddr: Ipv4Addr::UNSPECIFIED, taken };
     let bytes = write(speaker, &identity, board, &fields);
@@ -142,8 +142,51 @@ fn a_pi_request_copies_siaddr_and_says_no_architecture() {
     let guid = "611100525069343031c00032ecfc3cda06ffe0";
     assert_eq!(options, format!("3501033204c0a897c33604c0a89701{class}{guid}ff"));
     let identity = Identity { mac, serial: "10000000e0ff06da".into(), uuid: None };
-    let taken = Some(Taken { address: ADDRESS, server: SERVER, siaddr: SERVER });
+    let taken = Some(Taken { address: ADDRESS, server: Some(SERVER), siaddr: SERVER });
     let fields = Fields { kind: MessageType::Request, xid: 1, secs: 0, ciaddr: Ipv4Addr::UNSPECIFIED, taken };
     let bytes = write(Speaker::Eeprom, &identity, Kind::Pi4, &fields);
     assert_eq!(bytes[20..24], SERVER.octets(), "siaddr");
+}
+
+const PI_CLASS_HEX: &str = "3c20505845436c69656e743a417263683a30303030303a554e44493a303032303031";
+
+#[test]
+fn an_early_eeprom_says_its_class_last_in_the_discover_and_not_at_all_in_the_request() {
+    let mac = Mac([0xdc, 0xa6, 0x32, 0xec, 0xfc, 0x3c]);
+    let of = |kind| written(Speaker::Eeprom, mac, "10000000e0ff06da", kind, Kind::Pi4Early).0;
+    let guid = "611100525069343031c00032ecfc3cda06ffe0";
+    let discover = of(MessageType::Discover);
+    assert!(discover.ends_with(&format!("5d0200005e03010201{guid}{PI_CLASS_HEX}ff")), "{discover}");
+    assert_eq!(of(MessageType::Request), format!("3501033204c0a897c33604c0a89701{guid}ff"));
+}
+
+#[test]
+fn a_pi_3_rom_has_a_guid_of_one_byte_repeated_and_asks_for_neither_mask_nor_router() {
+    let (discover, _) = written(Speaker::PiRom, PC, "0000000012345678", MessageType::Discover, Kind::Pi3);
+    let guid = "44".repeat(16);
+    let asks_for = "370c2b3c42438081828384858687";
+    assert_eq!(discover, format!("350101{asks_for}5d0200005e03010201{PI_CLASS_HEX}611100{guid}ff"));
+}
+
+#[test]
+fn flexboot_is_an_ipxe_that_does_not_say_so() {
+    let of = |board| written(Speaker::Ipxe(ARCH_BIOS), PC, "PC-1", MessageType::Discover, board).0;
+    let user_class = "4d0469505845";
+    assert!(of(Kind::BiosIpxe).contains(user_class) && !of(Kind::FlexBoot).contains(user_class));
+    assert!(of(Kind::FlexBoot).contains("af30b10501"), "it has the encapsulated options of iPXE all the same");
+}
+
+#[test]
+fn x64_may_stand_second_in_the_list_and_as_9() {
+    let (discover, _) = written(Speaker::Uefi(ARCH_X64_AS_9), PC, "PC-1", MessageType::Discover, Kind::UefiX64As9);
+    assert!(discover.contains("5d0400060009"), "{discover}");
+}
+
+#[test]
+fn who_asks_for_the_address_it_had_names_no_server() {
+    let identity = Identity { mac: PC, serial: "PC-1".into(), uuid: None };
+    let taken = Some(Taken { address: ADDRESS, server: None, siaddr: Ipv4Addr::UNSPECIFIED });
+    let fields = Fields { kind: MessageType::Request, xid: 1, secs: 0, ciaddr: Ipv4Addr::UNSPECIFIED, taken };
+    let bytes = write(Speaker::Dhclient, &identity, Kind::RememberingLinux, &fields);
+    assert_eq!(hex(&bytes[240..252]), "3501033204c0a897c3370d01");
 }
