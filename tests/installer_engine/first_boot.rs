@@ -186,7 +186,8 @@ fn what_cannot_be_prepared_is_a_failure_and_does_not_boot() {
         job.first_boot.files.insert("firstrun.sh".to_owned(), "# cmdline.txt\n".repeat(3_000_000));
     };
     let nothing = |_: &mut Job| {};
-    let cases: [(&Path, u64, &[&str], &dyn Fn(&mut Job), &str); 6] = [
+    type Case<'a> = (&'a Path, u64, &'a [&'a str], &'a dyn Fn(&mut Job), &'a str);
+    let cases: [Case<'_>; 6] = [
         (&pi_image, 96, &["user-data", "meta-data"], &nothing, "has no cloud-init, and no firstrun.sh"),
         (&pi_image, 96, &["firstrun.sh"], &endless, "would run at every boot"),
         (&pi_image, 96, &["firstrun.sh"], &huge, "no room"),
