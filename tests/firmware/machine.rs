@@ -107,7 +107,8 @@ impl<'a> Machine<'a> {
                 return Some(Some(said));
             }
             lost = LOST.iter().find(|sign| said.contains(**sign)).map(|sign| format!("it said {sign:?}"));
-            lost = lost.take().or(ended.map(|status| format!("QEMU ended: {status}")));
+            let failed = self.site.log().contains("to=\"failed\"").then(|| "its installer failed".to_owned());
+            lost = lost.take().or(failed).or(ended.map(|status| format!("QEMU ended: {status}")));
             // Looking is cheap beside the emulation; too often it is not.
             std::thread::sleep(Duration::from_millis(50));
             lost.is_some().then_some(None)
@@ -116,6 +117,16 @@ impl<'a> Machine<'a> {
             Some(Some(said)) => said,
             _ => panic!("{}: no {text:?}: {}{}", self.name, lost.unwrap_or_else(|| "too late".into()), self.stories()),
         }
+    }
+
+    /// Waits until the server's log holds this.
+    pub fn wait_for_server(&mut self, text: &str, patience: Duration) {
+        let heard = until(patience, || {
+            let ended = self.child.try_wait().expect("a child of ours");
+            std::thread::sleep(Duration::from_millis(50));
+            if self.site.log().contains(text) { Some(true) } else { ended.map(|_| false) }
+        });
+        assert!(heard == Some(true), "{}: no {text:?}{}", self.name, self.stories());
     }
 
     /// What all sides said.
