@@ -3,4 +3,6 @@
 //! Works on readers and writers; never opens anything by itself.
 
 pub mod compression;
+#[cfg(feature = "server")]
+pub mod ext4;
 pub mod partitions;
