@@ -1,11 +1,13 @@
 //! The command line: what can be typed, and what its help says. No behaviour.
 
+mod assets;
 mod operate;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+pub use assets::*;
 pub use operate::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
@@ -154,6 +156,15 @@ Examples:
   hatchery image activate --product KXP2 2026.10"
     )]
     Image(Image),
+    /// The loaders that machines boot first: fetch them, verify them, see what each kind of machine would boot
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery assets fetch
+  hatchery assets list
+  hatchery assets verify"
+    )]
+    Assets(Assets),
     /// Order units, and let batches give names
     #[command(
         subcommand,

@@ -1,10 +1,12 @@
 //! What each command does: joins configuration, server, simulator and terminal.
 
 pub mod ask;
+pub mod assets;
 pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+mod interrupt;
 pub mod load;
 pub mod manual;
 pub mod render;
@@ -45,6 +47,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Machine(args) => operate::machine(&args),
         Command::Batch(args) => operate::batch(&args),
         Command::Image(args) => image::run(&args),
+        Command::Assets(args) => assets::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
         Command::Completions(args) => manual::completions(&args),

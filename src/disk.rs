@@ -3,6 +3,7 @@
 //! Works on readers and writers; never opens anything by itself.
 
 pub mod compression;
+pub mod content;
 #[cfg(feature = "server")]
 pub mod ext4;
 pub mod partitions;

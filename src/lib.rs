@@ -48,12 +48,12 @@
 //!
 //! | row | what | may use |
 //! |---|---|---|
-//! | 0 vocabulary | [`ids`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
+//! | 0 vocabulary | [`ids`] [`image`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
 //! | 1 wire | [`wire`]: bytes to values and back | dhcproto and httparse, in one file each |
 //! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
-//! | 5 shell | [`clock`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
+//! | 5 shell | [`clock`] [`packet`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
 //! | 6 outside | [`config`] [`cli`] [`command`], then `main` | the terminal |
 //!
 //! # What you will not find
@@ -78,6 +78,7 @@
 
 // Row 0: vocabulary.
 pub mod ids;
+pub mod image;
 pub mod net;
 pub mod refusal;
 pub mod site;
@@ -119,6 +120,7 @@ pub mod sim;
 #[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod clock;
+pub mod packet;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod disk;
 #[cfg(feature = "server")]

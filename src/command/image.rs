@@ -8,18 +8,15 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::INTERRUPTED;
 use super::ask::{reply, show, table};
+use super::interrupt::Interrupt;
 use crate::boot::file::PARTIAL;
 use crate::cli::{Image, ImageAdd};
 use crate::serve::control::Request;
@@ -171,35 +168,5 @@ impl Drop for Part {
     fn drop(&mut self) {
         // Gone already, once it was finished.
         let _ = fs::remove_file(&self.path);
-    }
-}
-
-/// Whether SIGINT or SIGTERM came.
-struct Interrupt {
-    came: Arc<AtomicBool>,
-    _runtime: Runtime,
-}
-
-impl Interrupt {
-    fn listen() -> anyhow::Result<Interrupt> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.context("cannot start the runtime")?;
-        let came = Arc::new(AtomicBool::new(false));
-        let seen = came.clone();
-        let inside = runtime.enter();
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        runtime.spawn(async move {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            seen.store(true, Ordering::Relaxed);
-        });
-        drop(inside);
-        Ok(Interrupt { came, _runtime: runtime })
-    }
-
-    fn came(&self) -> bool {
-        self.came.load(Ordering::Relaxed)
     }
 }

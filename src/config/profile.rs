@@ -265,8 +265,8 @@ fn vars(table: &Table<'_>) -> BTreeMap<String, String> {
     vars
 }
 
-/// The profiles of a configuration that names none: Raspberry Pi 4 and 5 by their own boot ROM; PCs and ARM servers by
-/// way of iPXE. They fix no product: the client asks for one, as in the field.
+/// The profiles of a configuration that names none: Raspberry Pi 4 and 5 by their own boot ROM; PCs by way of iPXE; ARM
+/// servers and U-Boot by way of GRUB. They fix no product: the client asks for one, as in the field.
 fn defaults() -> Vec<Profile> {
     use Firmware::*;
     let profile = |name: &str, firmware: &[Firmware]| Profile {
@@ -275,7 +275,7 @@ fn defaults() -> Vec<Profile> {
         ..Profile::default()
     };
     let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-    let ipxe = |file: &str| format!("ipxe/{file}");
+    let files = |files: &[(Firmware, &str)]| files.iter().map(|(kind, file)| (*kind, (*file).to_owned())).collect();
     vec![
         Profile {
             tree: Some("pi".to_owned()),
@@ -287,19 +287,27 @@ fn defaults() -> Vec<Profile> {
             ..profile("raspberry-pi", &[RaspberryPi4, RaspberryPi5])
         },
         Profile {
-            boot_files: BTreeMap::from([
-                (BiosPxe, ipxe("undionly.kpxe")),
-                (UefiX64, ipxe("x86_64/snponly.efi")),
-                (UefiHttpX64, ipxe("x86_64/snponly.efi")),
-                (UefiArm64, ipxe("arm64/snponly.efi")),
-                (UefiHttpArm64, ipxe("arm64/snponly.efi")),
+            boot_files: files(&[
+                (BiosPxe, "ipxe/undionly.kpxe"),
+                (UefiX64, "ipxe/x86_64/snponly.efi"),
+                (UefiHttpX64, "ipxe/x86_64/snponly.efi"),
+                (UefiArm64, "grub/arm64/grub.efi"),
+                (UefiHttpArm64, "grub/arm64/grub.efi"),
             ]),
+            answers: pairs(&[("grub/grub.cfg", "grub/grub.cfg")]),
             ..profile("pc", &[BiosPxe, UefiX64, UefiHttpX64, UefiArm64, UefiHttpArm64])
         },
         Profile {
             boot_file: Some("boot.ipxe".to_owned()),
             answers: pairs(&[("boot.ipxe", "ipxe/boot.ipxe")]),
             ..profile("ipxe", &[Ipxe])
+        },
+        // U-Boot looks for its menu beside its boot file, and for kernels there, too: all names begin at the top.
+        Profile {
+            tree: Some("grub/arm64".to_owned()),
+            boot_file: Some("grub.efi".to_owned()),
+            answers: pairs(&[("grub/grub.cfg", "grub/grub.cfg"), ("pxelinux.cfg/default", "pxelinux/default")]),
+            ..profile("u-boot", &[UBoot])
         },
     ]
 }

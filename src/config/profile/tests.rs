@@ -14,9 +14,10 @@ fn the_default_profiles_boot_every_firmware_we_know_a_loader_for() {
     assert_eq!(boots(Firmware::BiosPxe), Some(("pc", Some("ipxe/undionly.kpxe"))));
     assert_eq!(boots(Firmware::UefiX64), Some(("pc", Some("ipxe/x86_64/snponly.efi"))));
     assert_eq!(boots(Firmware::UefiHttpX64), Some(("pc", Some("ipxe/x86_64/snponly.efi"))));
-    assert_eq!(boots(Firmware::UefiArm64), Some(("pc", Some("ipxe/arm64/snponly.efi"))));
-    assert_eq!(boots(Firmware::UefiHttpArm64), Some(("pc", Some("ipxe/arm64/snponly.efi"))));
+    assert_eq!(boots(Firmware::UefiArm64), Some(("pc", Some("grub/arm64/grub.efi"))));
+    assert_eq!(boots(Firmware::UefiHttpArm64), Some(("pc", Some("grub/arm64/grub.efi"))));
     assert_eq!(boots(Firmware::Ipxe), Some(("ipxe", Some("boot.ipxe"))));
+    assert_eq!(boots(Firmware::UBoot), Some(("u-boot", Some("grub.efi"))));
     assert_eq!(boots(Firmware::Plain), None);
     assert!(config.profiles.iter().all(|profile| profile.product.is_none() && profile.venue.is_none()));
     let templates = config.profiles.iter().flat_map(|profile| profile.answers.values());

@@ -140,7 +140,11 @@ impl Place {
         let shown = self.boot.display();
         if !missing.is_empty() {
             let what = format!("profile {} names boot files that are not there: {}", profile.name, missing.join(", "));
-            return Finding::amber(check, what, format!("put them below {shown}"));
+            return Finding::amber(
+                check,
+                what,
+                format!("put them below {shown}; `hatchery assets fetch` brings loaders"),
+            );
         }
         if let Some(tree) = tree {
             let what = format!("profile {} names the tree {tree}, which is not there", profile.name);
