@@ -70,8 +70,7 @@ impl Output {
             OpenOptions::new().write(true).create_new(true).mode(0o644).open(&place)?.write_all(bytes)
         };
         write().map_err(BuildError::io(place.display()))?;
-        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.files.insert(path.to_owned(), (bytes.len() as u64, digest));
+        self.files.insert(path.to_owned(), (bytes.len() as u64, digest(bytes)));
         Ok(())
     }
 
@@ -144,6 +143,20 @@ fn foreign(directory: &Path) -> Result<Vec<String>, BuildError> {
 /// What a finished directory says it holds; none if no build made it.
 pub fn read_record(directory: &Path) -> Option<Value> {
     serde_json::from_slice(&fs::read(directory.join(RECORD)).ok()?).ok()
+}
+
+/// Files of a finished directory that are not as its record says, or not there.
+pub fn changed(directory: &Path, record: &Value) -> Vec<String> {
+    let files = record["files"].as_object().into_iter().flatten();
+    let differs = |(path, file): &(&String, &Value)| {
+        let bytes = fs::read(directory.join(path)).ok();
+        bytes.is_none_or(|bytes| file["sha256"] != digest(&bytes).as_str())
+    };
+    files.filter(differs).map(|(path, _)| path.clone()).collect()
+}
+
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn list(directory: &Path, prefix: String, found: &mut Vec<String>) -> io::Result<()> {

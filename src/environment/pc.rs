@@ -32,6 +32,11 @@ pub struct Pc<'a> {
     pub boot: &'a Path,
 }
 
+/// Where the result lies below the boot directory; the shipped boot scripts name it.
+pub fn directory(arch: Arch) -> String {
+    format!("installer/{}", arch.word())
+}
+
 /// Builds `vmlinuz` and `initrd.img`.
 ///
 /// # Errors
@@ -47,7 +52,7 @@ pub fn build(pc: Pc<'_>, watch: &dyn Watch) -> Result<Built, BuildError> {
         }
         from.push(format!("{} {}", control.package, control.version));
     }
-    let path = pc.boot.join("installer").join(pc.arch.word());
+    let path = pc.boot.join(directory(pc.arch));
     let mut output = Output::begin(&path)?;
     let mut source = Packages(pc.packages);
     let mut survey = initramfs::survey(&mut source, watch)?;
