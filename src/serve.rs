@@ -10,6 +10,7 @@ pub mod log;
 pub mod inbox;
 pub mod preflight;
 pub mod arp;
+pub mod advertise;
 pub mod dhcp;
 pub mod service;
 pub mod core;
@@ -33,6 +34,7 @@ use std::thread;
 
 use tokio::sync::watch;
 
+use self::advertise::Advertiser;
 use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
@@ -179,6 +181,8 @@ pub async fn run_reloadable(
     let arp = Arp::open(&site);
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
+    let advertiser = if settings.dhcp { Advertiser::open(&site) } else { Advertiser::none() };
+
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
     let library = Arc::new(Library {
@@ -213,6 +217,7 @@ pub async fn run_reloadable(
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
+    endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat));
     let api = api::Api { inbox: inbox.clone(), board };
     let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
