@@ -6,4 +6,5 @@ pub mod compression;
 pub mod content;
 #[cfg(feature = "server")]
 pub mod ext4;
+pub mod fat;
 pub mod partitions;

@@ -149,7 +149,7 @@ fn what_is_no_image_or_no_installer_says_what_to_do() {
     fs::write(&image, vec![0; 1 << 20]).expect("a file");
     let said = build(&image, &program);
     assert!(said.contains("has no partition table; take an image of Raspberry Pi OS: .img, .img.xz"), "{said}");
-    fs::write(&image, &xz(&[7; 1 << 20])[..1000.min(100)]).expect("a file");
+    fs::write(&image, &xz(&[7; 1 << 20])[..100]).expect("a file");
     let said = build(&image, &program);
     assert!(said.contains("the file is cut off"), "{said}");
     let said = build(&scratch.path().join("nowhere.img"), &program);
