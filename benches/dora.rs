@@ -64,9 +64,10 @@ fn exchange(fleet: &mut Fleet, machine: u32) -> Ipv4Addr {
         reply.expect("an answer")
     };
     let link = LinkId(0);
-    let offer = sent(fleet.handle(Event::Dhcp { link, bytes: message(DISCOVER, machine, None) }, now()));
+    let offer = sent(fleet.handle(Event::Dhcp { link, port: 68, bytes: message(DISCOVER, machine, None) }, now()));
     let address = Ipv4Addr::new(offer[16], offer[17], offer[18], offer[19]);
-    let ack = sent(fleet.handle(Event::Dhcp { link, bytes: message(REQUEST, machine, Some(address)) }, now()));
+    let ack =
+        sent(fleet.handle(Event::Dhcp { link, port: 68, bytes: message(REQUEST, machine, Some(address)) }, now()));
     assert_eq!(ack[16..20], address.octets(), "the ACK grants what was offered");
     address
 }

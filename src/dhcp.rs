@@ -179,6 +179,8 @@ fn push_network(reply: &mut Reply, request: &Request, terms: &Terms<'_>) {
     reply.options.push((code::SUBNET_MASK, terms.link.subnet.mask().octets().to_vec()));
     reply.options.push((code::BROADCAST_ADDRESS, terms.link.subnet.broadcast().octets().to_vec()));
     options::push_needed(reply, terms);
+    // RFC 3011 §2: "MUST return an identical copy of the option to any client that sends it".
+    push_echo(reply, request, code::SUBNET_SELECTION);
     push_client_id(reply, request, terms);
 }
 

@@ -3,4 +3,5 @@
 //! Works on readers and writers; never opens anything by itself.
 
 pub mod compression;
+pub mod content;
 pub mod partitions;

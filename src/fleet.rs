@@ -187,7 +187,7 @@ impl Fleet {
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Action> {
         let mut out = Outbox::default();
         match event {
-            Event::Dhcp { link, bytes } => self.on_dhcp(link, &bytes, now, &mut out),
+            Event::Dhcp { link, port, bytes } => self.on_dhcp(link, port, &bytes, now, &mut out),
             Event::FetchStarted { transfer, address, name, size, via } => {
                 self.on_fetch_started(transfer, address, &name, size, via, now, &mut out)
             }

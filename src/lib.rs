@@ -48,7 +48,7 @@
 //!
 //! | row | what | may use |
 //! |---|---|---|
-//! | 0 vocabulary | [`ids`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
+//! | 0 vocabulary | [`ids`] [`image`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
 //! | 1 wire | [`wire`]: bytes to values and back | dhcproto and httparse, in one file each |
 //! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] [`access`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
@@ -78,6 +78,7 @@
 
 // Row 0: vocabulary.
 pub mod ids;
+pub mod image;
 pub mod net;
 pub mod refusal;
 pub mod site;

@@ -106,7 +106,7 @@ pub struct LinkId(pub u16);
 pub enum Destination {
     /// To a relay agent, UDP port 67.
     Relay(Ipv4Addr),
-    /// To an address the client already uses.
+    /// To an address that is in use: the client's own, or a relay agent's with a port of its choice (RFC 8357).
     Unicast(SocketAddrV4),
     /// To 255.255.255.255:68 on the link.
     Broadcast,

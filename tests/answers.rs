@@ -89,7 +89,7 @@ fn played(path: &Path) -> Vec<Exchange> {
         let request = codec::decode(&packet.payload).expect("real clients write well formed messages");
         let firmware = Firmware::recognise(&request);
         let now = Now::default().after(packet.time);
-        let actions = fleet.handle(Event::Dhcp { link: LinkId(0), bytes: packet.payload.into() }, now);
+        let actions = fleet.handle(Event::Dhcp { link: LinkId(0), port: 68, bytes: packet.payload.into() }, now);
         fleet.check().expect("the invariants hold");
         let name =
             format!("{name} at {:?}: {firmware} {}", packet.time, request.kind.map_or("BOOTP", MessageType::name));

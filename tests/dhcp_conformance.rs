@@ -33,6 +33,8 @@ mod request;
 mod server_conf;
 #[path = "dhcp_conformance/whole.rs"]
 mod whole;
+#[path = "dhcp_conformance/wire_facts.rs"]
+mod wire_facts;
 
 use std::collections::BTreeSet;
 

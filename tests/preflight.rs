@@ -4,11 +4,14 @@
 
 #[path = "common/inside.rs"]
 mod inside;
+#[path = "common/rival.rs"]
+#[allow(dead_code, reason = "shared with the stock clients")]
+mod rival;
 
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use hatchery::lab::Port;
@@ -109,37 +112,6 @@ fn a_duplicate_is_in_the_log_without_being_asked_for() {
     assert!(seen.is_some(), "{}", bench.log_tail(20));
 }
 
-/// A child that ends with the test.
-struct Ends(Child);
-
-impl Drop for Ends {
-    fn drop(&mut self) {
-        self.0.kill().ok();
-        self.0.wait().ok();
-    }
-}
-
-/// busybox's DHCP server on a machine's port; nothing, said loudly, where there is none.
-fn udhcpd(bench: &Bench, port: &Port) -> Option<Ends> {
-    let applets = Command::new("busybox").arg("--list").output();
-    if !applets.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "udhcpd")) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "CI must have a busybox with udhcpd");
-        eprintln!("SKIPPED: there is no busybox with udhcpd here");
-        return None;
-    }
-    let path = |name: &str| bench.directory().join(name).display().to_string();
-    let (leases, process) = (path("rival.leases"), path("rival.pid"));
-    std::fs::write(&leases, "").expect("a lease file");
-    let text = format!(
-        "start 192.168.151.20\nend 192.168.151.30\ninterface {}\nlease_file {leases}\npidfile {process}\n",
-        port.interface(),
-    );
-    std::fs::write(path("rival.conf"), text).expect("a configuration");
-    let mut command = Command::new("busybox");
-    command.args(["udhcpd", "-f", &path("rival.conf")]).stdin(Stdio::null()).stdout(Stdio::null());
-    Some(Ends(command.stderr(Stdio::null()).spawn().expect("busybox")))
-}
-
 #[test]
 fn another_dhcp_server_is_red_until_it_leaves() {
     if !inside("another_dhcp_server_is_red_until_it_leaves") {
@@ -149,7 +121,7 @@ fn another_dhcp_server_is_red_until_it_leaves() {
     assert_eq!(red(&findings(&bench)), Vec::<&Finding>::new(), "a bench is in order");
     let mut port = bench.network().add_machine_port(0, mac(9)).expect("a port");
     port.set_address(Ipv4Addr::new(192, 168, 151, 9), SERVER.1).expect("an address");
-    let Some(rival) = udhcpd(&bench, &port) else { return };
+    let Some(rival) = rival::udhcpd(&bench, &port) else { return };
     let what = wait_for_red(&bench, "rivals hatch0");
     assert!(what.contains("192.168.151.9") && what.contains(&mac(9).to_string()), "{what}");
     assert_eq!(bench.ask(&Request::Leases).expect("leases"), serde_json::json!([]), "our question is no client");

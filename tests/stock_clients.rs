@@ -1,5 +1,5 @@
-//! Programs that everybody has, against the real server: busybox udhcpc, ISC dhclient, curl and tftp-hpa. And what no
-//! program at hand sends: messages of relay agents.
+//! Programs that everybody has, against the real server: busybox udhcpc, ISC dhclient, the ISC relay agent, curl, wget,
+//! tftp-hpa, atftp and arping. And what no program at hand sends: messages of odd relay agents.
 //!
 //! Each test runs in network namespaces of its own. A program that is missing skips its tests loudly, and fails them
 //! under `CI=true`.
@@ -10,14 +10,22 @@ mod frames;
 #[path = "common/inside.rs"]
 #[allow(dead_code, reason = "shared with tests that start the lab by themselves")]
 mod inside;
+#[path = "common/rival.rs"]
+mod rival;
 #[path = "common/table.rs"]
 #[allow(dead_code, reason = "shared with the hostile tests")]
 mod table;
 
+#[path = "stock_clients/arping.rs"]
+mod arping;
+#[path = "stock_clients/atftp.rs"]
+mod atftp;
 #[path = "stock_clients/curl.rs"]
 mod curl;
 #[path = "stock_clients/dhclient.rs"]
 mod dhclient;
+#[path = "stock_clients/dhcrelay.rs"]
+mod dhcrelay;
 #[path = "stock_clients/lifecycle.rs"]
 mod lifecycle;
 #[path = "stock_clients/relay.rs"]
@@ -26,5 +34,9 @@ mod relay;
 mod tftp_hpa;
 #[path = "stock_clients/tools.rs"]
 mod tools;
+#[path = "stock_clients/two_servers.rs"]
+mod two_servers;
 #[path = "stock_clients/udhcpc.rs"]
 mod udhcpc;
+#[path = "stock_clients/wget.rs"]
+mod wget;

@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::relay;
 use crate::lease::{Claim, Leases};
 use crate::refusal::Refusal;
 use crate::site::Site;
@@ -21,7 +22,12 @@ pub enum Wish {
     /// It restarted and wants to keep its address.
     InitReboot(Ipv4Addr),
     /// It extends its lease, by unicast (RENEWING) or broadcast (REBINDING).
-    Extending(Ipv4Addr),
+    Extending {
+        /// The address.
+        address: Ipv4Addr,
+        /// Whether a relay says that it was unicast, hence meant for us alone. Without a relay nobody can tell.
+        renews: bool,
+    },
 }
 
 /// The decision about a REQUEST.
@@ -45,7 +51,7 @@ impl Wish {
         let own = Some(request.ciaddr).filter(|address| *address != Ipv4Addr::UNSPECIFIED);
         match (request.address_option(code::SERVER_ID), requested, own) {
             (Some(server), requested, own) => Ok(Wish::Selecting { server, address: requested.or(own) }),
-            (None, _, Some(address)) => Ok(Wish::Extending(address)),
+            (None, _, Some(address)) => Ok(Wish::Extending { address, renews: relay::was_unicast(request) }),
             (None, Some(address), None) => Ok(Wish::InitReboot(address)),
             (None, None, None) => Err(Refusal::Forbidden("a REQUEST must name an address in option 50 or ciaddr")),
         }
@@ -75,15 +81,15 @@ pub fn verdict(wish: Wish, claim: &Claim<'_>, leases: &Leases, site: &Site, rela
             None if link.authoritative => Verdict::Nak("no lease of yours is known here"),
             None => Verdict::Silent(Refusal::NotOurs("no lease of that client is known")),
         },
-        Wish::Extending(address) if may_have(address) => Verdict::Bind(address),
-        Wish::Extending(address) if claim.allows(site, address) => {
+        Wish::Extending { address, .. } if may_have(address) => Verdict::Bind(address),
+        Wish::Extending { address, .. } if claim.allows(site, address) => {
             Verdict::Nak("the address is held by another client")
         }
-        Wish::Extending(address) if !here(address) && link.authoritative => {
+        Wish::Extending { address, renews } if !here(address) && (link.authoritative || renews) => {
             Verdict::Nak("the address belongs to another network")
         }
         // A lease from before the pools or reservations changed runs on until it ends: no NAK, and no more time.
-        Wish::Extending(_) => Verdict::Silent(Refusal::NotOurs("the address is not from our pools")),
+        Wish::Extending { .. } => Verdict::Silent(Refusal::NotOurs("the address is not from our pools")),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::wire::dhcp::{Request, code};
 
 const CIRCUIT_ID: u8 = 1;
 const LINK_SELECTION: u8 = 5;
+const FLAGS: u8 = 10;
 const SERVER_ID_OVERRIDE: u8 = 11;
+const RELAY_SOURCE_PORT: u8 = 19;
 
 /// The network a message belongs to: the subnet the relay selects (RFC 3527), else the one the client selects
 /// (RFC 3011), else that of the relay's address, else the link it came by (RFC 2131 §4.3.1).
@@ -37,6 +39,16 @@ pub fn network(site: &Site, came_by: LinkId, request: &Request) -> Result<LinkId
 /// The server identifier that the relay wants its clients to see (RFC 5107).
 pub fn server_override(request: &Request) -> Option<Ipv4Addr> {
     sub_option(request, SERVER_ID_OVERRIDE).and_then(address)
+}
+
+/// Whether the relay speaks from a UDP port of its own choice and wants its replies there (RFC 8357 §5.2).
+pub fn has_own_port(request: &Request) -> bool {
+    sub_option(request, RELAY_SOURCE_PORT).is_some_and(<[u8]>::is_empty)
+}
+
+/// Whether the relay says that its client sent the message by unicast, as one does that renews (RFC 5010 §3).
+pub fn was_unicast(request: &Request) -> bool {
+    sub_option(request, FLAGS).is_some_and(|flags| matches!(flags, [flags] if flags & 0x80 != 0))
 }
 
 /// The port of the relay or switch that the client is behind (RFC 3046 §3.1).

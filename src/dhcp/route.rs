@@ -2,14 +2,18 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use super::relay;
 use crate::net::Destination;
 use crate::wire::dhcp::{MessageType, Reply, Request};
 
-/// The destination of `reply` to `request`.
-pub fn destination(request: &Request, reply: &Reply) -> Destination {
+/// The destination of `reply` to `request`, which was sent from that UDP port.
+pub fn destination(request: &Request, reply: &Reply, port: u16) -> Destination {
     let to_client = |address| SocketAddrV4::new(address, 68);
     if request.giaddr != Ipv4Addr::UNSPECIFIED {
-        return Destination::Relay(request.giaddr);
+        return match relay::has_own_port(request) {
+            true => Destination::Unicast(SocketAddrV4::new(request.giaddr, port)),
+            false => Destination::Relay(request.giaddr),
+        };
     }
     if reply.kind == Some(MessageType::Nak) {
         return Destination::Broadcast;

@@ -11,6 +11,8 @@ use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
 use liblzma::stream::{CONCATENATED, Stream};
 
+pub use crate::image::Compression;
+
 /// How many bytes [`Compression::recognise`] wants to see.
 pub const HEAD: usize = 6;
 
@@ -23,52 +25,6 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
 /// Bytes read from the source at once.
 const CHUNK: usize = 128 << 10;
-
-/// How a file is compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    #[default]
-    None,
-    /// RFC 1952.
-    Gzip,
-    /// The .xz file format 1.2.
-    Xz,
-    /// RFC 8878.
-    Zstd,
-}
-
-impl Compression {
-    /// All of them.
-    pub const ALL: [Compression; 4] = [Compression::None, Compression::Gzip, Compression::Xz, Compression::Zstd];
-
-    /// The compression of a file that begins with `head`. What is not known is not compressed.
-    pub fn recognise(head: &[u8]) -> Compression {
-        match head {
-            [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-            // A skippable frame (RFC 8878 section 3.1.2): the parallel compressors begin with one.
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
-            _ => Compression::None,
-        }
-    }
-
-    /// The word in JSON and in the journal.
-    pub fn word(self) -> &'static str {
-        match self {
-            Compression::None => "none",
-            Compression::Gzip => "gzip",
-            Compression::Xz => "xz",
-            Compression::Zstd => "zstd",
-        }
-    }
-
-    /// The compression of that word.
-    pub fn from_word(word: &str) -> Option<Compression> {
-        Compression::ALL.into_iter().find(|compression| compression.word() == word)
-    }
-}
 
 /// What `source` stands for, to its very end: gzip members, xz streams and zstd frames may follow one another.
 ///

@@ -22,6 +22,8 @@ pub(super) struct Asking<'a> {
     pub(super) site: &'a Site,
     /// By which link the message came: relays are answered by the same.
     pub(super) came_by: LinkId,
+    /// From which UDP port.
+    pub(super) port: u16,
     /// Which network it belongs to.
     pub(super) link_id: LinkId,
     pub(super) client: ClientKey,
@@ -51,14 +53,14 @@ impl<'a> Asking<'a> {
 }
 
 impl Fleet {
-    /// Who sent `request`, which belongs to the network `link_id`.
+    /// Who sent `request`, by which link and from which UDP port; it belongs to the network `link_id`.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] if nothing identifies the sender.
     pub(super) fn identify<'a>(
         &self,
         site: &'a Site,
-        came_by: LinkId,
+        (came_by, port): (LinkId, u16),
         link_id: LinkId,
         request: Request,
     ) -> Result<Asking<'a>, Refusal> {
@@ -80,7 +82,7 @@ impl Fleet {
         let recognised = evidence.firmware.unwrap_or(Firmware::Plain);
         let classes = class::of(&self.catalog.classes, &request, recognised, reservation);
         let firmware = self.firmware(&request, recognised, known);
-        Ok(Asking { request, site, came_by, link_id, client, evidence, firmware, reservation, classes })
+        Ok(Asking { request, site, came_by, port, link_id, client, evidence, firmware, reservation, classes })
     }
 
     /// What kind of client to answer. A message that says nothing about its sender, from a board that netboots, is its
@@ -159,12 +161,18 @@ impl Fleet {
         let link = asking.site.link_of(reply.yiaddr).map(|(id, _)| id);
         let direct = asking.request.giaddr == Ipv4Addr::UNSPECIFIED;
         let by = link.filter(|id| direct && asking.site.segment(asking.came_by).any(|(other, _)| other == *id));
-        send(&asking.request, by.unwrap_or(asking.came_by), reply, asking.firmware.name(), out);
+        send(&asking.request, (by.unwrap_or(asking.came_by), asking.port), reply, asking.firmware.name(), out);
     }
 }
 
-/// Sends `reply` out by `link`.
-pub(super) fn send(request: &Request, link: LinkId, reply: &Reply, firmware: &'static str, out: &mut Outbox) {
+/// Sends `reply` out by `link`, to who asked from that UDP port.
+pub(super) fn send(
+    request: &Request,
+    (link, port): (LinkId, u16),
+    reply: &Reply,
+    firmware: &'static str,
+    out: &mut Outbox,
+) {
     out.publish(Notice::DhcpAnswered {
         asked: request.kind.map_or("BOOTREQUEST", MessageType::name),
         answered: reply.kind.map_or("BOOTREPLY", MessageType::name),
@@ -172,6 +180,6 @@ pub(super) fn send(request: &Request, link: LinkId, reply: &Reply, firmware: &'s
         address: reply.yiaddr,
         firmware,
     });
-    let destination = dhcp::route::destination(request, reply);
+    let destination = dhcp::route::destination(request, reply, port);
     out.push(Action::Send { link, bytes: codec::encode(reply), destination });
 }

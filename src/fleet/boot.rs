@@ -26,25 +26,32 @@ use crate::wire::dhcp::{MessageType, Request, code, codec};
 const ROM_LEASE: Duration = Duration::from_secs(600);
 
 impl Fleet {
-    pub(super) fn on_dhcp(&mut self, link_id: LinkId, bytes: &[u8], now: Now, out: &mut Outbox) {
+    pub(super) fn on_dhcp(&mut self, link_id: LinkId, port: u16, bytes: &[u8], now: Now, out: &mut Outbox) {
         let request = match codec::decode(bytes) {
             Ok(request) => request,
             Err(refusal) => return out.refused("DHCP message", "", refusal),
         };
         let kind = request.kind.map_or("BOOTREQUEST", MessageType::name);
         let who = request.mac().map_or_else(String::new, |mac| mac.to_string());
-        if let Err(refusal) = self.answer_dhcp(link_id, request, now, out) {
+        if let Err(refusal) = self.answer_dhcp(link_id, port, request, now, out) {
             out.refused(kind, who, refusal);
         }
     }
 
-    fn answer_dhcp(&mut self, came_by: LinkId, request: Request, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
+    fn answer_dhcp(
+        &mut self,
+        came_by: LinkId,
+        port: u16,
+        request: Request,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<(), Refusal> {
         let site = Arc::clone(&self.site);
         let link_id = match relay::network(&site, came_by, &request) {
             Ok(link_id) => link_id,
-            Err(refusal) => return self.on_foreign_network(came_by, &request, refusal, out),
+            Err(refusal) => return self.on_foreign_network(came_by, port, &request, refusal, out),
         };
-        let asking = self.identify(&site, came_by, link_id, request)?;
+        let asking = self.identify(&site, (came_by, port), link_id, request)?;
         match asking.request.kind {
             None => self.on_bootp(&asking, now, out),
             Some(MessageType::Discover) => self.on_discover(&asking, now, out),
@@ -63,6 +70,7 @@ impl Fleet {
     fn on_foreign_network(
         &self,
         came_by: LinkId,
+        port: u16,
         request: &Request,
         refusal: Refusal,
         out: &mut Outbox,
@@ -71,7 +79,7 @@ impl Fleet {
         let link = self.site.link(came_by).filter(|_| chosen && request.kind == Some(MessageType::Request));
         let Some(link) = link else { return Err(refusal) };
         let reply = dhcp::nak(request, "your network is not served", &Terms::of(link));
-        super::asking::send(request, came_by, &reply, "", out);
+        super::asking::send(request, (came_by, port), &reply, "", out);
         Ok(())
     }
 
@@ -109,6 +117,12 @@ impl Fleet {
     /// A BOOTP client is told its address in one step, and keeps it for ever (RFC 951 §3).
     fn on_bootp(&mut self, asking: &Asking<'_>, now: Now, out: &mut Outbox) -> Result<(), Refusal> {
         let Asking { request, site, link_id, .. } = asking;
+        // RFC 951 §7.3: a client may name its server. Ours has no name but its addresses.
+        if !request.sname.is_empty()
+            && !site.links.iter().any(|link| request.sname == link.address.to_string().as_bytes())
+        {
+            return Err(Refusal::NotOurs("the BOOTP client names another server"));
+        }
         let open = site.segment(*link_id).any(|(_, link)| link.bootp);
         if !open && asking.reserved().is_none() {
             return Err(Refusal::NotOurs("BOOTP is off on this network, and nothing is reserved for the client"));

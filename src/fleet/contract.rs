@@ -29,6 +29,8 @@ pub enum Event {
     Dhcp {
         /// The link it came by.
         link: LinkId,
+        /// The UDP port that it was sent from: 68 or 67, except of relay agents with ports of their own (RFC 8357).
+        port: u16,
         /// The payload.
         bytes: Bytes,
     },

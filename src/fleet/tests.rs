@@ -162,7 +162,7 @@ impl World {
 
     /// The reply to a message, with where it goes.
     fn sent(&mut self, message: &Message) -> Option<(Reply, Destination)> {
-        let actions = self.handle(Event::Dhcp { link: LINK, bytes: message.bytes() });
+        let actions = self.handle(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() });
         let mut sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, destination, .. } => Some((bytes, destination)),
             _ => None,

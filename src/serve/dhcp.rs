@@ -151,15 +151,17 @@ pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
             let (mut buffer, mut frame) = (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
             loop {
                 let received = tokio::select! {
-                    received = port.udp.recv(&mut buffer) => received.map(|length| &buffer[..length]),
-                    received = port.unaddressed.receive(&port.addresses, &mut frame) => received,
+                    received = port.udp.recv_from(&mut buffer) => received.map(|(length, from)| (&buffer[..length], from.port())),
+                    received = port.unaddressed.receive(&port.addresses, &mut frame) => {
+                        received.map(|message| (message, CLIENT_PORT))
+                    }
                 };
                 match received {
                     // Our own search for other servers, come back by a second link in the same broadcast domain.
-                    Ok(message) if rivals.is_question(message) => {}
-                    Ok(message) => {
+                    Ok((message, _)) if rivals.is_question(message) => {}
+                    Ok((message, port)) => {
                         let bytes = Bytes::copy_from_slice(message);
-                        inbox.offer(Event::Dhcp { link, bytes });
+                        inbox.offer(Event::Dhcp { link, port, bytes });
                     }
                     // The interface may go down and come back; the socket stays.
                     Err(error) => {

@@ -442,7 +442,7 @@ impl World {
                     self.input(client, input);
                 }
             }
-            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), bytes }),
+            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes }),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
             Happening::ServerHttp { asker, from, method, path, body } => {
                 self.http_arrives(asker, from, method, &path, body.as_deref());

@@ -113,6 +113,8 @@ pub struct Request {
     pub siaddr: Ipv4Addr,
     /// The relay agent's address, else 0.0.0.0.
     pub giaddr: Ipv4Addr,
+    /// The server host name field, up to its first NUL; empty if it holds options (52).
+    pub sname: Vec<u8>,
     /// The boot file name field, up to its first NUL; empty if it holds options (52).
     pub file: Vec<u8>,
     /// Options by code, without 0, 52 and 255; a code that stands several times is joined in order (RFC 3396 §5).

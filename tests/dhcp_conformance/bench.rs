@@ -4,7 +4,7 @@
 //! every reply what every reply must copy.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +83,12 @@ pub struct Bench {
     pub ciaddr: Ipv4Addr,
     pub siaddr: Ipv4Addr,
     pub giaddr: Ipv4Addr,
+    /// The server that a BOOTP client names.
+    pub sname: &'static str,
+    /// The flags word.
+    pub flags: u16,
+    /// The UDP port it speaks from.
+    pub port: u16,
     /// By which link the client is heard.
     pub link: LinkId,
     hops: u8,
@@ -118,6 +124,9 @@ impl Bench {
             ciaddr: NONE,
             siaddr: NONE,
             giaddr: NONE,
+            sname: "",
+            flags: 0,
+            port: 68,
             link: LinkId(0),
             hops: 0,
         }
@@ -204,7 +213,7 @@ impl Bench {
         let kind_option = kind.map(|kind| opt(code::MESSAGE_TYPE, [kind.code()]));
         let bytes = self.bytes(kind_option.iter().chain(options));
         let message = format!("{} {options:?}", kind.map_or("BOOTREQUEST", MessageType::name));
-        let actions = self.handle(Event::Dhcp { link: self.link, bytes: bytes.into() });
+        let actions = self.handle(Event::Dhcp { link: self.link, port: self.port, bytes: bytes.into() });
         let mut sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, destination, .. } => Some((bytes, destination)),
             _ => None,
@@ -215,7 +224,10 @@ impl Bench {
             // RFC 2131 §4.3.1, table 3: what every reply copies.
             assert_eq!((reply.xid, reply.giaddr, reply.hops), (XID, self.giaddr, self.hops), "{message}");
             assert_eq!(reply.chaddr[..6], self.chaddr, "{message}");
-            if self.giaddr != NONE {
+            // What else stands in the flags of a NAK is looked at where it is one.
+            assert_eq!(reply.flags & self.flags, self.flags, "pyke369/pdhcp#3: UEFI ignores a reply without its flag");
+            let own_port = Destination::Unicast(SocketAddrV4::new(self.giaddr, self.port));
+            if self.giaddr != NONE && destination != own_port {
                 assert_eq!(destination, Destination::Relay(self.giaddr), "RFC 2131 §4.1: port 67 of giaddr");
             }
             (reply, destination)
@@ -227,11 +239,14 @@ impl Bench {
     fn bytes<'a>(&self, options: impl Iterator<Item = &'a Opt>) -> Vec<u8> {
         let mut bytes = vec![1, 1, 6, self.hops];
         bytes.extend(XID.to_be_bytes());
-        bytes.extend([0; 4]);
+        bytes.extend([0, 0]);
+        bytes.extend(self.flags.to_be_bytes());
         for address in [self.ciaddr, NONE, self.siaddr, self.giaddr] {
             bytes.extend(address.octets());
         }
         bytes.extend(self.chaddr);
+        bytes.resize(44, 0);
+        bytes.extend(self.sname.as_bytes());
         bytes.resize(236, 0);
         bytes.extend([99, 130, 83, 99]);
         for (code, value) in options {

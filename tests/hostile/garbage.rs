@@ -1,5 +1,6 @@
 //! Garbage on every port while machines boot.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
@@ -14,6 +15,7 @@ use hatchery::load::bench::SERVER;
 use hatchery::serve::control::Request;
 use hatchery::sim::client::{Client, Kind};
 use hatchery::wire::dhcp::MessageType;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::inside::inside;
@@ -24,8 +26,11 @@ use crate::table::{Station, Table, client, mac, name_of};
 
 /// Of the whole process, in a debug build.
 const MEMORY_MAX_KIB: u64 = 200 << 10;
-/// Requests for files that nobody acknowledges.
+/// Requests for files that nobody acknowledges: more than one client may have open.
 const HALF_OPEN: usize = 200;
+/// As many again, all of them granted: four clients with 500 each.
+const GRANTED: usize = 2000;
+const GRANTED_TO_ONE: usize = 500;
 /// Connections that begin a request and never end it.
 const SLOW_HEADS: usize = 100;
 /// Rounds of each kind of garbage, at least; and of all kinds before the first machine is switched on.
@@ -165,13 +170,16 @@ fn connection_flood(port: &Port, storm: &Storm) {
     });
 }
 
+/// Asks for a large file, in the largest windows.
+fn ask_for_much(socket: &UdpSocket) {
+    let request = b"\0\x01pi/kernel8.img\0octet\0blksize\x001468\0windowsize\x0064\0";
+    socket.send_to(request, SocketAddrV4::new(SERVER.0, 69)).expect("a request");
+}
+
 /// Half-open transfers and half-said heads, held until the end.
 fn half_open(port: &Port) -> (Vec<UdpSocket>, Vec<TcpStream>) {
     let sockets: Vec<UdpSocket> = (0..HALF_OPEN).map(|_| udp(port)).collect();
-    for socket in &sockets {
-        let request = b"\0\x01pi/kernel8.img\0octet\0blksize\x001468\0windowsize\x0064\0";
-        socket.send_to(request, SocketAddrV4::new(SERVER.0, 69)).expect("a request");
-    }
+    sockets.iter().for_each(ask_for_much);
     let heads = (0..SLOW_HEADS).map(|_| {
         let mut stream = connect(port, 80).expect("a connection");
         stream.write_all(b"POST /api/config HTTP/1.1\r\nContent-Le").expect("half a head");
@@ -229,6 +237,54 @@ fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     let log = table.log();
     assert!(!log.contains("panic"), "{}", log.lines().filter(|line| line.contains("panic")).collect::<String>());
     assert!(!log.contains("ended by itself"), "a server within the server ended");
+    let peak = status_of(process, "VmHWM");
+    assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at most in memory");
+}
+
+/// The sockets that a process holds open.
+fn sockets_of(process: u32) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("the server's descriptors");
+    let is_socket =
+        |path: &Path| fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
+    descriptors.filter(|each| each.as_ref().is_ok_and(|each| is_socket(&each.path()))).count()
+}
+
+#[test]
+fn twenty_machines_finish_beside_two_thousand_half_open_transfers() {
+    if !inside("garbage::twenty_machines_finish_beside_two_thousand_half_open_transfers") {
+        return;
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    assert!(hard as usize > GRANTED + 500, "this test needs {GRANTED} open sockets, and may have {hard}: ulimit -Hn");
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).expect("up to the hard limit is free");
+    let table =
+        Table::serving("", &format!("[tftp]\nmax_transfers = {}\nmax_per_client = {GRANTED_TO_ONE}", GRANTED + 100));
+    let process = table.bench.server_id().expect("a server that runs");
+    let ports: Vec<Port> = (1..=4).map(|n| table.plug_at(mac(n), 20 + n)).collect();
+    let idle = sockets_of(process);
+    let sockets: Vec<UdpSocket> = (0..GRANTED).map(|n| udp(&ports[n / GRANTED_TO_ONE])).collect();
+    let over = AtomicBool::new(false);
+    let records = thread::scope(|scope| {
+        // Each asks again and again, as a machine does whose answers are lost; one that is given up begins anew.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for socket in &sockets {
+                    ask_for_much(socket);
+                    // Ahead of the server, requests would be lost in the full queue of its port.
+                    thread::sleep(Duration::from_micros(200));
+                }
+            }
+        });
+        // Sockets are counted: each transfer has a port of its own (RFC 1350 §4).
+        table.wait_for("2,000 transfers", || (sockets_of(process) >= idle + GRANTED).then_some(()));
+        let records = table.boot((1..=20).map(|n| client(KINDS[n as usize % KINDS.len()], n)).collect(), || ());
+        let open = sockets_of(process) - idle;
+        over.store(true, Ordering::Relaxed);
+        assert!(open >= GRANTED / 10 * 9, "{open} transfers still wait when the machines are done");
+        records
+    });
+    assert_eq!(records.iter().map(name_of).collect::<BTreeSet<_>>().len(), 20, "each has a name of its own");
+    assert_eq!(table.bench.server_id(), Some(process));
     let peak = status_of(process, "VmHWM");
     assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at most in memory");
 }

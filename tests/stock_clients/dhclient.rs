@@ -24,21 +24,26 @@ echo "$reason ip=$new_ip_address old=$old_ip_address subnet=$new_subnet_mask rou
     "dns=$(list $new_domain_name_servers) lease=$new_dhcp_lease_time" >> "$EVENTS"
 "#;
 
-/// dhclient on that port with the lease file `leases`, its events under `name`.
-fn dhclient(table: &Table, name: &str, port: &Port, config: &str, flags: &[&str]) -> Command {
+/// dhclient on that interface with the lease file `leases`, its events under `name`.
+pub fn dhclient(table: &Table, name: &str, interface: &str, config: &str, flags: &[&str]) -> Command {
     let script = script(table, "dhclient.sh", SCRIPT);
     fs::write(table.path("dhclient.conf"), format!("{CONFIG}{config}")).expect("a configuration");
     let mut command = program(table, "dhclient");
     command.args(["-4", "-cf", "dhclient.conf", "-lf"]).arg(table.path("leases")).arg("-pf").arg(table.path("pid"));
     // It empties the environment of its script but for what is named here.
     let events = format!("EVENTS={}", table.path(&format!("{name}.events")).display());
-    command.arg("-sf").arg(script).args(["-e", &events]).args(flags).arg(port.interface());
+    command.arg("-sf").arg(script).args(["-e", &events]).args(flags).arg(interface);
     command
 }
 
-fn start(table: &Table, name: &str, port: &Port, config: &str) -> Dhcp {
+pub fn start(table: &Table, name: &str, port: &Port, config: &str) -> Dhcp {
+    Dhcp::start(table, name, foreground(table, name, port.interface(), config))
+}
+
+/// As [`dhclient`], in the foreground, until it has a lease or has failed to get one.
+pub fn foreground(table: &Table, name: &str, interface: &str, config: &str) -> Command {
     fs::File::options().create(true).append(true).open(table.path("leases")).expect("a lease file");
-    Dhcp::start(table, name, dhclient(table, name, port, config, &["-1", "-d"]))
+    dhclient(table, name, interface, config, &["-1", "-d"])
 }
 
 #[test]
@@ -67,7 +72,7 @@ fn it_comes_back_to_its_address_and_gives_it_back() {
     assert_eq!(third.wait_for(&table, "REBOOT").get("ip"), address);
     assert_eq!(table.machine(mac(1))["address"], address.as_str());
 
-    let released = run(&mut dhclient(&table, "release", &port, "", &["-r"]));
+    let released = run(&mut dhclient(&table, "release", port.interface(), "", &["-r"]));
     assert!(released.status.success(), "{}", text(&released));
     table.wait_for("the release", || table.machine(mac(1))["address"].is_null().then_some(()));
     third.ended();

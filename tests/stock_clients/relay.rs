@@ -51,4 +51,15 @@ fn a_relay_and_an_unaddressed_unicast_are_answered() {
     let offer = codec::decode_reply(&buffer[..length]).expect("a reply");
     assert_eq!((offer.kind, offer.yiaddr), (Some(MessageType::Offer), Ipv4Addr::new(10, 9, 0, 10)));
     assert_eq!((offer.giaddr, from.to_string()), (address, format!("{}:67", SERVER.0)));
+
+    // RFC 8357: another relay asks from a port of its own, and says so in sub-option 19.
+    let own_port = UdpSocket::bind(SocketAddrV4::new(address, 40_000)).expect("a port of the relay");
+    own_port.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    let mut message = discover(4, address);
+    message.truncate(message.len() - 1);
+    message.extend([code::RELAY_AGENT, 2, 19, 0, 255]);
+    station.send_to(SocketAddrV4::new(address, 40_000), SERVER.0, &message);
+    let (length, _) = own_port.recv_from(&mut buffer).expect("an OFFER to the relay's own port");
+    let offer = codec::decode_reply(&buffer[..length]).expect("a reply");
+    assert_eq!((offer.kind, offer.relay_agent), (Some(MessageType::Offer), Some(vec![19, 0])));
 }

@@ -13,8 +13,17 @@ use crate::inside::{self, inside};
 use crate::table::{PATIENCE, Table};
 
 /// Debian's package of each program.
-const PACKAGES: [(&str, &str); 4] =
-    [("busybox", "busybox"), ("dhclient", "isc-dhcp-client"), ("curl", "curl"), ("tftp", "tftp-hpa")];
+const PACKAGES: [(&str, &str); 9] = [
+    ("busybox", "busybox"),
+    ("dhclient", "isc-dhcp-client"),
+    ("dhcrelay", "isc-dhcp-relay"),
+    ("curl", "curl"),
+    ("wget", "wget"),
+    ("tftp", "tftp-hpa"),
+    ("atftp", "atftp"),
+    ("arping", "arping"),
+    ("ip", "iproute2"),
+];
 
 /// Whether this is the run inside the lab and the programs are there. Without one of them the test is skipped loudly;
 /// under `CI=true` that is a failure.

@@ -23,19 +23,16 @@ echo "$1 ip=$ip subnet=$subnet router=$(list $router) dns=$(list $dns) hostname=
     "serverid=$serverid domain=$domain siaddr=$siaddr" >> "$EVENTS"
 "#;
 
-/// udhcpc on that port, in the foreground, asking once a second.
-fn udhcpc(table: &Table, port: &Port, more: &[&str]) -> Command {
+/// udhcpc on that interface, in the foreground, asking once a second.
+pub fn udhcpc(table: &Table, interface: &str, more: &[&str]) -> Command {
     let script = script(table, "udhcpc.sh", SCRIPT);
     let mut command = program(table, "busybox");
-    command
-        .args(["udhcpc", "-f", "-t", "3", "-T", "1", "-A", "1", "-i", port.interface(), "-s"])
-        .arg(script)
-        .args(more);
+    command.args(["udhcpc", "-f", "-t", "3", "-T", "1", "-A", "1", "-i", interface, "-s"]).arg(script).args(more);
     command
 }
 
 fn start(table: &Table, name: &str, port: &Port, more: &[&str]) -> Dhcp {
-    Dhcp::start(table, name, udhcpc(table, port, more))
+    Dhcp::start(table, name, udhcpc(table, port.interface(), more))
 }
 
 #[test]

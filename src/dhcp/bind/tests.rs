@@ -16,15 +16,20 @@ fn request() -> Message {
 #[test]
 fn table_4_what_a_request_wants() {
     let selecting = |address| Ok(Wish::Selecting { server: SERVER, address: Some(address) });
+    let extending = |address, renews| Ok(Wish::Extending { address, renews });
     let table = [
         (request().server(SERVER).requested(ip(1)), selecting(ip(1))),
         (request().server(SERVER).requested(ip(1)).ciaddr(ip(2)), selecting(ip(1))),
         (request().server(SERVER).ciaddr(ip(2)), selecting(ip(2))),
         (request().server(FOREIGN).requested(ip(1)), Ok(Wish::Selecting { server: FOREIGN, address: Some(ip(1)) })),
         (request().requested(ip(1)), Ok(Wish::InitReboot(ip(1)))),
-        (request().ciaddr(ip(1)), Ok(Wish::Extending(ip(1)))),
+        (request().ciaddr(ip(1)), extending(ip(1), false)),
         // MUST NOT stand together; the address in use counts.
-        (request().requested(ip(1)).ciaddr(ip(2)), Ok(Wish::Extending(ip(2)))),
+        (request().requested(ip(1)).ciaddr(ip(2)), extending(ip(2), false)),
+        // RFC 5010 §3: by unicast, as the relay says; other bits and lengths say nothing.
+        (request().ciaddr(ip(1)).with(code::RELAY_AGENT, [10, 1, 0x80]), extending(ip(1), true)),
+        (request().ciaddr(ip(1)).with(code::RELAY_AGENT, [10, 1, 0x7f]), extending(ip(1), false)),
+        (request().ciaddr(ip(1)).with(code::RELAY_AGENT, [10, 2, 0x80, 0]), extending(ip(1), false)),
         // It names no address: whatever it was offered.
         (request().server(SERVER), Ok(Wish::Selecting { server: SERVER, address: None })),
         (request(), Err("forbidden")),
@@ -89,7 +94,8 @@ fn section_4_3_2_who_gets_what() {
             let told = |wish: fn(Ipv4Addr) -> Wish| verdicts(leases, authoritative, wish);
             assert_eq!(verdicts(leases, authoritative, selecting), select, "selecting {authoritative} {leases:?}");
             assert_eq!(told(Wish::InitReboot), init_reboot, "init-reboot {authoritative} {leases:?}");
-            assert_eq!(told(Wish::Extending), extend, "extending {authoritative} {leases:?}");
+            let extending = |address| Wish::Extending { address, renews: false };
+            assert_eq!(told(extending), extend, "extending {authoritative} {leases:?}");
         }
     }
 }

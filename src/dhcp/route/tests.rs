@@ -43,7 +43,7 @@ fn section_4_1_where_a_reply_goes() {
             Nak => nak(&request, "no", &Terms::of(&link(9))),
             _ => Reply { kind: Some(kind), yiaddr: ip(1), ..inform_ack(&request, &Terms::of(&link(9))) },
         };
-        assert_eq!(destination(&request, &reply), expected, "{kind:?} to {message:?}");
+        assert_eq!(destination(&request, &reply, 68), expected, "{kind:?} to {message:?}");
     }
 }
 
@@ -52,5 +52,28 @@ fn other_hardware_than_ethernet_is_answered_by_broadcast() {
     let mut request = Message::new(MessageType::Discover, 1).request();
     request.htype = 32;
     let reply = Reply { kind: Some(MessageType::Offer), ..inform_ack(&request, &Terms::of(&link(9))) };
-    assert_eq!(destination(&request, &reply), Destination::Broadcast);
+    assert_eq!(destination(&request, &reply, 68), Destination::Broadcast);
+}
+
+/// RFC 8357 §5.2: with sub-option 19 the reply goes to the port that the relay asked from, whatever it is.
+#[test]
+fn a_relay_with_a_port_of_its_own_is_answered_there() {
+    use crate::wire::dhcp::code::RELAY_AGENT;
+    let relayed = Message::new(MessageType::Discover, 1).relayed(ip(249));
+    let own_port = Destination::Unicast(SocketAddrV4::new(ip(249), 40000));
+    let table: [(&[u8], Destination); 4] = [
+        (&[19, 0], own_port),
+        (&[1, 1, 7, 19, 0], own_port),
+        (&[1, 1, 7], Destination::Relay(ip(249))),
+        // It has no value; this is something else.
+        (&[19, 1, 7], Destination::Relay(ip(249))),
+    ];
+    for (agent, expected) in table {
+        let request = relayed.clone().with(RELAY_AGENT, agent).request();
+        let reply = nak(&request, "no", &Terms::of(&link(9)));
+        assert_eq!(destination(&request, &reply, 40000), expected, "{agent:?}");
+        assert_eq!(reply.relay_agent.as_deref(), Some(agent), "echoed");
+    }
+    let direct = Message::new(MessageType::Discover, 1).with(RELAY_AGENT, [19, 0]).request();
+    assert_eq!(destination(&direct, &nak(&direct, "no", &Terms::of(&link(9))), 40000), Destination::Broadcast);
 }

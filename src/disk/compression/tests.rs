@@ -156,13 +156,3 @@ fn a_source_that_fails_is_not_blamed_on_the_data() {
         assert_eq!(error.to_string(), "the server hung up", "{compression:?}");
     }
 }
-
-#[test]
-fn words_are_read_back() {
-    for compression in Compression::ALL {
-        assert_eq!(Compression::from_word(compression.word()), Some(compression));
-    }
-    assert_eq!(Compression::from_word("bzip2"), None);
-    assert_eq!(Compression::recognise(&[]), Compression::None);
-    assert_eq!(Compression::recognise(&[0x1f]), Compression::None);
-}

@@ -200,7 +200,7 @@ fn probes(actions: &[Action]) -> Vec<(usize, Ipv4Addr, Mac)> {
 }
 
 fn offer(world: &mut World, last: u8) -> Vec<Action> {
-    world.handle(Event::Dhcp { link: LINK, bytes: discover(last).bytes() })
+    world.handle(Event::Dhcp { link: LINK, port: 68, bytes: discover(last).bytes() })
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn an_offer_is_sent_before_its_address_is_probed() {
 fn a_relayed_client_is_beyond_the_reach_of_arp() {
     let mut world = World::pool(2);
     let relayed = Message { giaddr: ip(249), ..discover(1) };
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: relayed.bytes() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: relayed.bytes() });
     assert!(actions.iter().any(|action| matches!(action, Action::Send { .. })), "it is offered an address");
     assert_eq!(probes(&actions), []);
 }

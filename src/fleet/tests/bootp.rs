@@ -27,7 +27,7 @@ fn a_bootp_reply_is_300_bytes() {
     assert_eq!(world.bind(1), ip(1));
     assert_eq!([given(&mut world, 2), given(&mut world, 2)], [ip(2), ip(2)]);
     let bytes = world
-        .handle(Event::Dhcp { link: LINK, bytes: bootp(2).bytes() })
+        .handle(Event::Dhcp { link: LINK, port: 68, bytes: bootp(2).bytes() })
         .into_iter()
         .find_map(|action| if let Action::Send { bytes, .. } = action { Some(bytes.len()) } else { None });
     assert_eq!(bytes, Some(300), "the length of RFC 951, never more");
@@ -60,7 +60,7 @@ fn plain_bootp_without_magic_cookie() {
     let mut bytes = bootp(1).bytes().to_vec();
     bytes.truncate(236);
     bytes.resize(300, 0);
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: bytes.into() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: bytes.into() });
     let sent = actions.iter().any(|action| matches!(action, Action::Send { .. }));
     assert!(sent && world.lease(1).is_some(), "{actions:?}");
 }

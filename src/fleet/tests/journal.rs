@@ -42,7 +42,7 @@ fn event(rng: &mut fastrand::Rng) -> Event {
     let installer = Installer::new(last).at(address);
     let reply_to = ReplyTo(1);
     match rng.u8(0..20) {
-        0..=12 => Event::Dhcp { link: LinkId(net.into()), bytes: message.bytes() },
+        0..=12 => Event::Dhcp { link: LinkId(net.into()), port: 68, bytes: message.bytes() },
         13 => installer.event(Report::Config {
             product: Some(["KXP2", "RXP2"][usize::from(last % 2)].to_owned()),
             venue: rng.bool().then(|| venue("ARLT")),
@@ -188,7 +188,7 @@ fn no_send_before_its_commit() {
     let mut world = World::factory(3);
     world.reply(&bios(1));
     let request = Message::new(Request, 1).requested(ip(1)).server(SERVER);
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: request.bytes() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: request.bytes() });
     let sent = actions.iter().position(|action| matches!(action, Action::Send { .. })).expect("an ACK");
     let last_commit = actions.iter().rposition(|action| matches!(action, Action::Commit(_))).expect("a lease");
     assert!(last_commit < sent, "{actions:?}");

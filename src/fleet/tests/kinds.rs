@@ -19,7 +19,7 @@ fn pi3_bench() -> World {
 #[test]
 fn a_pi_3_holds_its_lease_from_the_offer_on() {
     let mut world = pi3_bench();
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: pi3(1).bytes() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: pi3(1).bytes() });
     let committed = actions.iter().position(|action| matches!(action, Action::Commit(Change::Lease(_))));
     let sent = actions.iter().position(|action| matches!(action, Action::Send { .. }));
     assert!(committed.is_some() && committed < sent, "in the journal before it leaves: {actions:?}");

@@ -37,7 +37,7 @@ fn several_relayed_subnets_are_told_apart_by_giaddr() {
 fn the_answer_to_a_relay_leaves_by_the_link_it_came_by() {
     let mut world = with_far(&[1]);
     let message = Message::new(Discover, 1).relayed(Ipv4Addr::new(10, 1, 0, 1));
-    let actions = world.handle(Event::Dhcp { link: LINK, bytes: message.bytes() });
+    let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() });
     assert!(actions.iter().any(|action| matches!(action, Action::Send { link: LINK, .. })), "{actions:?}");
 }
 

@@ -158,7 +158,7 @@ fn a_repeated_request_has_the_same_ack() {
     let request = Message { options: bios(1).options.into_iter().skip(1).collect(), ..bios(1) };
     let request = request.with(code::MESSAGE_TYPE, [Request.code()]).requested(ip(1)).server(SERVER);
     let mut bytes = || {
-        let actions = world.handle(Event::Dhcp { link: LINK, bytes: request.bytes() });
+        let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes: request.bytes() });
         actions.into_iter().find_map(|action| match action {
             Action::Send { bytes, .. } => Some(bytes),
             _ => None,
@@ -168,7 +168,7 @@ fn a_repeated_request_has_the_same_ack() {
     assert!(first.is_some());
     assert_eq!(first, bytes());
     let rows = world.journal.len();
-    world.handle(Event::Dhcp { link: LINK, bytes: request.bytes() });
+    world.handle(Event::Dhcp { link: LINK, port: 68, bytes: request.bytes() });
     assert_eq!(world.journal[rows..].len(), 1, "only the lease is written again: {:?}", &world.journal[rows..]);
 }
 
@@ -177,9 +177,9 @@ fn what_is_not_a_clients_dhcp_message_is_refused_and_counted() {
     let mut world = World::pool(9);
     let relayed = Message::new(Discover, 1).relayed(Ipv4Addr::new(10, 0, 0, 1)).bytes();
     for bytes in [Bytes::from_static(b"hello"), relayed] {
-        let actions = world.handle(Event::Dhcp { link: LINK, bytes });
+        let actions = world.handle(Event::Dhcp { link: LINK, port: 68, bytes });
         assert!(matches!(&actions[..], [Action::Publish(Notice::Refused { .. })]), "{actions:?}");
     }
-    let unknown_link = Event::Dhcp { link: LinkId(7), bytes: Message::new(Discover, 1).bytes() };
+    let unknown_link = Event::Dhcp { link: LinkId(7), port: 68, bytes: Message::new(Discover, 1).bytes() };
     assert!(matches!(&world.handle(unknown_link)[..], [Action::Publish(Notice::Refused { .. })]));
 }

@@ -138,7 +138,7 @@ fn the_board_shows_the_address_a_machine_speaks_from() {
     let mut world = World::factory(3);
     world.bind(9);
     assert_eq!(world.netboot(1), ip(2));
-    world.handle(Event::Dhcp { link: LINK, bytes: Message::new(Release, 9).ciaddr(ip(1)).bytes() });
+    world.handle(Event::Dhcp { link: LINK, port: 68, bytes: Message::new(Release, 9).ciaddr(ip(1)).bytes() });
     world.wait(1);
     // The installed system has an identifier of its own, hence an address of its own.
     assert_eq!(world.dora(&Message::new(Discover, 1).id(b"\xff system")), ip(1));

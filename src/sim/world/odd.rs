@@ -98,12 +98,12 @@ impl World {
             0 => {
                 let length = self.rng.usize(..400);
                 let garbage = (0..length).map(|_| self.rng.u8(..)).collect::<Vec<_>>();
-                self.tell_server(Event::Dhcp { link: LinkId(0), bytes: garbage.into() });
+                self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes: garbage.into() });
             }
             1 => {
                 for _ in 0..self.rng.u8(1..12) {
                     let bytes = self.stranger();
-                    self.tell_server(Event::Dhcp { link: LinkId(0), bytes });
+                    self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes });
                 }
             }
             // Its DISCOVER, with a byte changed, or claiming to be another message.
@@ -141,7 +141,7 @@ impl World {
                 bytes[at] = self.rng.u8(..);
             }
         }
-        self.tell_server(Event::Dhcp { link: LinkId(0), bytes: bytes.into() });
+        self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes: bytes.into() });
     }
 
     /// The DISCOVER of a machine that is never heard of again.

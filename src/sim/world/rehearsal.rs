@@ -83,7 +83,7 @@ impl World {
         match act {
             Act::Bind => {
                 let bytes = self.request_of(identity, address);
-                self.tell_server(Event::Dhcp { link: LinkId(0), bytes: bytes.into() });
+                self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes: bytes.into() });
             }
             Act::BootFile => self.fetch(address, "config.txt"),
             Act::Image => self.fetch(address, "images/rehearsal.img"),

@@ -61,6 +61,7 @@ pub fn decode(bytes: &[u8]) -> Result<Request, Refusal> {
         ciaddr: header.ciaddr(),
         siaddr: header.siaddr(),
         giaddr: header.giaddr(),
+        sname: if options.in_sname { Vec::new() } else { header.sname().to_vec() },
         file: if options.in_file { Vec::new() } else { header.fname().to_vec() },
         options: options.values,
     })
