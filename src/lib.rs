@@ -53,7 +53,7 @@
 //! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] [`access`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
-//! | 5 shell | [`clock`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
+//! | 5 shell | [`clock`] [`packet`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
 //! | 6 outside | [`config`] [`cli`] [`command`], then `main` | the terminal |
 //!
 //! # What you will not find
@@ -122,6 +122,7 @@ pub mod sim;
 #[cfg(feature = "server")]
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod clock;
+pub mod packet;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod disk;
 #[cfg(feature = "server")]

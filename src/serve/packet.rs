@@ -1,145 +1,13 @@
-//! A packet socket on one interface: packets of one protocol in Ethernet frames that we address ourselves (packet(7)).
-//!
-//! A server needs it to answer a client that has no address, because nobody would answer ARP for it, and to speak ARP
-//! itself; a simulated client needs it to speak before it has an address.
+//! Packet sockets of the runtime, and filters that keep a download from being read twice.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use socket2::{SockFilter, SockRef};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::net::Mac;
-
-/// What the frames carry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EtherType {
-    /// IPv4.
-    Ipv4,
-    /// ARP.
-    Arp,
-}
-
-impl EtherType {
-    /// The EtherType in network byte order, as packet(7) wants it everywhere.
-    fn wire(self) -> u16 {
-        let number = match self {
-            EtherType::Ipv4 => libc::ETH_P_IP,
-            EtherType::Arp => libc::ETH_P_ARP,
-        };
-        (number as u16).to_be()
-    }
-}
-
-/// Sends and receives packets on one interface; the kernel writes and strips the Ethernet header.
-#[derive(Debug)]
-pub struct PacketSocket {
-    fd: OwnedFd,
-    index: i32,
-    carries: EtherType,
-}
-
-impl PacketSocket {
-    /// Opens the socket, not blocking. With `receives`, packets that come in on the interface can be read.
-    ///
-    /// # Errors
-    /// No such interface, or no CAP_NET_RAW.
-    pub fn open(interface: &str, carries: EtherType, receives: bool) -> io::Result<PacketSocket> {
-        let index = i32::try_from(nix::net::if_::if_nametoindex(interface)?)
-            .map_err(|_| io::Error::other("the kernel gave an interface index out of range"))?;
-        // EtherType 0 receives nothing, so an outlet's queue does not fill with packets nobody reads.
-        let heard = if receives { carries.wire() } else { 0 };
-        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // SAFETY: socket(2) takes no pointers; the descriptor it returns is ours alone.
-        let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, kind, i32::from(heard));
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
-        let socket = PacketSocket { fd, index, carries };
-        if receives {
-            let address = socket.address(Mac([0; 6]));
-            // SAFETY: `address` is a whole sockaddr_ll and outlives the call; the length is its size.
-            let result = unsafe { libc::bind(socket.fd.as_raw_fd(), (&raw const address).cast(), size_of_address()) };
-            if result < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(socket)
-    }
-
-    /// Sends a packet in a frame to `to`.
-    ///
-    /// # Errors
-    /// Of sendto(2).
-    pub fn send(&self, packet: &[u8], to: Mac) -> io::Result<()> {
-        let address = self.address(to);
-        // SAFETY: both pointers are valid for the lengths given and are only read during the call.
-        let sent = unsafe {
-            libc::sendto(
-                self.fd.as_raw_fd(),
-                packet.as_ptr().cast(),
-                packet.len(),
-                0,
-                (&raw const address).cast(),
-                size_of_address(),
-            )
-        };
-        if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    }
-
-    /// Reads the next packet into `buffer`; its length, and the MAC that sent the frame.
-    ///
-    /// # Errors
-    /// Of recvfrom(2); `WouldBlock` if none is there.
-    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Mac)> {
-        let mut from = self.address(Mac([0; 6]));
-        let mut from_size = size_of_address();
-        // SAFETY: `buffer` is valid for writes of its length, and `from` for writes of `from_size` bytes.
-        let length = unsafe {
-            libc::recvfrom(
-                self.fd.as_raw_fd(),
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                0,
-                (&raw mut from).cast(),
-                &raw mut from_size,
-            )
-        };
-        let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
-        let [a, b, c, d, e, f, ..] = from.sll_addr;
-        Ok((length, Mac([a, b, c, d, e, f])))
-    }
-
-    fn address(&self, mac: Mac) -> libc::sockaddr_ll {
-        let mut hardware = [0; 8];
-        hardware[..6].copy_from_slice(&mac.0);
-        libc::sockaddr_ll {
-            sll_family: libc::AF_PACKET as u16,
-            sll_protocol: self.carries.wire(),
-            sll_ifindex: self.index,
-            sll_hatype: 0,
-            sll_pkttype: 0,
-            sll_halen: 6,
-            sll_addr: hardware,
-        }
-    }
-}
-
-impl AsFd for PacketSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for PacketSocket {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.fd.as_raw_fd()
-    }
-}
+pub use crate::packet::{EtherType, PacketSocket};
 
 /// A receiving packet socket of the runtime.
 #[derive(Debug)]
@@ -213,8 +81,4 @@ fn udp_port_filter(port: u16) -> [SockFilter; 9] {
         answer(u32::MAX),
         answer(0),
     ]
-}
-
-fn size_of_address() -> libc::socklen_t {
-    size_of::<libc::sockaddr_ll>() as libc::socklen_t
 }

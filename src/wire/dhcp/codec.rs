@@ -11,6 +11,8 @@
 
 mod frame;
 
+use std::net::Ipv4Addr;
+
 use bytes::Bytes;
 use dhcproto::error::EncodeResult;
 use dhcproto::v4::{Flags, Message, Opcode, borrowed, encode_long_opt_bytes};
@@ -130,10 +132,33 @@ pub fn encode(reply: &Reply) -> Bytes {
     options.extend(reply.relay_agent.iter().map(|value| (code::RELAY_AGENT, value.as_slice())));
     shorten(&mut options, options_room(reply));
 
-    let mut bytes = Vec::with_capacity(BOOTP_LEN);
-    write(&message, &options, &mut Encoder::new(&mut bytes)).expect("a Vec takes as many bytes as it is given");
-    bytes.resize(bytes.len().max(BOOTP_LEN), 0);
-    Bytes::from(bytes)
+    padded(&message, &options)
+}
+
+/// Writes a client's message as the payload of a UDP datagram: the mirror of [`decode`].
+///
+/// Option 53 stands first, the others by their code; the rest up to 300 bytes is zero (RFC 1542 §2.1).
+pub fn encode_request(request: &Request) -> Bytes {
+    let hlen = usize::from(request.hlen).min(request.chaddr.len());
+    let unset = Ipv4Addr::UNSPECIFIED;
+    let Request { ciaddr, siaddr, giaddr, .. } = *request;
+    let mut message = Message::new_with_id(request.xid, ciaddr, unset, siaddr, giaddr, &request.chaddr[..hlen]);
+    message.set_opcode(Opcode::BootRequest).set_htype(request.htype.into()).set_hops(request.hops);
+    message.set_secs(request.secs).set_flags(Flags::new(request.flags));
+    if !request.sname.is_empty() && request.sname.len() < 64 {
+        message.set_sname(&request.sname);
+    }
+    if !request.file.is_empty() && request.file.len() < 128 {
+        message.set_fname(&request.file);
+    }
+    let kind = request.kind.map(|kind| [kind.code()]);
+    let others = request.options.iter().filter(|(code, _)| **code != code::MESSAGE_TYPE);
+    let options: Vec<(u8, &[u8])> = kind
+        .iter()
+        .map(|kind| (code::MESSAGE_TYPE, kind.as_slice()))
+        .chain(others.map(|(code, value)| (*code, value.as_slice())))
+        .collect();
+    padded(&message, &options)
 }
 
 /// The bytes that options may take, END not counted. A BOOTP client has room for 300 bytes in all (RFC 951 §3).
@@ -160,6 +185,14 @@ fn shorten(options: &mut Vec<(u8, &[u8])>, room: usize) {
 /// The bytes of an option on the wire: two before each piece of at most 255 (RFC 3396 §4).
 fn size_of_option(value: &[u8]) -> usize {
     value.len() + 2 * value.len().div_ceil(255).max(1)
+}
+
+/// A message of at least [`BOOTP_LEN`] bytes.
+fn padded(header: &Message, options: &[(u8, &[u8])]) -> Bytes {
+    let mut bytes = Vec::with_capacity(BOOTP_LEN);
+    write(header, options, &mut Encoder::new(&mut bytes)).expect("a Vec takes as many bytes as it is given");
+    bytes.resize(bytes.len().max(BOOTP_LEN), 0);
+    Bytes::from(bytes)
 }
 
 /// The header, then the options one by one: a [`Message`] without options of its own writes nothing after the cookie.

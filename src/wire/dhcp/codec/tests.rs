@@ -322,3 +322,14 @@ fn no_frame_panics() {
     // Reach: the mutations must not all die at the first check.
     assert!(requests > 20_000 && replies > 5_000, "{requests} requests, {replies} replies");
 }
+
+#[test]
+fn a_request_comes_back_as_it_was_written() {
+    for options in [PI4_DISCOVER, PI4_REQUEST] {
+        let request = request(options);
+        let bytes = encode_request(&request);
+        assert!(bytes.len() >= 300);
+        assert_eq!(bytes[240..243], [53, 1, request.kind.expect("a DHCP message").code()]);
+        assert_eq!(decode(&bytes).as_ref(), Ok(&request));
+    }
+}
