@@ -13,11 +13,12 @@ pub mod secret;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// How long a login lasts at most.
     pub session: Duration,
+    /// The file that knows who may use it.
+    pub users: PathBuf,
 }
 
 /// What the routes work with.
@@ -116,12 +119,28 @@ impl Manage {
     }
 }
 
+/// Says in the log where the pages are, and where there is no user yet, the one-time link that makes the first one.
+///
+/// # Errors
+/// The users cannot be read or written.
+pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessError> {
+    let invitation = manage.invite()?;
+    for address in listeners.addresses() {
+        match &invitation {
+            Some(path) => tracing::warn!("no user yet: make the first one at http://{address}{path}"),
+            None => tracing::info!("pages at http://{address}/"),
+        }
+    }
+    Ok(())
+}
+
 /// Serves until `stopped` says so, then ends connections that have nothing under way.
 ///
 /// # Errors
-/// None once it runs; a listener that fails is tried again.
-pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) {
+/// None once it runs.
+pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
     listener::serve(listeners, routes(manage), stopped).await;
+    Ok(())
 }
 
 /// Everything there is.

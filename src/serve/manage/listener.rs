@@ -18,6 +18,8 @@ use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::serve::http::{self, Listener};
+
 /// Connections at once: a browser opens six.
 const CONNECTIONS: usize = 512;
 
@@ -36,11 +38,8 @@ pub struct Listeners(Vec<TcpListener>);
 /// # Errors
 /// Names the address that cannot be listened on.
 pub fn bind(addresses: &[SocketAddr]) -> io::Result<Listeners> {
-    let open = |address: &SocketAddr| {
-        let opened = super::super::http::bind(&[*address])?;
-        opened.into_iter().next().ok_or_else(|| io::Error::other("no socket"))
-    };
-    addresses.iter().map(open).collect::<io::Result<_>>().map(Listeners)
+    let opened = http::bind(addresses)?.into_iter().map(Listener::into_tokio);
+    opened.collect::<io::Result<_>>().map(Listeners)
 }
 
 impl Listeners {
@@ -66,7 +65,7 @@ async fn accept(listener: TcpListener, routes: Router, room: Arc<Semaphore>, mut
         let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stopped.wait_for(|stop| *stop) => break,
+            () = until(&mut stopped) => break,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -108,9 +107,13 @@ async fn converse(
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     tokio::pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        _ = stopped.wait_for(|stop| *stop) => {
+    let ended = tokio::select! {
+        served = connection.as_mut() => Some(served),
+        () = until(&mut stopped) => None,
+    };
+    let served = match ended {
+        Some(served) => served,
+        None => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -118,4 +121,9 @@ async fn converse(
     if let Err(error) = served {
         tracing::debug!(%peer, %error, "management connection");
     }
+}
+
+/// Waits for the stop; a sender that is gone is one, too.
+async fn until(stopped: &mut Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
 }
