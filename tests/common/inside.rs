@@ -16,6 +16,11 @@ const DEADLINE: Duration = Duration::from_secs(90);
 /// Whether this is the run inside. If not, runs `test` (its full name) inside and checks that it passed there:
 /// `if !inside("name_of_this_test") { return }`.
 pub fn inside(test: &str) -> bool {
+    inside_within(test, DEADLINE)
+}
+
+/// The same with a deadline of the test's own.
+pub fn inside_within(test: &str, deadline: Duration) -> bool {
     if lab::inside() {
         return true;
     }
@@ -24,7 +29,7 @@ pub fn inside(test: &str) -> bool {
     let mut command = command(test);
     command.stdin(Stdio::null()).stdout(share(&output)).stderr(share(&output));
     let Some(mut child) = spawn(&mut command) else { return false };
-    let status = wait(&mut child, DEADLINE);
+    let status = wait(&mut child, deadline);
     let mut text = String::new();
     output.seek(SeekFrom::Start(0)).expect("a seek in a file");
     output.read_to_string(&mut text).expect("a test's output is text");
