@@ -115,11 +115,10 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         single_port: config.tftp.single_port,
     });
     let management = Some(config.management).filter(|management| !management.listen.is_empty());
-    let management =
-        management.map(|Management { listen, session }| {
-            let users = paths.data.join("access.db");
-            serve::manage::Settings { listen, session, users }
-        });
+    let management = management.map(|Management { listen, session }| {
+        let users = paths.data.join("access.db");
+        serve::manage::Settings { listen, session, users }
+    });
     let http = http::Limits {
         max_connections: config.limits.max_connections as usize,
         max_connections_per_client: config.limits.max_connections_per_client as usize,

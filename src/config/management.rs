@@ -35,10 +35,14 @@ fn address(field: &Field<'_>, links: &[Link], once: &mut Once<SocketAddr>) -> Op
         field.problem_hint("every address means those of the provisioning networks, too", hint);
         return None;
     }
-    let of_link = |link: &&Link| matches!(address.ip(), IpAddr::V4(ip) if !ip.is_loopback() && link.subnet.contains(ip));
+    let of_link =
+        |link: &&Link| matches!(address.ip(), IpAddr::V4(ip) if !ip.is_loopback() && link.subnet.contains(ip));
     if let Some(link) = links.iter().find(of_link) {
         field.problem_hint(format!("machines on the network {} would reach it", link.name), hint);
         return None;
     }
     once.take(address, field, format!("address {address}")).then_some(address)
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ mod listener;
 mod login;
 pub mod page;
 pub mod secret;
+mod wall;
 
 use std::fmt;
 use std::io;
@@ -27,6 +28,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
+use self::wall::Painter;
 use super::control::Desk;
 use crate::access::Attempts;
 use crate::clock;
@@ -53,6 +55,7 @@ pub struct Manage {
     attempts: Mutex<Attempts>,
     hashing: Semaphore,
     session: Duration,
+    painter: Painter,
 }
 
 impl fmt::Debug for Manage {
@@ -70,6 +73,7 @@ impl Manage {
             attempts: Mutex::default(),
             hashing: Semaphore::new(HASHING_AT_ONCE),
             session,
+            painter: Painter::new(),
         }
     }
 
@@ -139,13 +143,16 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// # Errors
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
-    listener::serve(listeners, routes(manage), stopped).await;
+    let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    tokio::join!(painting, listener::serve(listeners, routes(manage.clone()), stopped));
     Ok(())
 }
 
 /// Everything there is.
 pub fn routes(manage: Arc<Manage>) -> Router {
     let known = Router::new()
+        .route("/", get(wall::show))
+        .route("/events", get(wall::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()

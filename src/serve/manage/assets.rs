@@ -12,12 +12,9 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 2] = [
-    Asset {
-        name: "hatchery.css",
-        kind: "text/css; charset=utf-8",
-        bytes: include_bytes!("assets/hatchery.css"),
-    },
+const ASSETS: [Asset; 3] = [
+    Asset { name: "hatchery.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("assets/hatchery.css") },
+    Asset { name: "live.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("assets/live.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("assets/icon.svg") },
 ];
 
