@@ -13,6 +13,8 @@ use crate::net::Mac;
 pub enum EtherType {
     /// IPv4.
     Ipv4,
+    /// IPv6.
+    Ipv6,
     /// ARP.
     Arp,
 }
@@ -22,6 +24,7 @@ impl EtherType {
     fn wire(self) -> u16 {
         let number = match self {
             EtherType::Ipv4 => libc::ETH_P_IP,
+            EtherType::Ipv6 => libc::ETH_P_IPV6,
             EtherType::Arp => libc::ETH_P_ARP,
         };
         (number as u16).to_be()
@@ -108,6 +111,32 @@ impl PacketSocket {
         let length = usize::try_from(length).map_err(|_| io::Error::last_os_error())?;
         let [a, b, c, d, e, f, ..] = from.sll_addr;
         Ok((length, Mac([a, b, c, d, e, f])))
+    }
+
+    /// Has the interface take frames to that multicast address, too, as long as the socket is open.
+    ///
+    /// # Errors
+    /// Of setsockopt(2).
+    pub fn join(&self, group: Mac) -> io::Result<()> {
+        let mut address = [0; 8];
+        address[..6].copy_from_slice(&group.0);
+        let membership = libc::packet_mreq {
+            mr_ifindex: self.index,
+            mr_type: libc::PACKET_MR_MULTICAST as u16,
+            mr_alen: 6,
+            mr_address: address,
+        };
+        // SAFETY: `membership` is a whole packet_mreq and outlives the call; the length is its size.
+        let result = unsafe {
+            libc::setsockopt(
+                self.fd.as_raw_fd(),
+                libc::SOL_PACKET,
+                libc::PACKET_ADD_MEMBERSHIP,
+                (&raw const membership).cast(),
+                size_of::<libc::packet_mreq>() as libc::socklen_t,
+            )
+        };
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     fn address(&self, mac: Mac) -> libc::sockaddr_ll {

@@ -10,6 +10,7 @@ pub mod log;
 pub mod inbox;
 pub mod preflight;
 pub mod arp;
+pub mod advertise;
 pub mod dhcp;
 pub mod service;
 pub mod core;
@@ -34,6 +35,7 @@ use std::thread;
 
 use tokio::sync::watch;
 
+use self::advertise::Advertiser;
 use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
@@ -55,7 +57,7 @@ use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
-use crate::store::{Store, StoreError};
+use crate::store::{Records, Store, StoreError};
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -161,6 +163,7 @@ pub async fn run_reloadable(
     let place = Place::new(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
+    let records = Records::new(&settings.journal);
     let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles).with_classes(settings.classes);
     let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
@@ -193,6 +196,8 @@ pub async fn run_reloadable(
     let access = management.map(|management| Access::open(&management.users)).transpose()?;
     let arp = Arp::open(&site);
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
+
+    let advertiser = if settings.dhcp { Advertiser::open(&site) } else { Advertiser::none() };
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
@@ -228,13 +233,14 @@ pub async fn run_reloadable(
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
+    endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat));
-    let api = api::Api { inbox: inbox.clone(), board };
+    let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
     let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader };
+    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader, records };
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(access), Some(management)) = (pages, access, settings.management) {
@@ -250,7 +256,7 @@ pub async fn run_reloadable(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    let routes = api::routes(api.clone()).merge(proxmox::routes(api, library.clone()));
+    let routes = api::routes(api.clone()).merge(proxmox::routes(api));
     ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");

@@ -136,6 +136,8 @@ pub struct Link {
     pub authoritative: bool,
     /// Whether BOOTP clients without a reservation get an address; they keep it for ever.
     pub bootp: bool,
+    /// Whether router solicitations are answered with an empty advertisement where nobody uses IPv6.
+    pub router_advertisement: bool,
     /// `siaddr` for clients that boot from another server than us.
     pub next_server: Option<Ipv4Addr>,
     /// DHCP options of this network; routers, DNS and the domain among them.
@@ -158,6 +160,7 @@ impl Link {
             lease_time: Duration::from_secs(12 * 3600),
             authoritative: true,
             bootp: false,
+            router_advertisement: true,
             next_server: None,
             options: Vec::new(),
             reservations: Vec::new(),

@@ -4,7 +4,10 @@
 //! [`Store::commit`] returns `Ok`, all of its changes survive a power cut; when it returns an error, none of them is there.
 
 pub mod access;
+pub mod hardware;
+mod image;
 mod record;
+mod records;
 mod rows;
 mod schema;
 
@@ -18,6 +21,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
 pub use record::BadRow;
+pub use records::Records;
 use rows::ReadError;
 
 /// How long we wait for someone who writes to the journal with another program.

@@ -4,4 +4,5 @@ pub mod arp;
 pub mod dhcp;
 pub mod http;
 pub mod ipv4;
+pub mod icmpv6;
 pub mod tftp;

@@ -54,6 +54,37 @@ const DHCP: [(&str, &str); 6] = [
     ("RELEASE", ""),
 ];
 
+/// What operators do, and what is done to the network, the clock and the machines.
+const ODDS: [&str; 27] = [
+    "reinstall",
+    "hold",
+    "forget",
+    "venue add",
+    "venue list",
+    "names import",
+    "name release",
+    "name retire",
+    "name reinstate",
+    "name list",
+    "image list",
+    "image add",
+    "image activate",
+    "batch create",
+    "batch start",
+    "batch pause",
+    "batch cancel",
+    "batch priority",
+    "batch list",
+    "the clock is set on",
+    "the clock is set back",
+    "a machine is moved",
+    "a card is pulled in the middle of an installation",
+    "a relay passes an answer on",
+    "a relay fails",
+    "a network is cut off",
+    "another server is chosen",
+];
+
 /// How many seeds to play: `SIM_SEEDS`, else 256.
 fn seeds() -> u64 {
     std::env::var("SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(256)
@@ -101,6 +132,8 @@ fn missed(reached: &Reached) -> String {
     steps.for_each(|(from, to)| miss(format!("step {from} → {to}")));
     let dhcp = DHCP.into_iter().filter(|pair| !reached.dhcp.contains(pair));
     dhcp.for_each(|(asked, answered)| miss(format!("DHCP {asked} → {answered}")));
+    let odds = ODDS.into_iter().filter(|odd| !reached.odds.contains(odd));
+    odds.for_each(|odd| miss(odd.to_owned()));
     missed
 }
 
@@ -278,6 +311,33 @@ fn story_plain_linux() {
 #[test]
 fn story_finished_machine_netboots_again() {
     told("finished-machine-netboots-again", &Plan { reboot_every: 1, ..Plan::story_of(Kind::Pi5) });
+}
+
+#[test]
+fn story_relayed() {
+    told("relayed", &Plan { networks: true, starts_in: 3, ..Plan::story_of(Kind::Pi5) });
+}
+
+#[test]
+fn story_moved() {
+    told("moved", &elsewhere(Plan::story_of(Kind::RememberingLinux)));
+}
+
+/// Every machine is plugged into another network after it was finished, and switched on again.
+fn elsewhere(plan: Plan) -> Plan {
+    Plan { networks: true, reboot_every: 1, reboots_elsewhere: true, ..plan }
+}
+
+#[test]
+fn a_machine_that_is_moved_gets_an_address_there_and_keeps_its_name() {
+    let story = play(&elsewhere(Plan { clients: 2, ..Plan::story_of(Kind::Pi5) })).story;
+    let of_second = || story.iter().filter(|line| line.contains("pi5-02"));
+    let acks: Vec<&str> = of_second().filter_map(|line| Some(line.split_once("DHCP ACK")?.1)).collect();
+    let networks: BTreeSet<&str> =
+        acks.iter().filter_map(|ack| ack.split_once("yiaddr ")?.1.get(.."192.168.151".len())).collect();
+    assert!(networks.len() == 2 && networks.contains("192.168.151"), "{networks:?}");
+    let names: Vec<&str> = of_second().filter_map(|line| Some(line.split_once(" is done: ")?.1)).collect();
+    assert!(matches!(names[..], [first, second] if first == second), "{names:?}");
 }
 
 /// Compares the story of a plan with `tests/stories/NAME.txt`; `UPDATE_GOLDEN=1` writes it instead.

@@ -1,5 +1,5 @@
 //! Programs that everybody has, against the real server: busybox udhcpc, ISC dhclient, the ISC relay agent, curl, wget,
-//! tftp-hpa, atftp and arping. And what no program at hand sends: messages of odd relay agents.
+//! tftp-hpa, atftp, arping and rdisc6. And what no program at hand sends: messages of odd relay agents.
 //!
 //! Each test runs in network namespaces of its own. A program that is missing skips its tests loudly, and fails them
 //! under `CI=true`.
@@ -28,6 +28,8 @@ mod dhclient;
 mod dhcrelay;
 #[path = "stock_clients/lifecycle.rs"]
 mod lifecycle;
+#[path = "stock_clients/rdisc6.rs"]
+mod rdisc6;
 #[path = "stock_clients/relay.rs"]
 mod relay;
 #[path = "stock_clients/tftp_hpa.rs"]

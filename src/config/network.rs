@@ -62,6 +62,7 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
     let lease_time = table.duration("lease", LEASE);
     let authoritative = table.boolean("authoritative", true);
     let bootp = table.boolean("bootp", false);
+    let router_advertisement = table.boolean("router_advertisement", true);
     let next_server = server::next_server(table);
     let reservation_tables = table.tables("reservation");
 
@@ -132,6 +133,7 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
         lease_time,
         authoritative,
         bootp,
+        router_advertisement,
         next_server,
         options,
         reservations: reservations.done,

@@ -7,10 +7,11 @@ use super::{Action, Fleet, Notice, Outbox};
 use crate::boot::{self, BootPlan, Question};
 use crate::class;
 use crate::dhcp::{self, Grant, Terms, options, relay};
-use crate::ids::MachineId;
+use crate::ids::{Hostname, MachineId};
 use crate::lease::{Claim, ClientKey};
 use crate::machine::firmware::Firmware;
 use crate::machine::{Evidence, Machine};
+use crate::naming::NameState;
 use crate::net::LinkId;
 use crate::refusal::Refusal;
 use crate::site::{DhcpOption, Identifier, Identifiers, Link, Reservation, Site};
@@ -125,7 +126,10 @@ impl Fleet {
         let lists: [&[DhcpOption]; 3] = [&site.options, &link.options, pool.unwrap_or_default()];
         let own = reservation.map(|each| each.options.as_slice());
         let named = machine.and_then(|id| self.tables.naming.of_machine(id)).map(|name| name.hostname.to_string());
-        let reserved = reservation.and_then(|each| each.hostname.as_ref()).map(ToString::to_string);
+        // A reserved name that is retired, or another machine's, is told to nobody.
+        let free =
+            |name: &&Hostname| self.tables.naming.name(name).is_none_or(|name| name.state == NameState::Available);
+        let reserved = reservation.and_then(|each| each.hostname.as_ref()).filter(free).map(ToString::to_string);
         Terms {
             link,
             server: relay::server_override(request).unwrap_or(link.address),

@@ -27,15 +27,15 @@ impl AsyncPacketSocket {
     /// # Errors
     /// As [`PacketSocket::open`].
     pub fn open_udp(interface: &str, port: u16) -> io::Result<AsyncPacketSocket> {
-        AsyncPacketSocket::open_filtered(interface, &udp_port_filter(port))
+        AsyncPacketSocket::open_filtered(interface, EtherType::Ipv4, &udp_port_filter(port))
     }
 
-    /// For the IPv4 packets that `program` accepts (bpf(4); offsets are from the IPv4 header on).
+    /// For the packets that `program` accepts (bpf(4); offsets are from the IP header on).
     ///
     /// # Errors
     /// As [`PacketSocket::open`].
-    pub fn open_filtered(interface: &str, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
-        let socket = PacketSocket::open(interface, EtherType::Ipv4, true)?;
+    pub fn open_filtered(interface: &str, carries: EtherType, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
+        let socket = PacketSocket::open(interface, carries, true)?;
         SockRef::from(&socket).attach_filter(program)?;
         AsyncPacketSocket::new(socket)
     }

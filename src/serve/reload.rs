@@ -67,8 +67,10 @@ pub fn fixed(settings: &Settings) -> Fixed {
         management,
     } = settings;
     let links = site.links.iter().map(|link| (&link.name, &link.interface, link.subnet, link.address));
+    let switched = site.links.iter().map(|link| link.router_advertisement);
     vec![
         ("network.interface and network.address", format!("{:?}", links.collect::<Vec<_>>())),
+        ("network.router_advertisement", format!("{:?}", switched.collect::<Vec<_>>())),
         ("paths.data", format!("{journal:?}")),
         ("paths.boot", format!("{boot:?}")),
         ("tftp.ignore_case", format!("{ignore_case:?}")),

@@ -34,6 +34,14 @@ pub struct Faults {
     pub clock_sets: u32,
     /// How often something arrives that no machine sent, or an image is exchanged.
     pub disturbances: u32,
+    /// How often a machine is plugged in elsewhere.
+    pub moves: u32,
+    /// How often a machine's card is exchanged for an empty one.
+    pub pulled_cards: u32,
+    /// How often a network is cut off, or its relay agent fails.
+    pub cuts: u32,
+    /// How often somebody plugs in another DHCP server.
+    pub rivals: u32,
 }
 
 impl Faults {
@@ -51,6 +59,10 @@ impl Faults {
             orders: 0,
             clock_sets: 0,
             disturbances: 0,
+            moves: 0,
+            pulled_cards: 0,
+            cuts: 0,
+            rivals: 0,
         }
     }
 
@@ -67,9 +79,13 @@ impl Faults {
             crashes: rng.u32(..4),
             failed_commits: rng.u32(..60),
             crashes_after_commit: rng.u32(..10),
-            orders: rng.u32(..8),
+            orders: rng.u32(..12),
             clock_sets: rng.u32(..3),
             disturbances: rng.u32(..12),
+            moves: rng.u32(..4),
+            pulled_cards: rng.u32(..3),
+            cuts: rng.u32(..4),
+            rivals: u32::from(rng.u8(..5) == 0),
         }
     }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::client::Client;
+use super::wiring::{Relay, Segment};
 use crate::answer::Answers;
-use crate::catalog::{Catalog, Image, Profile};
+use crate::catalog::{Catalog, Image, PiMenu, Profile};
 use crate::fleet::command::{Command, Declaration};
 use crate::ids::{Digest, Hostname, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Product, Scheme, Venue};
-use crate::net::Subnet;
+use crate::net::{LinkId, Subnet};
 use crate::site::{DhcpOption, Identifier, Link, Pool, Reservation, Site};
 use crate::wire::dhcp::code;
 
@@ -49,7 +50,9 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn new(clients: &[Client], lease_time: Duration) -> Place {
+    /// A place for these machines, each plugged into the segment of that index.
+    /// Raspberry Pis are told `pi_menu`, but for the Pi 3, whose ROM looks for one text alone.
+    pub fn new(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Duration, pi_menu: PiMenu) -> Place {
         let product = |name: &str, scheme| {
             let name = ProductName::parse(name).expect("it is a product name");
             Product { name, scheme, image: None }
@@ -60,9 +63,9 @@ impl Place {
         let (answers, errors) = Answers::compile(&templates());
         assert!(errors.is_empty(), "{errors:?}");
         Place {
-            site: Arc::new(site(clients, lease_time)),
+            site: Arc::new(site(clients, plugs, segments, lease_time)),
             products,
-            catalog: Catalog::new(profiles()),
+            catalog: Catalog::new(profiles(pi_menu)),
             answers,
             boot_files: boot_files(),
             images,
@@ -70,9 +73,52 @@ impl Place {
         }
     }
 
-    /// Our address on the link.
+    /// Our address at the bench.
     pub fn server(&self) -> Ipv4Addr {
         self.site.links[0].address
+    }
+
+    pub fn link(&self, id: LinkId) -> &Link {
+        &self.site.links[usize::from(id.0)]
+    }
+
+    pub fn is_ours(&self, address: Ipv4Addr) -> bool {
+        self.site.is_ours(address)
+    }
+
+    /// The path of a URL that means us.
+    pub fn path_of<'a>(&self, url: &'a str) -> Option<&'a str> {
+        let rest = url.strip_prefix("http://")?;
+        let (host, path) = rest.split_at(rest.find('/')?);
+        host.parse().is_ok_and(|address| self.is_ours(address)).then_some(path)
+    }
+
+    /// The address of another DHCP server at the bench, and the subnet; it gives the addresses behind its own.
+    pub fn rival(&self) -> (Ipv4Addr, Subnet) {
+        let subnet = self.site.links[0].subnet;
+        (Ipv4Addr::from(u32::from(subnet.broadcast()) - 24), subnet)
+    }
+
+    /// The bench: its machines and we are on one wire.
+    pub fn bench() -> Segment {
+        Segment { name: "bench", link: LinkId(0), relay: None, is_cut: false }
+    }
+
+    /// The bench, another network of ours, one behind a relay agent, and one behind two of them, the first of which has
+    /// its address elsewhere.
+    pub fn segments(machines: usize) -> Vec<Segment> {
+        let relay = |link: usize, giaddr, agents| {
+            let network = subnet(link, machines).network();
+            let own = Ipv4Addr::from(u32::from(network) + 1);
+            let selects = giaddr_elsewhere(giaddr).map(|_| network);
+            Some(Relay { giaddr: giaddr_elsewhere(giaddr).unwrap_or(own), selects, agents, is_up: true })
+        };
+        vec![
+            Place::bench(),
+            Segment { name: "hall", link: LinkId(1), relay: None, is_cut: false },
+            Segment { name: "annex", link: LinkId(2), relay: relay(2, false, 1), is_cut: false },
+            Segment { name: "loft", link: LinkId(3), relay: relay(3, true, 2), is_cut: false },
+        ]
     }
 
     /// The last address of our pool.
@@ -89,47 +135,75 @@ impl Place {
     }
 }
 
-/// A bench's /24 as long as the machines fit into it; the pool is hardly larger than their number.
-fn site(clients: &[Client], lease_time: Duration) -> Site {
-    let machines = u32::try_from(clients.len()).unwrap_or(u32::MAX);
-    let (subnet, first) =
-        if machines <= 120 { ("192.168.151.0/24", [192, 168, 151, 100]) } else { ("10.151.0.0/16", [10, 151, 1, 0]) };
-    let subnet = Subnet::parse(subnet).expect("it is a subnet");
-    let first = Ipv4Addr::from(first);
-    let last = Ipv4Addr::from(u32::from(first) + machines + machines / 8 + 3);
-    let at = |host: u32| Ipv4Addr::from(u32::from(subnet.network()) + host);
+/// The address of a relay agent on a network that we do not serve.
+fn giaddr_elsewhere(elsewhere: bool) -> Option<Ipv4Addr> {
+    elsewhere.then_some(Ipv4Addr::new(10, 98, 0, 1))
+}
+
+/// The subnet of a link: a /24 as long as the machines fit into it.
+fn subnet(link: usize, machines: usize) -> Subnet {
+    let third = u8::try_from(151 + link).expect("there are few links");
+    let (network, prefix) =
+        if machines <= 100 { (Ipv4Addr::new(192, 168, third, 0), 24) } else { (Ipv4Addr::new(10, third, 0, 0), 16) };
+    Subnet::containing(network, prefix).expect("it is a prefix length")
+}
+
+/// The pools are hardly larger than the number of machines.
+fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Duration) -> Site {
+    let machines = clients.len();
+    let at = |subnet: Subnet, host: u32| Ipv4Addr::from(u32::from(subnet.network()) + host);
     // One machine has a fixed address outside the pool, and a name of its own.
-    let reserved = clients.get(3).map(|client| Reservation {
-        address: Some(at(20)),
+    let reserved = clients.get(3).filter(|_| plugs[3] == 0).map(|client| Reservation {
+        address: Some(at(subnet(0, machines), 20)),
         hostname: Hostname::parse("BENCH-20"),
         ..Reservation::new(Identifier::Mac(client.identity().mac))
     });
-    let link = Link {
-        name: "bench".into(),
-        pools: vec![Pool::new(first, last)],
-        lease_time,
-        options: [code::ROUTERS, code::DNS_SERVERS].map(|number| DhcpOption::new(number, at(1).octets())).to_vec(),
-        reservations: reserved.into_iter().collect(),
-        ..Link::new("eth1", subnet, at(1))
+    let link = |index: usize| {
+        let subnet = subnet(index, machines);
+        let plugged = u32::try_from(plugs.iter().filter(|plug| **plug == index).count()).unwrap_or(u32::MAX);
+        let first = if subnet.prefix() == 24 { at(subnet, 100) } else { at(subnet, 256) };
+        let last = Ipv4Addr::from(u32::from(first) + plugged + plugged / 8 + 3);
+        let names = ["bench", "hall", "annex", "loft"];
+        let relayed = index >= 2;
+        let address = if relayed { at(self::subnet(0, machines), 1) } else { at(subnet, 1) };
+        let bench_alone = |reservation: &Reservation| index == 0 && reservation.address.is_some();
+        Link {
+            name: names[index].into(),
+            interface: (!relayed).then(|| format!("eth{}", index + 1)),
+            pools: vec![Pool::new(first, last)],
+            lease_time,
+            options: [code::ROUTERS, code::DNS_SERVERS]
+                .map(|number| DhcpOption::new(number, at(subnet, 1).octets()))
+                .to_vec(),
+            reservations: reserved.iter().filter(|each| bench_alone(each)).cloned().collect(),
+            ..Link::new(names[index], subnet, address)
+        }
     };
     Site {
         offer_hold: Duration::from_secs(60),
         decline_hold: Duration::from_secs(600),
         silence_limit: Duration::from_secs(300),
-        ..Site::new(vec![link])
+        ..Site::new((0..segments).map(link).collect())
     }
 }
 
-fn profiles() -> Vec<Profile> {
+fn profiles(pi_menu: PiMenu) -> Vec<Profile> {
     let text = |text: &str| text.to_owned();
     let pi = Profile {
         name: text("recorder"),
-        firmware: vec![Firmware::RaspberryPi3, Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        firmware: vec![Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        pi_menu: pi_menu.clone(),
         tree: Some(text("pi")),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
         ..Profile::default()
+    };
+    let pi3 = Profile {
+        name: text("recorder-3"),
+        firmware: vec![Firmware::RaspberryPi3],
+        pi_menu: PiMenu { raw: pi_menu.raw, ..PiMenu::default() },
+        ..pi.clone()
     };
     let pc = Profile {
         name: text("pc"),
@@ -164,7 +238,7 @@ fn profiles() -> Vec<Profile> {
             .into(),
         ..Profile::default()
     };
-    vec![pi, pc, others]
+    vec![pi, pi3, pc, others]
 }
 
 fn templates() -> BTreeMap<String, String> {
@@ -211,5 +285,5 @@ fn boot_files() -> BTreeMap<String, Arc<[u8]>> {
 /// An image is only as large as it says: nobody looks at its bytes.
 fn image(file: String) -> Image {
     let digest = Digest(Sha256::digest(file.as_bytes()).into());
-    Image { file, size: IMAGE_SIZE, digest }
+    Image::raw(file, IMAGE_SIZE, digest)
 }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of the fleet's own tables: these are the promises as the other side of the wire understands them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::net::Mac;
 use crate::time::Timestamp;
 use crate::wire::dhcp::{MessageType, Reply, code};
 
+/// The transaction id of every Pi 3 ROM.
+const ROM_XID: u32 = 0x26f3_0339;
+
 /// The promises in force.
 #[derive(Debug, Default)]
 pub(super) struct Promises {
@@ -24,6 +27,10 @@ pub(super) struct Promises {
     name_of: BTreeMap<Mac, Hostname>,
     /// Exchanges that ended in a DECLINE or RELEASE, by xid: their late answers promise nothing.
     given_up: BTreeMap<Mac, u32>,
+    /// Exchanges in which a machine chose another server, by xid.
+    chose_other: BTreeMap<Mac, u32>,
+    /// Names that an operator took from their machines, which may still call themselves so.
+    former: BTreeSet<(Mac, Hostname)>,
 }
 
 impl Promises {
@@ -36,21 +43,39 @@ impl Promises {
         let mac = Mac([a, b, c, d, e, f]);
         if let Some(hostname) = reply.option(code::HOST_NAME) {
             let hostname = std::str::from_utf8(hostname).ok().and_then(Hostname::parse);
-            self.told(mac, hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?)?;
+            let hostname = hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?;
+            self.may_be_told(mac, &hostname)?;
+            // What an OFFER says holds for who takes it.
+            if reply.kind != Some(MessageType::Offer) {
+                self.told(mac, hostname)?;
+            }
         }
+        if reply.yiaddr == Ipv4Addr::UNSPECIFIED && reply.kind != Some(MessageType::Nak) {
+            return Ok(());
+        }
+        let ends_exchange = matches!(reply.kind, Some(MessageType::Ack | MessageType::Nak));
+        if ends_exchange && self.chose_other.get(&mac) == Some(&reply.xid) {
+            return Err(format!("{mac} chose another server and heard from this one"));
+        }
+        // The ROM of a Pi 3 goes on with what the OFFER says, if it says that there is something to boot.
+        let rom = reply.kind == Some(MessageType::Offer)
+            && reply.xid == ROM_XID
+            && reply.option(code::VENDOR_ENCAPSULATED).is_some();
         let is_late = self.given_up.get(&mac) == Some(&reply.xid);
-        if reply.kind != Some(MessageType::Ack) || reply.yiaddr == Ipv4Addr::UNSPECIFIED || is_late {
+        if (reply.kind != Some(MessageType::Ack) && !rom) || is_late {
             return Ok(());
         }
         let address = reply.yiaddr;
         let secs = reply.option(code::LEASE_TIME).and_then(|value| value.try_into().ok()).map(u32::from_be_bytes);
-        let expires = now + Duration::from_secs(secs.unwrap_or(0).into());
+        let said = now + Duration::from_secs(secs.unwrap_or(0).into());
         let stored = store.lease(address).filter(|lease| {
-            lease.state == LeaseState::Bound && lease.client == ClientKey::Mac(mac) && lease.expires >= expires
+            let lasts = if rom { lease.expires > now } else { lease.expires >= said };
+            lease.state == LeaseState::Bound && lease.client == ClientKey::Mac(mac) && lasts
         });
-        if stored.is_none() {
+        let Some(stored) = stored else {
             return Err(format!("{address} was acknowledged to {mac}, and the journal does not say so"));
-        }
+        };
+        let expires = if rom { stored.expires } else { said };
         if let Some((holder, until)) = self.leases.get(&address)
             && *holder != mac
             && *until > now
@@ -72,6 +97,37 @@ impl Promises {
         if let Some(address) = self.address_of.remove(&mac) {
             self.leases.remove(&address);
         }
+    }
+
+    /// A machine takes an OFFER: ours, or that of another server, and then this one must be silent.
+    pub fn chose(&mut self, mac: Mac, xid: u32, other: bool) {
+        if other {
+            self.chose_other.insert(mac, xid);
+        } else {
+            self.chose_other.remove(&mac);
+        }
+    }
+
+    /// An operator had a machine forgotten, and its lease with it.
+    pub fn forgotten(&mut self, mac: Mac) {
+        if let Some(address) = self.address_of.remove(&mac) {
+            self.leases.remove(&address);
+        }
+    }
+
+    /// An operator took a name from its machine: from now on it may be another's.
+    pub fn unnamed(&mut self, hostname: &Hostname, mac: Mac) {
+        self.names.remove(hostname);
+        if self.name_of.get(&mac) == Some(hostname) {
+            self.name_of.remove(&mac);
+        }
+        self.former.insert((mac, hostname.clone()));
+    }
+
+    /// Whether a machine may call itself that: it was told so, or was once.
+    pub fn may_be_called(&self, mac: Mac, hostname: &str) -> bool {
+        let former = Hostname::parse(hostname).is_some_and(|hostname| self.former.contains(&(mac, hostname)));
+        former || self.name_of(mac).is_some_and(|told| told.as_str() == hostname)
     }
 
     /// The server's clock was set back: what was promised ends no later for that.
@@ -104,14 +160,19 @@ impl Promises {
     }
 
     fn told(&mut self, mac: Mac, hostname: Hostname) -> Result<(), String> {
-        let first = self.name_of.entry(mac).or_insert_with(|| hostname.clone());
-        if *first != hostname {
+        self.may_be_told(mac, &hostname)?;
+        self.name_of.insert(mac, hostname.clone());
+        self.names.insert(hostname, mac);
+        Ok(())
+    }
+
+    fn may_be_told(&self, mac: Mac, hostname: &Hostname) -> Result<(), String> {
+        if let Some(first) = self.name_of.get(&mac).filter(|first| *first != hostname) {
             return Err(format!("{mac} was told the name {hostname} after {first}"));
         }
-        let holder = *self.names.entry(hostname.clone()).or_insert(mac);
-        if holder != mac {
-            return Err(format!("{mac} was told the name {hostname}, which {holder} was told before"));
+        match self.names.get(hostname).filter(|holder| **holder != mac) {
+            Some(holder) => Err(format!("{mac} was told the name {hostname}, which {holder} was told before")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

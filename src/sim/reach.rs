@@ -17,6 +17,8 @@ pub struct Reached {
     pub steps: BTreeSet<(&'static str, &'static str)>,
     /// DHCP messages with their answers; the answer is empty where there is none.
     pub dhcp: BTreeSet<(&'static str, &'static str)>,
+    /// What else happened: operators' orders, and things done to the network, the clock and the machines.
+    pub odds: BTreeSet<&'static str>,
 }
 
 impl Reached {
@@ -26,6 +28,7 @@ impl Reached {
         self.refusals.extend(other.refusals);
         self.steps.extend(other.steps);
         self.dhcp.extend(other.dhcp);
+        self.odds.extend(other.odds);
     }
 
     pub(super) fn refused(&mut self, refusal: &Refusal) {

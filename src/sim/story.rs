@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use crate::fleet::Notice;
+use crate::machine::firmware::architectures;
 use crate::time::Instant;
 use crate::wire::dhcp::{MessageType, Reply, Request, code, codec};
 use crate::wire::tftp::{Options, Packet};
@@ -54,14 +55,20 @@ fn describe_request(request: &Request) -> String {
     if request.ciaddr != Ipv4Addr::UNSPECIFIED {
         let _ = write!(text, " ciaddr {}", request.ciaddr);
     }
+    if request.giaddr != Ipv4Addr::UNSPECIFIED {
+        let _ = write!(text, " hops {} giaddr {}", request.hops, request.giaddr);
+    }
+    if request.option(code::RELAY_AGENT).is_some() {
+        text.push_str(" option 82");
+    }
     if let Some(address) = request.address_option(code::REQUESTED_ADDRESS) {
         let _ = write!(text, " wants {address}");
     }
     if let Some(server) = request.address_option(code::SERVER_ID) {
         let _ = write!(text, " of server {server}");
     }
-    if let Some([high, low]) = request.option(code::CLIENT_ARCH) {
-        let _ = write!(text, " arch {}", u16::from_be_bytes([*high, *low]));
+    for (index, arch) in architectures(request).enumerate() {
+        let _ = write!(text, "{}{arch}", if index == 0 { " arch " } else { "," });
     }
     for (option, word) in [(code::VENDOR_CLASS, "class"), (code::USER_CLASS, "user class")] {
         if let Some(value) = request.text_option(option) {
@@ -100,6 +107,9 @@ fn describe_reply(reply: &Reply) -> String {
     }
     if let Some(secs) = reply.option(code::LEASE_TIME).and_then(|value| value.try_into().ok()) {
         let _ = write!(text, " lease {} s", u32::from_be_bytes(secs));
+    }
+    if reply.relay_agent.is_some() {
+        text.push_str(" option 82");
     }
     if let Some(message) = reply.option(code::MESSAGE) {
         let _ = write!(text, " \"{}\"", words(message));

@@ -5,8 +5,13 @@
 //! stopped, every machine must reach its end before [`PATIENCE`] has passed.
 
 mod bench;
+mod cast;
+mod hands;
 mod judge;
+mod meddling;
+mod network;
 mod odd;
+mod operator;
 mod rehearsal;
 mod serving;
 
@@ -19,22 +24,25 @@ use std::time::Duration;
 use bytes::Bytes;
 use fastrand::Rng;
 
-use super::client::{Client, Identity, Input, Kind, Options, mixed};
+use super::client::{Input, Kind};
 pub use super::link::Faults;
 use super::pcap::Capture;
-use super::place::{BY_SERIAL, POOLED, Place, VENUE};
+use super::place::{POOLED, Place, VENUE};
 use super::promise::Promises;
 use super::reach::Reached;
+use super::rival::Rival;
 use super::server::{Asker, Content, Server};
 pub use super::store::Sabotage;
 use super::store::Store;
 use super::story::Story;
 use super::tape::Tape;
+use super::wiring::Segment;
 use crate::fleet::Event;
 use crate::fleet::command::Command;
 use crate::ids::{BatchId, ReplyTo, TransferId};
 use crate::net::{LinkId, Mac};
 use crate::time::{Instant, Now, Timestamp};
+use cast::Seat;
 
 /// After the last fault, every machine must have reached its end within this time.
 pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
@@ -49,9 +57,6 @@ const PROGRESS: Duration = Duration::from_secs(5);
 const SWITCH_ON: Duration = Duration::from_secs(10);
 /// A finished machine that is to be switched off and on again waits this long.
 const REBOOT_PAUSE: Duration = Duration::from_secs(60);
-
-/// What some boards carry where a UUID should be (BIOS placeholder, in SMBIOS byte order).
-const SHARED_UUID: [u8; 16] = [0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8, 0, 9];
 
 /// What is to be played.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +80,13 @@ pub struct Plan {
     pub check_every: u64,
     /// Whether two of the machines carry the same hardware address.
     pub clones: bool,
+    /// Whether there are more networks than the bench: another one, and two behind relay agents. Without them everyone
+    /// is at the bench.
+    pub networks: bool,
+    /// The network in which the machines of one kind are plugged in: 0 is the bench, 2 and 3 are behind relay agents.
+    pub starts_in: usize,
+    /// Whether those that are switched off and on again are plugged into another network in between.
+    pub reboots_elsewhere: bool,
     /// Whether a machine that is not there is led through one step of the pipeline first.
     pub rehearsal: bool,
     /// A defect that must be noticed.
@@ -95,6 +107,9 @@ impl Plan {
             // A check looks at every machine, so its cost per machine stays the same.
             check_every: 1 + clients as u64 / 32,
             clones: clients >= 8 && seed % 16 == 3,
+            networks: clients >= 4,
+            starts_in: 0,
+            reboots_elsewhere: false,
             rehearsal: true,
             sabotage: None,
         }
@@ -166,10 +181,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut again = World::new(&Plan { story: true, capture: true, ..plan.clone() });
     let _ = again.play();
     let mut story = again.story.into_lines();
-    // A sentence that begins with a machine's label is about that machine.
-    let about = what.split(' ').next().filter(|word| world.seats.iter().any(|seat| seat.label == *word));
-    if let Some(label) = about {
-        story.retain(|line| line.contains(label) || line.contains("the server"));
+    // A sentence that begins with a machine's label or hardware address is about that machine.
+    let first = what.split(' ').next().unwrap_or_default();
+    let is_about = |seat: &&Seat| seat.label == first || seat.client.identity().mac.to_string() == first;
+    if let Some(seat) = world.seats.iter().find(is_about) {
+        story.retain(|line| ["the server", "operator", &seat.label].iter().any(|word| line.contains(word)));
     }
     story.drain(..story.len().saturating_sub(TAIL));
     Err(Box::new(Violation { what, replay, story, capture: again.capture.into_bytes() }))
@@ -193,7 +209,16 @@ enum Happening {
         session: u32,
         input: Input,
     },
-    ServerDhcp(Bytes),
+    ServerDhcp {
+        link: LinkId,
+        port: u16,
+        bytes: Bytes,
+    },
+    /// A machine's message reaches the other server.
+    RivalDhcp {
+        client: usize,
+        bytes: Bytes,
+    },
     ServerTftp {
         from: SocketAddrV4,
         port: u16,
@@ -237,26 +262,16 @@ enum Happening {
     ClockSet,
     Disturbance,
     ImageBack(usize),
-}
-
-/// A machine and its place on the bench.
-#[derive(Debug)]
-struct Seat {
-    client: Client,
-    label: String,
-    powered: bool,
-    /// Counts power-ons.
-    epoch: u32,
-    /// Counts addresses, for the connections that end with them.
-    session: u32,
-    address: Option<Ipv4Addr>,
-    /// The earliest timer in the queue.
-    armed: Option<Instant>,
-    end: Option<Result<String, String>>,
-    /// Switched off and on again after it was finished.
-    rebooted: bool,
-    /// Its success was reported, and it knows.
-    reported: bool,
+    /// Some machine is plugged in elsewhere.
+    Move,
+    /// That machine is, after it was switched off.
+    MoveOff(usize),
+    PullCard,
+    /// Some network is cut off, or its relay agent fails; that one is connected again.
+    Cut,
+    Mended(usize),
+    /// Another DHCP server is plugged in, or taken away.
+    Rival,
 }
 
 struct World {
@@ -290,22 +305,28 @@ struct World {
     skew_millis: i64,
     /// Orders that are not answered yet.
     orders: BTreeMap<ReplyTo, Command>,
-    /// An operator decided over machines.
-    meddled: bool,
+    segments: Vec<Segment>,
+    /// Another DHCP server at the bench.
+    rival: Option<Rival>,
     ended_at: Instant,
 }
 
 impl World {
     fn new(plan: &Plan) -> World {
         let mut rng = Rng::with_seed(plan.seed);
-        let clients = cast(plan, &mut rng);
+        let clients = cast::cast(plan, &mut rng);
         let lease_secs = if plan.faults == Faults::none() { 12 * 3600 } else { rng.u64(120..1800) };
-        let place = Rc::new(Place::new(&clients, Duration::from_secs(lease_secs)));
+        let lease_time = Duration::from_secs(lease_secs);
+        let segments = if plan.networks { Place::segments(clients.len()) } else { vec![Place::bench()] };
+        let relayed: Vec<bool> = segments.iter().map(|segment| segment.relay.is_some()).collect();
+        let plugs = cast::plugged_in(plan, &clients, &relayed, &mut rng);
+        let place = Rc::new(Place::new(&clients, &plugs, segments.len(), lease_time, cast::pi_menu(plan)));
         let mut by_mac: BTreeMap<Mac, Vec<usize>> = BTreeMap::new();
         for (index, client) in clients.iter().enumerate() {
             by_mac.entry(client.identity().mac).or_default().push(index);
         }
-        let seats = clients.into_iter().enumerate().map(|(index, client)| Seat::new(index, client)).collect();
+        let seats = clients.into_iter().zip(plugs).enumerate();
+        let seats = seats.map(|(index, (client, segment))| Seat::new(index, client, segment)).collect();
         World {
             plan: plan.clone(),
             place,
@@ -332,7 +353,8 @@ impl World {
             reached: Reached::default(),
             skew_millis: 0,
             orders: BTreeMap::new(),
-            meddled: false,
+            segments,
+            rival: None,
             ended_at: Instant::START,
         }
     }
@@ -386,11 +408,15 @@ impl World {
             self.later(Duration::from_millis(at), Happening::PowerCut(victim));
         }
         let faults = &self.plan.faults;
-        let oddities: [(u32, fn() -> Happening); 4] = [
+        let oddities: [(u32, fn() -> Happening); 8] = [
             (faults.crashes, || Happening::ServerCrash),
             (faults.orders, || Happening::Operator),
             (faults.clock_sets, || Happening::ClockSet),
             (faults.disturbances, || Happening::Disturbance),
+            (faults.moves, || Happening::Move),
+            (faults.pulled_cards, || Happening::PullCard),
+            (faults.cuts, || Happening::Cut),
+            (faults.rivals, || Happening::Rival),
         ];
         for (count, happening) in oddities {
             for _ in 0..count {
@@ -405,8 +431,8 @@ impl World {
     }
 
     fn at(&mut self, at: Instant, happening: Happening) {
-        use Happening::{Order, PowerCut, PowerOn, ServerCrash, ServerStart};
-        if matches!(happening, PowerOn(_) | PowerCut(_) | ServerCrash | ServerStart | Order(_)) {
+        use Happening::{MoveOff, Order, PowerCut, PowerOn, ServerCrash, ServerStart};
+        if matches!(happening, PowerOn(_) | PowerCut(_) | MoveOff(_) | ServerCrash | ServerStart | Order(_)) {
             self.pending += 1;
         }
         self.sequence += 1;
@@ -442,7 +468,8 @@ impl World {
                     self.input(client, input);
                 }
             }
-            Happening::ServerDhcp(bytes) => self.tell_server(Event::Dhcp { link: LinkId(0), port: 68, bytes }),
+            Happening::ServerDhcp { link, port, bytes } => self.tell_server(Event::Dhcp { link, port, bytes }),
+            Happening::RivalDhcp { client, bytes } => self.rival_dhcp(client, &bytes),
             Happening::ServerTftp { from, port, bytes } => self.tftp_arrives(from, port, &bytes),
             Happening::ServerHttp { asker, from, method, path, body } => {
                 self.http_arrives(asker, from, method, &path, body.as_deref());
@@ -474,6 +501,22 @@ impl World {
             Happening::ClockSet => self.set_clock(),
             Happening::Disturbance => self.disturb(),
             Happening::ImageBack(index) => self.image_back(index),
+            Happening::Move => {
+                let index = self.rng.usize(..self.seats.len());
+                self.move_machine(index);
+            }
+            Happening::MoveOff(index) => {
+                self.pending -= 1;
+                self.power_cut(index);
+                self.plug_elsewhere(index);
+            }
+            Happening::PullCard => {
+                let index = self.rng.usize(..self.seats.len());
+                self.pull_card(index);
+            }
+            Happening::Cut => self.cut(),
+            Happening::Mended(index) => self.mended(index),
+            Happening::Rival => self.plug_in_rival(),
             // Of a server that is no more.
             Happening::Downloading { .. }
             | Happening::ServerBatch { .. }
@@ -506,55 +549,4 @@ impl World {
             capture: self.capture.into_bytes(),
         }
     }
-}
-
-impl Seat {
-    fn new(index: usize, client: Client) -> Seat {
-        Seat {
-            label: format!("{}-{:02}", client.kind().word(), index + 1),
-            client,
-            powered: false,
-            epoch: 0,
-            session: 0,
-            address: None,
-            armed: None,
-            end: None,
-            rebooted: false,
-            reported: false,
-        }
-    }
-}
-
-/// The machines of a plan: half of them go for each product, and most know their venue.
-fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
-    if let Some(kind) = plan.only {
-        let options = Options { venue: Some(VENUE.into()), ..Options::default() };
-        let numbers = 1..=u32::try_from(plan.clients).unwrap_or(u32::MAX);
-        let client = |index| Client::new(kind, Identity::numbered(kind, index, rng), u64::from(index), options.clone());
-        return numbers.map(client).collect();
-    }
-    let clients = mixed(plan.clients, plan.seed, &Options::default());
-    let mac_of_first = clients.first().map(|client| client.identity().mac);
-    let with_wishes = |(index, client): (usize, Client)| {
-        let product = if rng.bool() { POOLED } else { BY_SERIAL };
-        let venue = (rng.u8(..4) > 0).then(|| VENUE.to_owned());
-        let habits = rng.u8(..4);
-        let options = Options {
-            product: product.into(),
-            venue,
-            install_work: Duration::from_secs(rng.u64(..20)),
-            plain_declines: u32::from(habits == 1),
-            plain_informs: habits == 2,
-            plain_releases: habits == 3,
-            ..Options::default()
-        };
-        let mut identity = client.identity().clone();
-        // Some makers write the same UUID into every board; it must not make one machine of them.
-        identity.uuid = (rng.u8(..3) == 0).then_some(SHARED_UUID);
-        if let Some(mac) = mac_of_first.filter(|_| plan.clones && index == 1) {
-            identity.mac = mac;
-        }
-        Client::new(client.kind(), identity, rng.u64(..), options)
-    };
-    clients.into_iter().enumerate().map(with_wishes).collect()
 }

@@ -68,7 +68,7 @@ fn udp_sum(addresses: &[u8], udp: &[u8]) -> u16 {
 }
 
 /// RFC 1071: 16-bit words added with end-around carry; an odd last byte counts as the high half of a word.
-fn ones_complement_sum(bytes: &[u8], start: u32) -> u16 {
+pub(super) fn ones_complement_sum(bytes: &[u8], start: u32) -> u16 {
     let mut sum = start;
     for word in bytes.chunks(2) {
         sum += u32::from(u16::from_be_bytes([word[0], word.get(1).copied().unwrap_or(0)]));

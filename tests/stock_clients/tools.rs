@@ -13,7 +13,7 @@ use crate::inside::{self, inside};
 use crate::table::{PATIENCE, Table};
 
 /// Debian's package of each program.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("busybox", "busybox"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcrelay", "isc-dhcp-relay"),
@@ -22,6 +22,7 @@ const PACKAGES: [(&str, &str); 9] = [
     ("tftp", "tftp-hpa"),
     ("atftp", "atftp"),
     ("arping", "arping"),
+    ("rdisc6", "ndisc6"),
     ("ip", "iproute2"),
 ];
 

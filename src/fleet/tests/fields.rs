@@ -111,3 +111,14 @@ fn a_reserved_host_name_wins_over_the_clients() {
         assert_eq!(world.reply(&discover(2).with(code::HOST_NAME, "x")).option(code::HOST_NAME), None);
     }
 }
+
+/// Its machine was forgotten and may be out there under that name: the next one is told another, or none.
+#[test]
+fn a_reserved_host_name_that_is_retired_is_told_to_nobody() {
+    let mut world = named(Some(ip(5)));
+    let asking = discover(1).asking_for([code::HOST_NAME]);
+    world.dora(&asking);
+    let forget = Command::Forget { machine: Selector::Hostname(hostname("kart-7")), release_name: false, force: true };
+    world.command(forget).expect("it is known by that name");
+    assert_eq!(world.reply(&asking).option(code::HOST_NAME), None);
+}

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use socket2::SockFilter;
 
-use super::super::packet::AsyncPacketSocket;
+use super::super::packet::{AsyncPacketSocket, EtherType};
 use super::SERVER_PORT;
 use crate::wire::ipv4;
 
@@ -18,7 +18,7 @@ pub(super) struct Unaddressed(AsyncPacketSocket);
 
 impl Unaddressed {
     pub(super) fn open(interface: &str) -> io::Result<Unaddressed> {
-        Ok(Unaddressed(AsyncPacketSocket::open_filtered(interface, &program())?))
+        Ok(Unaddressed(AsyncPacketSocket::open_filtered(interface, EtherType::Ipv4, &program())?))
     }
 
     /// The next message to one of `addresses`, in `buffer`.

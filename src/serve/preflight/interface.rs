@@ -1,7 +1,7 @@
 //! Our interfaces as the system sees them: up, connected, and with the addresses that the configuration says.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
@@ -67,6 +67,17 @@ pub fn mac_of(name: &str) -> io::Result<Mac> {
 /// Whether any interface of ours has that hardware address.
 pub fn is_own(mac: Mac) -> bool {
     all().is_ok_and(|all| all.iter().any(|each| each.mac == Some(mac)))
+}
+
+/// Whether an interface has an IPv6 address by which it is reached from elsewhere: then somebody uses IPv6 there.
+pub fn has_routed_ipv6(name: &str) -> bool {
+    let routed = |address: Ipv6Addr| !address.is_unicast_link_local() && !address.is_loopback();
+    getifaddrs().is_ok_and(|mut all| {
+        all.any(|entry| {
+            let address = entry.address.and_then(|address| address.as_sockaddr_in6().map(|inet| inet.ip()));
+            entry.interface_name == name && address.is_some_and(routed)
+        })
+    })
 }
 
 /// How a link's interface stands.

@@ -3,15 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::odd::MESSAGE_TYPE;
 use super::{Happening, REBOOT_PAUSE, World};
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Selector};
 use crate::ids::ReplyTo;
 use crate::sim::client::{Input, Output, Phase};
-use crate::sim::pcap::{BROADCAST_MAC, End, SERVER_MAC};
+use crate::sim::pcap::{End, SERVER_MAC};
 use crate::sim::server::Asker;
 use crate::sim::story;
 
@@ -74,23 +71,7 @@ impl World {
     pub(super) fn output(&mut self, index: usize, output: Output) {
         let label = || &self.seats[index].label;
         match output {
-            Output::SendDhcp { from, to, bytes } => {
-                let mac = self.seats[index].client.identity().mac;
-                let all = if to == Ipv4Addr::BROADCAST { BROADCAST_MAC } else { SERVER_MAC };
-                let time = self.wall_clock().timestamp;
-                self.capture.udp(time, End::new(mac, from, 68), End::new(all, to, 67), &bytes);
-                let place = if to == Ipv4Addr::BROADCAST { "broadcast" } else { "server" };
-                self.story.line(self.now, || format!("{} → {place}  {}", label(), story::dhcp_request(&bytes)));
-                // DECLINE and RELEASE give up what was promised, whether or not they arrive.
-                if let (Some(kind @ (4 | 7)), Some(&[a, b, c, d])) = (bytes.get(MESSAGE_TYPE), bytes.get(4..8)) {
-                    self.promises.gave_up(mac, u32::from_be_bytes([a, b, c, d]));
-                    self.reached.dhcp.insert((if *kind == 4 { "DECLINE" } else { "RELEASE" }, ""));
-                }
-                let bytes = Bytes::from(bytes);
-                for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
-                    self.later(delay, Happening::ServerDhcp(bytes.clone()));
-                }
-            }
+            Output::SendDhcp { from, to, bytes } => self.dhcp_sent(index, from, to, bytes),
             Output::SendTftp { port, to, bytes } => {
                 self.story
                     .line(self.now, || format!("{}:{port} → server:{}  {}", label(), to.port(), story::tftp(&bytes)));
@@ -98,12 +79,19 @@ impl World {
                 let from = SocketAddrV4::new(address, port);
                 let seat = End { mac: self.seats[index].client.identity().mac, at: from };
                 self.capture.udp(self.wall_clock().timestamp, seat, End { mac: SERVER_MAC, at: to }, &bytes);
+                if !self.is_connected(index) || !self.place.is_ours(*to.ip()) {
+                    return;
+                }
                 for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
                     let bytes = bytes.clone();
                     self.later(delay, Happening::ServerTftp { from, port: to.port(), bytes });
                 }
             }
-            Output::Passed(phase) => self.seats[index].reported |= phase == Phase::Reported,
+            Output::Passed(Phase::Reported) => {
+                let seat = &mut self.seats[index];
+                seat.reported = seat.success_sent > seat.meddled_at;
+            }
+            Output::Passed(_) => {}
             Output::CloseTftp { .. } => {}
             Output::SetAddress { address, .. } => {
                 self.seats[index].address = Some(address);
@@ -113,6 +101,9 @@ impl World {
             Output::Http { exchange, method, url, body } => {
                 self.story
                     .line(self.now, || format!("{} → server  {method} {}", label(), with_body(&url, body.as_deref())));
+                if body.as_deref().is_some_and(|body| body.contains(r#""status":"success""#)) {
+                    self.seats[index].success_sent = Some(self.now);
+                }
                 self.connect(index, exchange, &url, |asker, from, path| Happening::ServerHttp {
                     asker,
                     from,
@@ -150,14 +141,16 @@ impl World {
     ) {
         let seat = &self.seats[index];
         let asker = Asker { client: index, session: seat.session, exchange };
-        let server = format!("http://{}", self.place.server());
-        let path = url.strip_prefix(&server).filter(|path| path.starts_with('/'));
+        let path = self.place.path_of(url);
         let (Some(from), Some(path)) = (seat.address, path.map(str::to_owned)) else {
             let refused = Input::Http { exchange, response: Err("connection refused".into()) };
             let session = seat.session;
             self.later(Duration::from_millis(1), Happening::ToSession { client: index, session, input: refused });
             return;
         };
+        if !self.is_connected(index) {
+            return;
+        }
         if let Some(delay) = self.plan.faults.arrivals(self.now, &mut self.rng)[0] {
             self.later(delay, happening(asker, from, path));
         }
@@ -176,11 +169,11 @@ impl World {
             seat.rebooted = true;
             // Every other of them is to be installed once more: it must hear the same name again.
             if seat.client.kind().netboots() && (index / every) % 2 == 1 {
-                seat.reported = false;
                 let command = Command::Reinstall(Selector::Mac(seat.client.identity().mac));
                 self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
             }
-            self.later(REBOOT_PAUSE, Happening::PowerCut(index));
+            let elsewhere = self.plan.reboots_elsewhere;
+            self.later(REBOOT_PAUSE, if elsewhere { Happening::MoveOff(index) } else { Happening::PowerCut(index) });
         }
     }
 }

@@ -13,14 +13,15 @@ impl World {
         for seat in self.seats.iter().filter(|seat| seat.client.kind().installs()) {
             let Some(Ok(hostname)) = &seat.end else { continue };
             let mac = seat.client.identity().mac;
-            let told = self.promises.name_of(mac).map(Hostname::as_str);
-            if told != Some(hostname) {
+            if !self.promises.may_be_called(mac, hostname) {
+                let told = self.promises.name_of(mac).map(Hostname::as_str);
                 return Err(format!("{} calls itself {hostname} and was told {told:?}", seat.label));
             }
             let stage = server.fleet.tables().machines.by_mac(mac).map(|machine| &machine.stage);
             // A machine whose power failed just before its last word boots a finished disk, and nobody knows.
-            // Of two with one hardware address the other may have had the last word, and an operator may undo it.
-            let is_told = seat.reported && !self.meddled && !self.is_cloned(mac);
+            // Of two with one hardware address the other may have had the last word. What an operator did to it before
+            // its last word does not matter, what he did afterwards does.
+            let is_told = seat.reported && !self.is_cloned(mac);
             if is_told && stage != Some(&Stage::Done) {
                 return Err(format!("{} is done, and its stage is {stage:?}", seat.label));
             }

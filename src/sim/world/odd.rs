@@ -1,5 +1,4 @@
-//! What else happens on a bench: an operator who changes his mind, a clock that is set, strangers and garbage on the
-//! wire, an image that is exchanged.
+//! What else happens on a bench: a clock that is set, strangers and garbage on the wire, an image that is exchanged.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -9,79 +8,21 @@ use bytes::Bytes;
 use super::{Happening, World};
 use crate::catalog::ImageState;
 use crate::fleet::Event;
-use crate::fleet::command::{Command, Selector};
 use crate::fleet::report::Report;
-use crate::ids::{BatchId, ReplyTo, Serial};
+use crate::ids::ReplyTo;
 use crate::net::{LinkId, Mac};
-use crate::refusal::Refusal;
 use crate::sim::client::{Client, Identity, Input, Kind, Options, Output};
-use crate::sim::place::{BY_SERIAL, POOLED, VENUE};
 
-/// Replies to the operator, apart from those to machines.
-const FIRST_ORDER: u64 = 1 << 32;
 /// Strangers' board numbers, apart from those of the bench.
 pub(super) const FIRST_STRANGER: u32 = 0x80_0000;
 /// Where the message type stands in what a simulated client writes.
 pub(super) const MESSAGE_TYPE: usize = 242;
 
 impl World {
-    /// An operator does something, sensible or not.
-    pub(super) fn operate(&mut self) {
-        let seat = self.rng.usize(..self.seats.len());
-        let identity = self.seats[seat].client.identity().clone();
-        let selector = match (self.rng.u8(..3), self.seats[seat].address, Serial::parse(&identity.serial)) {
-            (0, Some(address), _) => Selector::Address(address),
-            (1, _, Some(serial)) => Selector::Serial(serial),
-            _ => Selector::Mac(identity.mac),
-        };
-        let batch = BatchId(self.rng.u64(1..4));
-        let command = match self.rng.u8(..9) {
-            0 | 1 => Command::Reinstall(selector),
-            2 => {
-                // Whoever is held is let go again, or it would never reach its end.
-                let held_for = Duration::from_secs(self.rng.u64(20..120));
-                let release = Command::Reinstall(Selector::Mac(identity.mac));
-                self.later(held_for, Happening::Order(Box::new(release)));
-                Command::Hold(Selector::Mac(identity.mac))
-            }
-            3 => Command::BatchCreate {
-                venue: if self.rng.u8(..4) == 0 { "NOWHERE" } else { VENUE }.into(),
-                product: [POOLED, BY_SERIAL, "NOTHING"][self.rng.usize(..3)].into(),
-                total: self.rng.i64(-1..2 * i64::from(u16::try_from(self.seats.len()).unwrap_or(u16::MAX))),
-                priority: self.rng.i64(0..3),
-            },
-            4 => Command::BatchStart(batch),
-            5 => Command::BatchPause(batch),
-            6 => Command::BatchCancel(batch),
-            7 => Command::BatchPriority { id: batch, priority: self.rng.i64(0..3) },
-            _ => Command::BatchList,
-        };
-        self.order(command);
-    }
-
-    /// Gives an order; it is given again until it is known what became of it.
-    pub(super) fn order(&mut self, command: Command) {
-        // Whoever is meddled with may end in any stage.
-        if let Command::Reinstall(_) | Command::Hold(_) = command {
-            self.meddled = true;
-        }
-        let reply_to = ReplyTo(FIRST_ORDER + self.sequence);
-        self.sequence += 1;
-        self.orders.insert(reply_to, command.clone());
-        self.story.line(self.now, || format!("operator  {command:?}"));
-        self.tell_server(Event::Command { command, reply_to });
-    }
-
-    /// Orders of which nobody knows what became.
-    pub(super) fn repeat_orders(&mut self) {
-        for (reply_to, command) in self.orders.clone() {
-            self.tell_server(Event::Command { command, reply_to });
-        }
-    }
-
     /// Somebody sets the clock: hours on, or minutes back.
     pub(super) fn set_clock(&mut self) {
         let minutes = if self.rng.bool() { self.rng.i64(60..360) } else { -self.rng.i64(1..30) };
+        self.reached.odds.insert(if minutes < 0 { "the clock is set back" } else { "the clock is set on" });
         self.story.line(self.now, || format!("the clock is set by {minutes} minutes"));
         self.skew_millis += minutes * 60_000;
         if minutes < 0 {
@@ -176,14 +117,6 @@ impl World {
         let Some(image) = self.place.images.get(&product.image_file()).cloned() else { return };
         let (product, state) = (product.name.clone(), ImageState::Ready(image));
         self.tell_server(Event::Image { product, state, measured: None });
-    }
-
-    /// Whether the reply was to the operator, and what becomes of the order.
-    pub(super) fn is_order(&mut self, reply_to: ReplyTo, refusal: Option<&Refusal>) -> bool {
-        if refusal == Some(&Refusal::NotStored) {
-            return self.orders.contains_key(&reply_to);
-        }
-        self.orders.remove(&reply_to).is_some()
     }
 
     /// Whether several machines carry that address.

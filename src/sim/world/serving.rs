@@ -4,21 +4,18 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
-use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use super::{BANDWIDTH, EPOCH, Happening, PROGRESS, World};
 use crate::fleet::{Action, Event};
 use crate::ids::{Digest, TransferId};
-use crate::net::{Destination, Mac};
 use crate::refusal::Refusal;
 use crate::sim::client::Input;
-use crate::sim::pcap::{BROADCAST_MAC, End, SERVER_MAC};
+use crate::sim::pcap::{End, SERVER_MAC};
 use crate::sim::server::{Asker, Content, Datagram, Response, Server, response};
 use crate::sim::story;
 use crate::time::{Instant, Now, Timestamp};
 use crate::transfer::{Outcome, Via};
-use crate::wire::dhcp::codec;
 
 impl World {
     pub(super) fn start_server(&mut self) {
@@ -86,6 +83,7 @@ impl World {
                 _ => None,
             })
         };
+        let mut meddlings = Vec::new();
         if changes().next().is_some() {
             let faults = &self.plan.faults;
             let calm = self.is_morning();
@@ -93,17 +91,25 @@ impl World {
                 self.commit_fails(&actions, now);
                 return self.after_batch();
             }
+            meddlings = self.meddlings(&actions)?;
             self.store.commit(changes());
             if !calm && faults.strikes(faults.crashes_after_commit, self.now, &mut self.rng) {
+                meddlings.into_iter().for_each(|(_, meddling)| self.meddled(meddling));
                 self.crash("the server dies between a commit and its answers");
                 return Ok(());
             }
         }
-        for action in actions {
+        let mut meddlings = meddlings.into_iter().peekable();
+        for (place, action) in actions.into_iter().enumerate() {
+            if let Some((_, meddling)) = meddlings.next_if(|(at, _)| *at == place) {
+                self.meddled(meddling);
+            }
             match action {
                 // Nobody in this world uses an address that is not theirs.
                 Action::Commit(_) | Action::Probe { .. } => {}
-                Action::Send { bytes, destination, .. } => self.dhcp_leaves(&bytes, destination, now.timestamp)?,
+                Action::Send { link, bytes, destination } => {
+                    self.dhcp_leaves(link, &bytes, destination, now.timestamp)?;
+                }
                 Action::Tell { reply_to, result } => {
                     if let Err(refusal) = &result {
                         self.reached.refused(refusal);
@@ -174,50 +180,6 @@ impl World {
         Ok(())
     }
 
-    fn dhcp_leaves(&mut self, bytes: &Bytes, destination: Destination, now: Timestamp) -> Result<(), String> {
-        let reply = codec::decode_reply(bytes).map_err(|refusal| format!("the server wrote a reply that {refusal}"))?;
-        self.promises.replied(&reply, &self.store, now)?;
-        let [a, b, c, d, e, f, ..] = reply.chaddr;
-        let addressees = self.by_mac.get(&Mac([a, b, c, d, e, f])).cloned().unwrap_or_default();
-        let addressee = addressees.first().copied();
-        let to: Vec<usize> = match destination {
-            Destination::Unicast(address) => self.at_address(*address.ip()),
-            Destination::Layer2 { mac, .. } => self.by_mac.get(&mac).cloned().unwrap_or_default(),
-            // A broadcast reaches everyone; one bystander shows as well as all of them that it disturbs nobody.
-            Destination::Broadcast => {
-                let bystander = self.rng.usize(..self.seats.len());
-                let bystander = Some(bystander).filter(|index| !addressees.contains(index));
-                addressees.into_iter().chain(bystander).collect()
-            }
-            Destination::Relay(_) => Vec::new(),
-        };
-        let server = End::new(SERVER_MAC, self.place.server(), 67);
-        let client = match destination {
-            Destination::Unicast(address) => End { mac: Mac([a, b, c, d, e, f]), at: address },
-            Destination::Layer2 { mac, address } => End::new(mac, address, 68),
-            Destination::Broadcast => End::new(BROADCAST_MAC, Ipv4Addr::BROADCAST, 68),
-            Destination::Relay(relay) => End::new(BROADCAST_MAC, relay, 67),
-        };
-        self.capture.udp(now, server, client, bytes);
-        let name = addressee.map_or("nobody", |index| &self.seats[index].label);
-        self.story.line(self.now, || format!("server → {name}  {}", story::dhcp_reply(bytes)));
-        for client in to {
-            self.deliver(client, Input::Dhcp(bytes.to_vec()));
-        }
-        Ok(())
-    }
-
-    fn at_address(&self, address: Ipv4Addr) -> Vec<usize> {
-        self.by_address.get(&address).map_or_else(Vec::new, |seats| seats.iter().copied().collect())
-    }
-
-    fn deliver(&mut self, client: usize, input: Input) {
-        let epoch = self.seats[client].epoch;
-        for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
-            self.later(delay, Happening::ToClient { client, epoch, input: input.clone() });
-        }
-    }
-
     pub(super) fn tftp_arrives(&mut self, from: SocketAddrV4, port: u16, bytes: &[u8]) {
         let Some(server) = &mut self.server else { return };
         let (datagrams, begun) = server.tftp(from, port, bytes, self.now);
@@ -243,9 +205,9 @@ impl World {
     }
 
     fn tftp_leaves(&mut self, datagrams: Vec<Datagram>) {
-        let server = self.place.server();
         for Datagram { port, to, bytes } in datagrams {
             for client in self.at_address(*to.ip()) {
+                let server = self.place.link(self.segment_of(client).link).address;
                 let label = &self.seats[client].label;
                 self.story.line(self.now, || format!("server:{port} → {label}:{}  {}", to.port(), story::tftp(&bytes)));
                 let from = SocketAddrV4::new(server, port);
@@ -275,6 +237,9 @@ impl World {
 
     fn reply_in_session(&mut self, asker: Asker, input: Input) {
         let Asker { client, session, .. } = asker;
+        if !self.is_connected(client) {
+            return;
+        }
         if let Some(delay) = self.plan.faults.arrivals(self.now, &mut self.rng)[0] {
             self.later(delay, Happening::ToSession { client, session, input });
         }
@@ -303,6 +268,12 @@ impl World {
         if self.seats[client].session != session {
             let outcome = Outcome::Abandoned("the connection is gone".into());
             return self.tell_server(Event::Fetched { transfer, sent, outcome });
+        }
+        if !self.is_connected(client) {
+            // TCP waits, and tries again.
+            let server = self.server_epoch;
+            let pause = Duration::from_secs(1);
+            return self.later(pause, Happening::Downloading { server, asker, transfer, sent, content });
         }
         if sent < size {
             if sent > 0 {
