@@ -136,7 +136,7 @@ fn tile(view: &View, board: &Board, rates: &Rates) -> Tile {
 fn bar(running: &Running, rates: &Rates) -> Bar {
     let of_it = rates.of(running.transfer);
     let missing = running.size.saturating_sub(running.sent);
-    let left = if of_it > 0 { left(missing / of_it) } else { String::new() };
+    let left = missing.checked_div(of_it).map(left).unwrap_or_default();
     Bar { percent: (running.sent.saturating_mul(100) / running.size).min(100), rate: rate(of_it), left }
 }
 
