@@ -237,7 +237,8 @@ fn another_site_cannot_send_forms_in_a_users_name() {
     let form = format!("form_key={key}");
     let kind = ("Content-Type", "application/x-www-form-urlencoded");
     let own = ("Cookie", cookie.as_str());
-    let refused: [(&str, &[(&str, &str)], &str); 6] = [
+    type Forgery<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let refused: [Forgery<'_>; 6] = [
         ("no key", &[own, kind], ""),
         ("a wrong key", &[own, kind], "form_key=0000"),
         ("another kind of body", &[own, ("Content-Type", "text/plain")], &form),
