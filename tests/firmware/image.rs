@@ -78,6 +78,8 @@ pub fn make(path: &Path, arch: Arch) {
 }
 
 fn partition(file: &mut File) {
+    let blocks = u32::try_from(LENGTH / 512 - 1).expect("a small image");
+    gpt::mbr::ProtectiveMBR::with_lb_size(blocks).overwrite_lba0(file).expect("a protective MBR");
     let disk: Box<&mut File> = Box::new(file);
     let mut table = gpt::GptConfig::new().writable(true).create_from_device(disk, None).expect("a partition table");
     for (name, (start, length), kind) in
