@@ -16,7 +16,7 @@ use crate::catalog::Profile;
 use crate::clock;
 use crate::ids::ProductName;
 use crate::serve::{Settings, dhcp};
-use crate::site::{Link, Site};
+use crate::site::{Link, Role, Site};
 use crate::time::Timestamp;
 
 /// Bytes that must be free for the journal.
@@ -54,6 +54,11 @@ impl Place {
             templates: templates(&settings.profiles, &settings.answers),
             indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
         }
+    }
+
+    /// What we are beside other DHCP servers.
+    pub fn role(&self) -> Role {
+        self.site.role
     }
 
     /// The links on interfaces of ours with these, in the order of the site.
