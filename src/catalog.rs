@@ -1,13 +1,17 @@
 //! What there is to boot: profiles, the classes of clients they and options may depend on, and the images of products.
 
+mod install;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::class::Class;
 use crate::ids::{Digest, ProductName, VenueCode};
+use crate::image::{Compression, Content, Layout};
 use crate::machine::firmware::Firmware;
 use crate::time::Timestamp;
+pub use install::{After, Choose, Install, Target};
 
 /// What a kind of machine should become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,10 @@ pub struct Profile {
     pub vars: Vars,
     /// What a Raspberry Pi is told in option 43.
     pub pi_menu: PiMenu,
+    /// How its machines are installed.
+    pub install: Install,
+    /// Files rendered for the first boot of the installed system: the name, and the template.
+    pub first_boot: BTreeMap<String, String>,
 }
 
 /// The operator's own texts for templates, by name. Password hashes and keys stand here, so only the names ever show.
@@ -49,6 +57,11 @@ impl fmt::Debug for Vars {
 }
 
 impl Profile {
+    /// Every file that is rendered for its machines, and its template.
+    pub fn rendered(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.answers.iter().chain(&self.first_boot)
+    }
+
     /// The boot file for that firmware.
     pub fn boot_file_for(&self, firmware: Firmware) -> Option<&str> {
         self.boot_files.get(&firmware).or(self.boot_file.as_ref()).map(String::as_str)
@@ -79,6 +92,16 @@ pub struct Image {
     pub size: u64,
     /// Digest of the file's bytes.
     pub digest: Digest,
+    /// What the file stands for: itself, or what it unpacks to.
+    pub content: Content,
+}
+
+impl Image {
+    /// A file that is not compressed, and of which nothing else is known.
+    pub fn raw(file: String, size: u64, digest: Digest) -> Image {
+        let (compression, zero_runs, layout) = (Compression::None, Arc::default(), Layout::default());
+        Image { file, size, digest, content: Content { compression, size, digest, zero_runs, layout } }
+    }
 }
 
 /// A file that is an image of a product: one of its versions.
@@ -149,6 +172,18 @@ impl Catalog {
             profile.classes.is_empty() || profile.classes.iter().any(|class| classes.contains(class))
         };
         self.profiles.iter().find(|profile| profile.firmware.contains(&firmware) && takes(profile))
+    }
+
+    /// Whether the machines of that product are Raspberry Pis, as far as profiles say: those that name the product, or
+    /// else those that leave it open.
+    pub fn is_for_raspberry_pi(&self, product: &ProductName) -> bool {
+        let of = |wanted: Option<&ProductName>| -> Vec<&Arc<Profile>> {
+            self.profiles.iter().filter(|profile| profile.product.as_ref() == wanted).collect()
+        };
+        let named = of(Some(product));
+        let profiles = if named.is_empty() { of(None) } else { named };
+        let mut firmware = profiles.iter().flat_map(|profile| &profile.firmware).peekable();
+        firmware.peek().is_some() && firmware.all(|each| each.is_raspberry_pi())
     }
 
     /// What is known of the product's image.

@@ -23,3 +23,9 @@ pub fn iso(timestamp: Timestamp) -> String {
     let whole_second = timestamp.millis().div_euclid(1000);
     jiff::Timestamp::from_second(whole_second).map_or_else(|_| timestamp.millis().to_string(), |time| time.to_string())
 }
+
+/// The time that an ISO 8601 text with its offset from UTC says, such as `2026-11-21T09:30:00.5Z`.
+pub fn parse_iso(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_millis(time.as_millisecond()))
+}

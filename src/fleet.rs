@@ -306,6 +306,12 @@ impl Fleet {
         let Some(machine) = self.tables.machines.get(id) else { return };
         if let Some(to) = pipeline::next(&machine.stage, machine.order, milestone) {
             let from = machine.stage.clone();
+            if to == Stage::Address
+                && let Some(open) = self.tables.open.get(&id)
+            {
+                let cause = format!("interrupted in '{}': the machine started again", open.status);
+                self.close_deployment(id, cause, now, out);
+            }
             self.enter_stage(id, from, to, now, out);
         }
         self.heard(id, now);

@@ -4,15 +4,18 @@
 //! belongs to two machines.
 
 pub mod firmware;
+pub mod hardware;
 pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::ids::{MachineId, Serial, Uuid};
 use crate::net::Mac;
 use crate::time::Timestamp;
 use crate::wire::dhcp::{Request, code};
 use firmware::Firmware;
+use hardware::Hardware;
 use stage::Stage;
 
 /// What is to happen when the machine asks the network for something to boot.
@@ -63,6 +66,8 @@ pub struct Machine {
     pub order: Order,
     /// When we first remembered it.
     pub first_seen: Timestamp,
+    /// What its installer last said of it.
+    pub hardware: Option<Arc<Hardware>>,
 }
 
 impl Machine {
@@ -78,6 +83,7 @@ impl Machine {
             stage_since: now,
             order: Order::Install,
             first_seen: now,
+            hardware: None,
         };
         machine.learn(evidence);
         machine

@@ -54,7 +54,7 @@ use crate::fleet::{Event, Fleet};
 use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
-use crate::store::{Store, StoreError};
+use crate::store::{Records, Store, StoreError};
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -152,6 +152,7 @@ pub async fn run_reloadable(
     let place = Place::new(&settings);
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
+    let records = Records::new(&settings.journal);
     let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles).with_classes(settings.classes);
     let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
@@ -219,12 +220,12 @@ pub async fn run_reloadable(
     endless.spawn(preflight.run());
     endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat));
-    let api = api::Api { inbox: inbox.clone(), board };
+    let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
     let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader };
+    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader, records };
     endless.spawn(control::run(control, desk));
     let mut ending = tokio::task::JoinSet::new();
     for server in tftp_servers {
@@ -235,7 +236,7 @@ pub async fn run_reloadable(
         };
         ending.spawn(server.run(library.clone(), shutdown));
     }
-    let routes = api::routes(api.clone()).merge(proxmox::routes(api, library.clone()));
+    let routes = api::routes(api.clone()).merge(proxmox::routes(api));
     ending.spawn(http::run(listeners, library, routes, settings.http, stopped));
 
     tracing::info!(links = site.links.len(), "ready");

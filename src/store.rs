@@ -3,7 +3,10 @@
 //! Owns the file and everything in it; decides nothing. The only importer of rusqlite. The invariant: when
 //! [`Store::commit`] returns `Ok`, all of its changes survive a power cut; when it returns an error, none of them is there.
 
+pub mod hardware;
+mod image;
 mod record;
+mod records;
 mod rows;
 mod schema;
 
@@ -17,6 +20,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
 pub use record::BadRow;
+pub use records::Records;
 use rows::ReadError;
 
 /// How long we wait for someone who writes to the journal with another program.

@@ -42,6 +42,8 @@ pub fn next(stage: &Stage, order: Order, milestone: &Milestone) -> Option<Stage>
             "downloading" => Stage::Writing,
             "verifying" => Stage::Verifying,
             "customizing" => Stage::FirstBoot,
+            // Of a run that has just begun it is a late word of the run before, whose disk may be half written since.
+            "success" if matches!(stage, Stage::Waiting | Stage::Address) => return None,
             "success" => Stage::Done,
             "failed" => Stage::Failed(match message.as_deref().map(str::trim) {
                 None | Some("") => "the installer reported a failure without a message".to_owned(),

@@ -113,7 +113,7 @@ fn urls_name_the_port_unless_it_is_80() {
     here.http_port = 8888;
     let Boot::Net(net) = planned(&here, Order::Install, Firmware::Ipxe).boot else { panic!("it netboots") };
     assert_eq!(net.boot_file, "http://192.168.50.252:8888/boot/boot.ipxe");
-    let image = Image { file: "kxp2.img".into(), size: 1, digest: Digest([0; 32]) };
+    let image = Image::raw("kxp2.img".into(), 1, Digest([0; 32]));
     assert_eq!(image_url(&here, &here.links[0], &image), "http://192.168.50.252:8888/images/kxp2.img");
 }
 
@@ -147,7 +147,7 @@ fn facts_say_what_is_known_and_are_empty_otherwise() {
     assert_eq!(facts, bare);
 
     let product = ProductName::parse("KXP2").expect("a product name");
-    let image = Image { file: "kxp2.img".into(), size: 27, digest: Digest([0xab; 32]) };
+    let image = Image::raw("kxp2.img".into(), 27, Digest([0xab; 32]));
     catalog.set_image(product, ImageState::Ready(image));
     view.name = Some(name("KXP2-ARLT-001"));
     view.address = Some(ip(1));

@@ -13,6 +13,13 @@ pub enum Machine {
     Reinstall(OneMachine),
     /// Give it an address and nothing to boot
     Hold(OneMachine),
+    /// Show what its installer wrote down in its last deployment
+    #[command(after_help = "The last 64 KiB are kept, also of an installation that failed.
+
+Examples:
+  hatchery machine log KXP2-SPAA-007
+  hatchery machine log --json d9780558 | jq -r '.lines[] | select(.level == \"error\") | .text'")]
+    Log(OneMachine),
     /// Remove it with its leases; its name is retired, unless it is released
     #[command(after_help = "What was deployed to it stays on record. If it boots again, it is a new machine.
 

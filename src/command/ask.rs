@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use indicatif::{BinaryBytes, DecimalBytes};
 use serde_json::{Value, json};
 
 use super::{UNREACHABLE, WRONG_INPUT, print};
@@ -18,8 +19,41 @@ pub fn explain(args: &Explain) -> anyhow::Result<ExitCode> {
 
 /// `hatchery machines`
 pub fn machines(args: &Ask) -> anyhow::Result<ExitCode> {
-    let columns = ["hostname", "stage", "address", "mac", "serial", "firmware", "order", "failure"];
-    show(args, &Request::Machines, |machines| table(machines, &columns, "no machine has been seen yet"))
+    let columns = ["hostname", "stage", "progress", "address", "mac", "serial", "firmware", "order", "failure"];
+    show(args, &Request::Machines, |machines| {
+        let mut rows = machines.clone();
+        for row in rows.as_array_mut().into_iter().flatten() {
+            row["progress"] = json!(progress(&row["progress"]));
+        }
+        table(&rows, &columns, "no machine has been seen yet")
+    })
+}
+
+/// How far an installer is, such as `writing 41 % of 27.0 GB, 112 MB/s, 2m 20s left, 61 °C`.
+fn progress(value: &Value) -> Option<String> {
+    let number = |key: &str| value[key].as_u64();
+    let mut text = value["stage"].as_str()?.to_owned();
+    let (bytes, total) = (number("bytes").unwrap_or(0), number("total").unwrap_or(0));
+    if total > 0 {
+        let percent = u128::from(bytes) * 100 / u128::from(total);
+        text += &format!(" {} % of {}", percent.min(100), DecimalBytes(total));
+    } else if bytes > 0 {
+        text += &format!(" {}", DecimalBytes(bytes));
+    }
+    if let Some(rate) = number("rate").filter(|rate| *rate > 0) {
+        text += &format!(", {}/s", DecimalBytes(rate));
+    }
+    if let Some(left) = number("eta_secs") {
+        text += &match (left / 3600, left / 60 % 60, left % 60) {
+            (0, 0, secs) => format!(", {secs}s left"),
+            (0, mins, secs) => format!(", {mins}m {secs}s left"),
+            (hours, mins, _) => format!(", {hours}h {mins}m left"),
+        };
+    }
+    if let Some(degrees) = value["temperature_c"].as_f64() {
+        text += &format!(", {degrees:.0} °C");
+    }
+    Some(text)
 }
 
 /// `hatchery leases`
@@ -121,18 +155,50 @@ fn fields(value: &Value, indent: usize) -> String {
         .collect()
 }
 
+/// What the installer found, in lines.
+fn hardware(value: &Value) -> String {
+    if value.is_null() {
+        return String::new();
+    }
+    let at = |value: &Value, key: &str| cell(value.get(key));
+    let size = |value: &Value, key: &str| value[key].as_u64().unwrap_or(0);
+    let mut text = format!(
+        "hardware: {}, {}, {} of memory (told by installer {})\n",
+        at(value, "model"),
+        at(value, "arch"),
+        BinaryBytes(size(value, "ram_bytes")),
+        at(value, "version"),
+    );
+    for drive in value["drives"].as_array().into_iter().flatten() {
+        let removable = if drive["removable"] == true { ", removable" } else { "" };
+        text += &format!(
+            "  {} {} ({}, serial {}), {}{removable}\n",
+            at(drive, "path"),
+            at(drive, "model"),
+            at(drive, "transport"),
+            at(drive, "serial"),
+            DecimalBytes(size(drive, "size")),
+        );
+    }
+    text
+}
+
 fn explanation(value: &Value) -> String {
     let at = |path: &str| cell(value.pointer(path));
     let mut text = format!(
-        "{} ({}, serial {}) at {}\nstage: {} since {}\n\nwhat it gets: {}\n",
+        "{} ({}, serial {}) at {}\nstage: {} since {}\n",
         at("/machine/hostname"),
         at("/machine/mac"),
         at("/machine/serial"),
         at("/machine/address"),
         at("/machine/stage"),
         at("/machine/stage_since"),
-        at("/boot/what"),
     );
+    if let Some(progress) = progress(&value["machine"]["progress"]) {
+        text += &format!("  {progress}\n");
+    }
+    text += &hardware(&value["machine"]["hardware"]);
+    text += &format!("\nwhat it gets: {}\n", at("/boot/what"));
     for (name, path) in [("profile", "/boot/profile"), ("boot file", "/boot/boot_file"), ("tree", "/boot/tree")] {
         if value.pointer(path).is_some_and(|found| !found.is_null()) {
             text += &format!("  {name}: {}\n", at(path));

@@ -23,11 +23,34 @@ pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
     match args {
         Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
         Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
+        Machine::Log(one) => show(&one.ask, &Request::MachineLog { machine: one.machine.clone() }, log),
         Machine::Forget(args) => {
             let (machine, release_name, force) = (args.one.machine.clone(), args.release_name, args.force);
             show(&args.one.ask, &Request::Forget { machine, release_name, force }, sentence)
         }
     }
+}
+
+fn log(value: &Value) -> String {
+    let at = |path: &str| cell(value.pointer(path));
+    if value["deployment"].is_null() {
+        return format!("{} was never installed\n", at("/machine"));
+    }
+    let failure = match value.pointer("/deployment/error_message").and_then(Value::as_str) {
+        Some(cause) => format!(": {cause}"),
+        None => String::new(),
+    };
+    let mut text = format!(
+        "{}, deployment {} since {}: {}{failure}\n",
+        at("/machine"),
+        at("/deployment/id"),
+        at("/deployment/started_at"),
+        at("/deployment/status"),
+    );
+    for line in value["lines"].as_array().into_iter().flatten() {
+        text += &format!("{}  {:<7}  {}\n", cell(line.get("at")), cell(line.get("level")), cell(line.get("text")));
+    }
+    text
 }
 
 /// `hatchery batch …`

@@ -19,7 +19,8 @@ impl Config {
             .chain(templates)
             .filter_map(|(key, path)| self.check_directory(key, path))
             .collect();
-        let mut names: Vec<&String> = self.profiles.iter().flat_map(|profile| profile.answers.values()).collect();
+        let mut names: Vec<&String> =
+            self.profiles.iter().flat_map(|profile| profile.rendered().map(|(_, template)| template)).collect();
         names.sort();
         names.dedup();
         problems.extend(names.into_iter().filter_map(|name| self.check_template(name)));

@@ -14,7 +14,7 @@ use crate::machine::firmware::Firmware;
 impl Config {
     /// Every template that a profile names and that can be read, compiled; and what does not compile.
     pub fn compile_answers(&self) -> (Answers, Vec<AnswerError>) {
-        let names = self.profiles.iter().flat_map(|profile| profile.answers.values());
+        let names = self.profiles.iter().flat_map(|profile| profile.rendered().map(|(_, template)| template));
         let text = |name: &String| Some((name.clone(), self.template(name).ok()??.into_owned()));
         Answers::compile(&names.filter_map(text).collect::<BTreeMap<_, _>>())
     }
@@ -26,7 +26,7 @@ impl Config {
         let mut found: Vec<String> = broken.iter().map(|error| self.sentence(error, "")).collect();
         let mut seen = BTreeSet::new();
         for profile in &self.profiles {
-            for (file, template) in profile.answers.iter().filter(|(_, template)| answers.has(template)) {
+            for (file, template) in profile.rendered().filter(|(_, template)| answers.has(template)) {
                 for facts in self.fixtures(profile) {
                     let Err(error) = attempt(&answers, file, template, &facts) else { continue };
                     // One mistake shows for every firmware.
@@ -47,7 +47,7 @@ impl Config {
     /// A sentence: nobody has it, or what is wrong with the template.
     pub fn render_fixture(&self, name: &str) -> Result<String, String> {
         let (answers, broken) = self.compile_answers();
-        let all = || self.profiles.iter().flat_map(|each| each.answers.iter().map(move |answer| (each, answer)));
+        let all = || self.profiles.iter().flat_map(|each| each.rendered().map(move |answer| (each, answer)));
         let found = all().find(|(_, (file, _))| *file == name).or_else(|| all().find(|(_, (_, each))| *each == name));
         let (profile, (_, template)) =
             found.ok_or_else(|| format!("no profile has an answer or template named {name:?}"))?;

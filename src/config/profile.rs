@@ -6,7 +6,7 @@ use super::VenueConfig;
 use super::files::mention_of_template;
 use super::reader::{Field, Once, Table};
 use super::value;
-use crate::catalog::{PiMenu, Profile, Vars};
+use crate::catalog::{After, Choose, Install, PiMenu, Profile, Target, Vars};
 use crate::class::{self, Class};
 use crate::ids::{ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
@@ -112,6 +112,8 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
     let pi_menu = pi_menu(table);
     let kernel_args = table.field("kernel_args").and_then(|field| field.line()).unwrap_or_default().to_owned();
     let answers = table.table("answers").map(|table| answers(&table)).unwrap_or_default();
+    let install = table.table("install").map(|table| install(&table)).unwrap_or_default();
+    let first_boot = table.table("first_boot").map_or_else(default_first_boot, |table| first_boot(&table));
     let vars = Vars(table.table("vars").map(|table| vars(&table)).unwrap_or_default());
 
     if name_field.is_none() {
@@ -172,7 +174,52 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         answers,
         vars,
         pi_menu,
+        install,
+        first_boot,
     })
+}
+
+/// `[profile.install]`: which disk is written, and what happens then.
+fn install(table: &Table<'_>) -> Install {
+    let kind = "nvme, mmc, usb, ata, scsi, virtio, /dev/…, serial:… or model:…";
+    let targets = table.list("targets").unwrap_or_default();
+    let targets = targets.iter().filter_map(|field| field.parse(kind, "nvme", Target::parse)).collect();
+    let words = |all: Vec<&str>| all.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    let choose = table.field("choose").and_then(|field| {
+        field.parse(&words(Choose::ALL.into_iter().map(Choose::word).collect()), "only", Choose::from_word)
+    });
+    let after = table.field("after").and_then(|field| {
+        field.parse(&words(After::ALL.into_iter().map(After::word).collect()), "reboot", After::from_word)
+    });
+    let keep_size = !table.boolean("grow", true);
+    Install { targets, choose: choose.unwrap_or_default(), keep_size, after: after.unwrap_or_default() }
+}
+
+/// What the first boot of an installed system reads: that of Raspberry Pi OS its script, all others cloud-init.
+fn default_first_boot() -> BTreeMap<String, String> {
+    let files = [
+        ("firstrun.sh", "pi/firstrun.sh"),
+        ("meta-data", "nocloud/meta-data"),
+        ("network-config", "nocloud/network-config"),
+        ("user-data", "nocloud/user-data"),
+    ];
+    files.into_iter().map(|(name, template)| (name.to_owned(), template.to_owned())).collect()
+}
+
+/// `[profile.first_boot]`: the files lie side by side on the boot partition.
+fn first_boot(table: &Table<'_>) -> BTreeMap<String, String> {
+    let plain = |name: &str| value::name(name).is_some_and(|name| name.len() <= 64);
+    let mut files = BTreeMap::new();
+    for (name, field) in table.entries() {
+        let template = field.parse("a template's name", "nocloud/user-data", value::relative_path);
+        if !plain(name) {
+            field.problem_hint(format!("{name:?} is no file name for a boot partition"), "such as user-data");
+        } else if let Some(template) = template {
+            field.mention(mention_of_template(&template));
+            files.insert(name.to_owned(), template);
+        }
+    }
+    files
 }
 
 /// The kind of client of that name.
@@ -272,6 +319,7 @@ fn defaults() -> Vec<Profile> {
     let profile = |name: &str, firmware: &[Firmware]| Profile {
         name: name.to_owned(),
         firmware: firmware.to_vec(),
+        first_boot: default_first_boot(),
         ..Profile::default()
     };
     let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::Notice;
+use super::report::Progress;
 use crate::boot::{Facts, View};
 use crate::catalog::{Catalog, ImageFiles};
 use crate::ids::{MachineId, TransferId};
@@ -25,6 +26,7 @@ pub struct Board {
     machines: BTreeMap<MachineId, Arc<View>>,
     leases: BTreeMap<Ipv4Addr, Lease>,
     transfers: BTreeMap<TransferId, Running>,
+    progress: BTreeMap<MachineId, Progress>,
     refusals: BTreeMap<&'static str, u64>,
     conflicts: BTreeMap<Ipv4Addr, Mac>,
 }
@@ -54,6 +56,7 @@ impl Board {
             machines: BTreeMap::new(),
             leases: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            progress: BTreeMap::new(),
             refusals: BTreeMap::new(),
             conflicts: BTreeMap::new(),
         }
@@ -64,6 +67,7 @@ impl Board {
         self.machines.clear();
         self.leases.clear();
         self.transfers.clear();
+        self.progress.clear();
         self.conflicts.clear();
         for notice in notices {
             self.apply(&notice);
@@ -78,6 +82,14 @@ impl Board {
             }
             Notice::Forgotten(id) => {
                 self.machines.remove(id);
+                self.progress.remove(id);
+            }
+            Notice::Progress { machine, progress } => {
+                self.progress.insert(*machine, progress.clone());
+            }
+            // What it said in one stage says nothing about the next.
+            Notice::Stage { machine, .. } => {
+                self.progress.remove(machine);
             }
             // What is bound or renewed is probed again, and what is wrong then is said again.
             Notice::Lease(lease) => {
@@ -105,7 +117,7 @@ impl Board {
             Notice::ImageFiles(files) => self.image_files = files.clone(),
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
             Notice::Refused { refusal, .. } => self.count(refusal),
-            Notice::DhcpAnswered { .. } | Notice::Stage { .. } | Notice::Named { .. } => {}
+            Notice::DhcpAnswered { .. } | Notice::Named { .. } => {}
         }
     }
 
@@ -158,6 +170,11 @@ impl Board {
     /// How often each kind of refusal was made.
     pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
         &self.refusals
+    }
+
+    /// How far the machine's installer says to be.
+    pub fn progress(&self, machine: MachineId) -> Option<&Progress> {
+        self.progress.get(&machine)
     }
 
     /// Every transfer under way.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::command::{Command, Declaration};
-use super::report::{Config, Report};
+use super::report::{Config, LogLine, Progress, Report};
 use crate::boot::View;
 use crate::catalog::{Catalog, Edition, Image, ImageFiles, ImageState, Profile};
 use crate::class::Class;
@@ -275,6 +275,13 @@ pub enum Change {
     Venue(Venue),
     /// A run of a deployment began or went on.
     Deployment(Deployment),
+    /// Its installer wrote into its log. Kept for people; the tables remember none of it.
+    Logged {
+        /// Which deployment.
+        deployment: DeploymentId,
+        /// What was written, in order.
+        lines: Vec<LogLine>,
+    },
     /// An image was hashed.
     Measured(Measured),
     /// An image was added, activated or replaced by another.
@@ -298,6 +305,8 @@ pub struct Deployment {
     pub venue: Option<VenueCode>,
     /// The file name of its image.
     pub image: Option<String>,
+    /// The version of the installer; `None` for the scripts of the field, which do not say.
+    pub installer: Option<String>,
     /// The last word it reported.
     pub status: String,
     /// When it began.
@@ -352,6 +361,13 @@ pub enum Notice {
         /// Whether it was taken out of use. An address that is bound already stays with its client, which is the one
         /// to decline it (RFC 2131 §4.4.1).
         withdrawn: bool,
+    },
+    /// How far a machine's installer is.
+    Progress {
+        /// Which.
+        machine: MachineId,
+        /// How far.
+        progress: Progress,
     },
     /// A machine went on to another stage.
     Stage {

@@ -1,17 +1,22 @@
 //! What a machine's installer says: who it is, and how it goes.
 
+mod progress;
+
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::{Action, Change, Deployment, Fleet, Outbox, Told};
-use crate::boot::pipeline::Milestone;
+use crate::boot::pipeline::{self, Milestone};
 use crate::boot::{self, Boot};
-use crate::catalog::{Image, ImageState};
+use crate::catalog::{Image, ImageState, Install};
 use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
-use crate::machine::Evidence;
+use crate::machine::hardware::Hardware;
 use crate::machine::stage::Stage;
+use crate::machine::{Evidence, Machine};
 use crate::naming::Wanted;
 use crate::refusal::Refusal;
 use crate::time::Now;
+pub use progress::{Level, LogLine, Progress};
 
 /// A report of an installer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub enum Report {
         product: Option<String>,
         /// The venue it was told.
         venue: Option<VenueCode>,
+        /// What it found; only our own installer says, and it gets more to know.
+        hardware: Option<Hardware>,
     },
     /// "This is how it goes." (`POST /api/status`)
     Status {
@@ -32,6 +39,10 @@ pub enum Report {
         /// A sentence, and what went wrong.
         message: Option<String>,
     },
+    /// "So far I am." (`POST /api/progress`)
+    Progress(Progress),
+    /// "This is what I wrote down." (`POST /api/log`)
+    Log(Vec<LogLine>),
 }
 
 /// The answer to [`Report::Config`].
@@ -49,6 +60,10 @@ pub struct Config {
     pub image_url: String,
     /// Our address on its link.
     pub server: Ipv4Addr,
+    /// Which machine asked.
+    pub machine: MachineId,
+    /// What our own installer is told.
+    pub install: Option<Install>,
 }
 
 impl Fleet {
@@ -62,25 +77,29 @@ impl Fleet {
         out: &mut Outbox,
     ) {
         let result = match report {
-            Report::Config { product, venue } => self
-                .configure(address, evidence, product.as_deref(), venue, now, out)
+            Report::Config { product, venue, hardware } => self
+                .configure(address, evidence, product.as_deref(), venue, hardware, now, out)
                 .map(|config| Told::Config(Box::new(config))),
             Report::Status { status, hostname, message } => {
                 self.note_status(address, evidence, &status, hostname.as_ref(), message, now, out);
                 Ok(Told::Received(hostname))
             }
+            Report::Progress(progress) => self.note_progress(address, evidence, progress, now, out),
+            Report::Log(lines) => self.note_log(address, evidence, lines, now, out),
         };
         out.push(Action::Tell { reply_to, result });
     }
 
     /// One machine, one name, once: a machine that has a name gets it again, whatever it asks for. Everything that can
     /// be refused is refused before a name is taken.
+    #[expect(clippy::too_many_arguments, reason = "the fields of one report")]
     fn configure(
         &mut self,
         address: Ipv4Addr,
         evidence: &Evidence,
         product: Option<&str>,
         venue: Option<VenueCode>,
+        hardware: Option<Hardware>,
         now: Now,
         out: &mut Outbox,
     ) -> Result<Config, Refusal> {
@@ -90,11 +109,17 @@ impl Fleet {
             return Err(Refusal::Invalid("serial_number is required".into()));
         }
         let id = self.machine(evidence, holder, now, out);
-        let machine = self.tables.machines.get(id).expect("it was just resolved").clone();
-        let (of_profile, venue_of_profile) = match &self.view(&machine).plan.boot {
-            Boot::Net(net) => (net.profile.product.clone(), net.profile.venue.clone()),
-            Boot::Disk | Boot::AddressOnly => (None, None),
+        let installer = hardware.as_ref().map(|hardware| hardware.installer.clone());
+        let machine = self.learn_hardware(id, hardware, out);
+        // What was learnt is so, whatever is refused now.
+        self.publish_machine(id, out);
+        let profile = match &self.view(&machine).plan.boot {
+            Boot::Net(net) => Some(net.profile.clone()),
+            Boot::Disk | Boot::AddressOnly => None,
         };
+        let install = profile.as_ref().map(|profile| profile.install.clone()).unwrap_or_default();
+        let (of_profile, venue_of_profile) =
+            profile.map_or((None, None), |profile| (profile.product.clone(), profile.venue.clone()));
         let wanted = asked.or(of_profile);
         let naming = &self.tables.naming;
         let held = naming.of_machine(id).cloned();
@@ -128,12 +153,24 @@ impl Fleet {
                 deployment.product = Some(product.clone());
                 deployment.venue = venue.clone();
                 deployment.image = Some(image.file.clone());
+                deployment.installer = installer.clone();
             });
         }
         self.publish_machine(id, out);
         let link = self.site.link_of(address).map_or(&self.site.links[0], |(_, link)| link);
         let image_url = boot::image_url(&self.site, link, &image);
-        Ok(Config { hostname, product, venue, image, image_url, server: link.address })
+        let install = installer.is_some().then_some(install);
+        Ok(Config { hostname, product, venue, image, image_url, server: link.address, machine: id, install })
+    }
+
+    /// The machine, with what its installer says of it.
+    fn learn_hardware(&mut self, id: MachineId, hardware: Option<Hardware>, out: &mut Outbox) -> Machine {
+        let mut machine = self.tables.machines.get(id).expect("it was just resolved").clone();
+        if hardware.is_some() && machine.hardware.as_deref() != hardware.as_ref() {
+            machine.hardware = hardware.map(Arc::new);
+            self.commit(out, Change::Machine(machine.clone()));
+        }
+        machine
     }
 
     pub(super) fn known_product(&self, text: &str) -> Result<ProductName, Refusal> {
@@ -165,10 +202,27 @@ impl Fleet {
             return out.refused("status report", address, Refusal::UnknownMachine);
         }
         let id = self.machine(evidence, holder, now, out);
+        if status == "success" && !self.may_have_succeeded(id) {
+            // It is told "received" all the same: it was, and saying it again would help nobody.
+            out.refused("status report", address, Refusal::Forbidden("a success of a run that did not get that far"));
+            self.heard(id, now);
+            return self.publish_machine(id, out);
+        }
         let failure = if status == "failed" { message.clone() } else { None };
         self.note_deployment(id, address, status, failure, now, out, |_| {});
         self.reached(id, &Milestone::Reported(status.to_owned(), message), now, out);
         self.publish_machine(id, out);
+    }
+
+    /// A success ends a run for good: the machine then boots its disk. So it is believed of a run that got far enough.
+    fn may_have_succeeded(&self, id: MachineId) -> bool {
+        let Some(machine) = self.tables.machines.get(id) else { return false };
+        let success = Milestone::Reported("success".to_owned(), None);
+        let moves = machine.stage == Stage::Done || pipeline::next(&machine.stage, machine.order, &success).is_some();
+        // The scripts of the field and other systems' installers skip words; ours never does.
+        let skipped = matches!(machine.stage, Stage::Loader | Stage::Installer | Stage::Writing)
+            && self.tables.open.get(&id).is_some_and(|open| open.installer.is_some());
+        moves && !skipped
     }
 
     /// Keeps the machine's deployment: opened by its first word, closed by success or failed.
@@ -210,6 +264,7 @@ impl Fleet {
             product: None,
             venue: None,
             image: None,
+            installer: None,
             status: String::new(),
             started_at: now.timestamp,
             completed_at: None,

@@ -24,6 +24,8 @@ pub struct Tables {
     pub naming: Naming,
     /// The deployment under way of each machine.
     pub open: BTreeMap<MachineId, Deployment>,
+    /// The last deployment of each machine, over or not.
+    pub latest: BTreeMap<MachineId, DeploymentId>,
     /// Images by file name, as they were when they were hashed.
     pub measured: BTreeMap<String, Measured>,
     /// The images of products by product and file.
@@ -39,6 +41,7 @@ impl Tables {
             leases: Leases::new(site),
             naming: Naming::new(products),
             open: BTreeMap::new(),
+            latest: BTreeMap::new(),
             measured: BTreeMap::new(),
             editions: BTreeMap::new(),
             last_deployment: 0,
@@ -85,7 +88,10 @@ impl Tables {
                     self.machines.put(machine);
                 }
             }
-            Change::MachineForgotten(id) => self.machines.forget(*id),
+            Change::MachineForgotten(id) => {
+                self.machines.forget(*id);
+                self.latest.remove(id);
+            }
             Change::Lease(lease) => self.leases.put(site, lease.clone()),
             Change::LeaseFreed(address) => self.leases.remove(site, *address),
             Change::Name(name) => self.naming.put_name(name.clone()),
@@ -93,12 +99,18 @@ impl Tables {
             Change::Venue(venue) => self.naming.put_venue(venue.clone()),
             Change::Deployment(deployment) => {
                 self.last_deployment = self.last_deployment.max(deployment.id.0);
+                // What was deployed to a machine that is forgotten stays on record, and counts for nothing.
+                if self.machines.get(deployment.machine).is_some() {
+                    let latest = self.latest.entry(deployment.machine).or_insert(deployment.id);
+                    *latest = (*latest).max(deployment.id);
+                }
                 if deployment.completed_at.is_some() {
                     self.open.remove(&deployment.machine);
                 } else {
                     self.open.insert(deployment.machine, deployment.clone());
                 }
             }
+            Change::Logged { .. } => {}
             Change::Edition(edition) => {
                 self.editions.insert((edition.product.clone(), edition.file.clone()), edition.clone());
             }

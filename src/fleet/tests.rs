@@ -5,6 +5,7 @@ mod bootp;
 mod deployment;
 mod fields;
 mod images;
+mod installer;
 mod journal;
 mod kinds;
 mod name;
@@ -87,7 +88,7 @@ fn profiles() -> Vec<Profile> {
 }
 
 fn image(file: &str) -> Image {
-    Image { file: file.to_owned(), size: 27_000_000_000, digest: Digest([7; 32]) }
+    Image::raw(file.to_owned(), 27_000_000_000, Digest([7; 32]))
 }
 
 impl World {
@@ -229,7 +230,7 @@ impl World {
 
     /// `POST /api/config` from client `last`, which speaks from an address of ours only if it has one.
     fn config(&mut self, from: &Installer) -> Result<Config, Refusal> {
-        let report = Report::Config { product: from.product.clone(), venue: from.venue.clone() };
+        let report = Report::Config { product: from.product.clone(), venue: from.venue.clone(), hardware: None };
         match self.told(from.event(report))? {
             Told::Config(config) => Ok(*config),
             other => panic!("{other:?}"),

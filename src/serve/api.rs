@@ -1,9 +1,15 @@
-//! The deployment API that installers in the field speak: `/api/config`, `/api/status`, `/health`, `/nginx-health`.
+//! The deployment API that installers speak: `/api/config`, `/api/status`, `/api/progress`, `/api/log`, `/health`,
+//! `/nginx-health`.
 //!
 //! Turns JSON into events and results into JSON. Replies are compact with sorted keys and a trailing newline, because
-//! old shell clients grep them. What a machine gets is decided by the fleet.
+//! old shell clients grep them. What a machine gets is decided by the fleet; rendered files go only to the machine that
+//! holds the asking address.
 
+mod report;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -15,13 +21,17 @@ use serde_json::{Value, json};
 
 use super::core::{SharedBoard, count};
 use super::inbox::Inbox;
+use super::library::Library;
 use super::log;
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};
 use crate::ids::{Hostname, Serial, VenueCode};
+use crate::image::ZeroRun;
+use crate::machine::hardware::Hardware;
 use crate::net::Mac;
 use crate::refusal::Refusal;
+use crate::store::hardware;
 
 /// The version of the reply format, as the replaced system named it.
 const FORMAT_VERSION: &str = "3.0";
@@ -36,6 +46,8 @@ pub struct Api {
     pub inbox: Inbox,
     /// Where refusals are counted.
     pub board: SharedBoard,
+    /// Who renders files.
+    pub library: Arc<Library>,
 }
 
 /// The routes of the deployment network.
@@ -43,6 +55,8 @@ pub fn routes(api: Api) -> Router {
     Router::new()
         .route("/api/config", post(config))
         .route("/api/status", post(status))
+        .route("/api/progress", post(report::progress))
+        .route("/api/log", post(report::log))
         .route("/health", get(health))
         .route("/nginx-health", get(async || "healthy\n"))
         .fallback(async || error(StatusCode::NOT_FOUND, "Not found"))
@@ -65,13 +79,16 @@ async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
                 Refusal::Invalid(format!("Invalid venue_code: {text}. Must be four letters or digits"))
             })?),
         };
-        let report = Report::Config { product, venue };
+        let hardware = fields.installer()?;
+        let report = Report::Config { product, venue, hardware };
         let address = ipv4(peer);
-        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
+        let told = api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        let Told::Config(config) = told else { unreachable!("a config report is told a config, not {told:?}") };
+        let files = first_boot(&api, address, &config)?;
+        Ok::<_, Refusal>(config_reply(&config, &files))
     };
     match result.await {
-        Ok(Told::Config(config)) => reply(StatusCode::OK, &config_reply(&config)),
-        Ok(other) => unreachable!("a config report is told a config, not {other:?}"),
+        Ok(value) => reply(StatusCode::OK, &value),
         Err(refusal) => refuse(&api, "config question", peer, &refusal),
     }
 }
@@ -105,10 +122,23 @@ async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
     }
 }
 
-fn config_reply(config: &Config) -> Value {
-    json!({
+/// Rendered files hold secrets of the operator: they go to the machine that holds the asking address, and to no other
+/// that its words might mean.
+fn first_boot(api: &Api, address: Ipv4Addr, config: &Config) -> Result<BTreeMap<String, String>, Refusal> {
+    let holder = config.install.is_some().then(|| api.library.at(address)).flatten();
+    match holder.filter(|view| view.machine.id == config.machine) {
+        Some(view) => api.library.first_boot(&view),
+        None => Ok(BTreeMap::new()),
+    }
+}
+
+/// `image_checksum` is that of the raw content, compressed or not: every client compares it with what it wrote, so one
+/// that does not unpack finds that out before its machine boots rubbish. `image_size` is that of the file as it is
+/// served, which is what a download must have.
+fn config_reply(config: &Config, files: &BTreeMap<String, String>) -> Value {
+    let mut reply = json!({
         "hostname": config.hostname.as_ref().map_or("unknown", Hostname::as_str),
-        "image_checksum": config.image.digest.to_string(),
+        "image_checksum": config.image.content.digest.to_string(),
         "image_size": config.image.size,
         "image_url": config.image_url,
         "product_type": config.product.as_str(),
@@ -116,7 +146,26 @@ fn config_reply(config: &Config) -> Value {
         "timestamp": clock::iso(clock::now().timestamp),
         "venue_code": config.venue.as_ref().map(VenueCode::as_str),
         "version": FORMAT_VERSION,
-    })
+    });
+    if let Some(install) = &config.install {
+        let content = &config.image.content;
+        let run = |run: &ZeroRun| json!([run.offset, run.length]);
+        reply["install"] = json!({
+            "after": install.after.word(),
+            "choose": install.choose.word(),
+            "compression": content.compression.word(),
+            "first_boot": {
+                "files": files,
+                "hostname": config.hostname.as_ref().map_or("", Hostname::as_str),
+            },
+            "grow": !install.keep_size,
+            "raw_sha256": content.digest.to_string(),
+            "raw_size": content.size,
+            "targets": install.targets.iter().map(|target| target.as_str()).collect::<Vec<_>>(),
+            "zero_runs": content.zero_runs.iter().map(run).collect::<Vec<_>>(),
+        });
+    }
+    reply
 }
 
 /// The fields of a JSON object, each checked when it is asked for.
@@ -137,6 +186,18 @@ impl Fields {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.trim())),
             Some(other) => Err(Refusal::Invalid(format!("{key} must be a string, got {other}"))),
+        }
+    }
+
+    /// What our own installer says of itself and its machine.
+    fn installer(&self) -> Result<Option<Hardware>, Refusal> {
+        match self.0.get("installer") {
+            None | Some(Value::Null) => Ok(None),
+            Some(value @ Value::Object(_)) => {
+                let invalid = |sentence| Refusal::Invalid(format!("installer: {sentence}"));
+                hardware::from_json(value).map(Some).map_err(invalid)
+            }
+            Some(other) => Err(Refusal::Invalid(format!("installer must be an object, got {other}"))),
         }
     }
 

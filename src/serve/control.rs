@@ -23,6 +23,7 @@ use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
 use crate::ids::BatchId;
 use crate::refusal::Refusal;
+use crate::store::Records;
 
 /// The longest request line.
 const LINE_MAX: u64 = 256 * 1024;
@@ -71,6 +72,11 @@ pub enum Request {
         release_name: bool,
         /// Even while it is being installed.
         force: bool,
+    },
+    /// What the installer of a machine wrote down.
+    MachineLog {
+        /// As above.
+        machine: String,
     },
     /// Every venue.
     Venues,
@@ -223,6 +229,8 @@ pub struct Desk {
     pub images: PathBuf,
     /// Takes over another configuration; `None` where there is none to read.
     pub reloader: Option<Arc<Reloader>>,
+    /// What only the journal holds.
+    pub records: Records,
 }
 
 /// Answers for ever.
@@ -283,6 +291,7 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
             let text = found.and_then(|view| library.preview(&view, &name));
             return text.map_or_else(|refusal| Reply::Error(refusal.to_string()), |text| Reply::Ok(text.into()));
         }
+        Request::MachineLog { machine } => return machine_log(&machine, desk).await,
         Request::Reload => {
             let Some(reloader) = reloader else {
                 return Reply::Error("this server has no configuration file to read again".into());
@@ -330,6 +339,21 @@ async fn operate(command: Command, desk: &Desk) -> Reply {
     match desk.inbox.ask(|reply_to| Event::Command { command, reply_to }).await {
         Ok(told) => Reply::Ok(show::told(&told)),
         Err(refusal) => Reply::Error(refusal.to_string()),
+    }
+}
+
+/// SQLite blocks, and may have to wait for the disk.
+async fn machine_log(machine: &str, desk: &Desk) -> Reply {
+    let found = select(machine).and_then(|selector| show::find(&core::read(&desk.library.board), &selector).cloned());
+    let view = match found {
+        Ok(view) => view,
+        Err(refusal) => return Reply::Error(refusal.to_string()),
+    };
+    let (records, id) = (desk.records.clone(), view.machine.id);
+    match tokio::task::spawn_blocking(move || records.log(id)).await {
+        Ok(Ok(found)) => Reply::Ok(show::log(&view, found)),
+        Ok(Err(error)) => Reply::Error(error.to_string()),
+        Err(error) => Reply::Error(format!("the journal was not read: {error}")),
     }
 }
 

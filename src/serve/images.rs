@@ -1,26 +1,25 @@
-//! Watches the image files of every product: a file is hashed once, and again only when its size, time or inode changes.
+//! Watches the image files of every product: a file is measured once, and again only when its size, time or inode changes.
+//!
+//! What `hatchery image add` measured while it copied is not measured again.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
 use super::core::{SharedBoard, read};
 use super::inbox::Inbox;
 use crate::catalog::{Image, ImageState};
+use crate::disk::content;
 use crate::fleet::{Event, Measured};
-use crate::ids::{Digest, ProductName};
+use crate::ids::ProductName;
+use crate::image::Content;
 
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
-
-/// Bytes hashed between two looks at whether to stop.
-const CHUNK: usize = 1 << 20;
 
 /// The image files, watched by one thread.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl Watch {
         });
         let Some((product, file)) = unknown else { return false };
         let path = self.directory.join(file);
-        match measure(&path, file, stop) {
+        match measure(&path, file, |_| !stop.load(Ordering::Relaxed)) {
             Ok(Some(measured)) => {
                 self.measured.insert(file.clone(), measured.clone());
                 let (product, state) = (product.clone(), ImageState::Ready(measured.image.clone()));
@@ -74,6 +73,7 @@ impl Watch {
                 true
             }
             Ok(None) => false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "image cannot be read");
                 false
@@ -91,13 +91,14 @@ impl Watch {
             return self.tell(product, file, ImageState::Ready(known.image), None, told);
         }
         self.tell(product, file, ImageState::Measuring, None, told);
-        match measure(&path, file, stop) {
+        match measure(&path, file, |_| !stop.load(Ordering::Relaxed)) {
             Ok(Some(measured)) => {
                 self.measured.insert(file.to_owned(), measured.clone());
                 self.tell(product, file, ImageState::Ready(measured.image.clone()), Some(measured), told);
             }
             // Changed while it was read, or told to stop: the next look begins anew.
             Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "image cannot be read");
                 self.tell(product, file, ImageState::Missing, None, told);
@@ -124,25 +125,28 @@ fn modified_nanos(metadata: &Metadata) -> i64 {
     metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
 }
 
-/// Hashes the file; `None` if it changed meanwhile or `stop` was set.
-fn measure(path: &Path, name: &str, stop: &AtomicBool) -> io::Result<Option<Measured>> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            return Ok(None);
-        }
-        let length = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hasher.update(&buffer[..length]);
-    }
-    let image = Image { file: name.to_owned(), size: metadata.len(), digest: Digest(hasher.finalize().into()) };
-    let measured = Measured { image, modified_nanos: modified_nanos(&metadata), inode: metadata.ino() };
+/// Measures the file at `path`; `None` if it changed meanwhile. `go_on` hears how many bytes of it were read, and may
+/// end it.
+///
+/// # Errors
+/// As [`content::measure`] and [`content::look`].
+pub fn measure(path: &Path, name: &str, mut go_on: impl FnMut(u64) -> bool) -> io::Result<Option<Measured>> {
+    let file = File::open(path)?;
+    let before = file.metadata()?;
+    let found = content::measure(file, &mut go_on)?;
+    identify(path, name, &before, found)
+}
+
+/// What was found in the file at `path`, with what tells it from a later one of that name; `None` if it is not the one
+/// of `before` any more.
+///
+/// # Errors
+/// As [`content::look`].
+pub fn identify(path: &Path, name: &str, before: &Metadata, found: content::Measure) -> io::Result<Option<Measured>> {
+    let content::Measure { size, digest, compression, raw_size, raw_digest, zero_runs } = found;
+    let layout = content::look(compression, raw_size, || File::open(path))?;
+    let content = Content { compression, size: raw_size, digest: raw_digest, zero_runs: zero_runs.into(), layout };
+    let image = Image { file: name.to_owned(), size, digest, content };
+    let measured = Measured { image, modified_nanos: modified_nanos(before), inode: before.ino() };
     Ok(is_unchanged(&measured, &std::fs::metadata(path)?).then_some(measured))
 }

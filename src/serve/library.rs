@@ -1,5 +1,6 @@
 //! The files and answers of the running server: opens what the boot rules resolve, and reports transfers to the fleet.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -16,7 +17,7 @@ use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
-use crate::boot::{Facts, View};
+use crate::boot::{Boot, Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
@@ -172,6 +173,16 @@ impl Library {
             Err(Refusal::NoSuchFile(_)) if self.answers.has(name) => self.render(view, name),
             answer => answer,
         }
+    }
+
+    /// The files that this machine's installed system reads at its first boot, by name.
+    ///
+    /// # Errors
+    /// [`Refusal::NothingToBoot`] if one cannot be rendered.
+    pub fn first_boot(&self, view: &View) -> Result<BTreeMap<String, String>, Refusal> {
+        let Boot::Net(net) = &view.plan.boot else { return Ok(BTreeMap::new()) };
+        let files = net.profile.first_boot.iter();
+        files.map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
     }
 
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {

@@ -5,7 +5,6 @@
 //! hardware addresses name that machine. `POST /api/proxmox/installed` is the target of `[post-installation-webhook]`.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -17,7 +16,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::{Api, ipv4, refuse, reply};
-use super::library::Library;
 use crate::boot::View;
 use crate::fleet::Event;
 use crate::fleet::report::Report;
@@ -26,13 +24,6 @@ use crate::refusal::Refusal;
 
 /// The name under which a profile has the answer file of its machines.
 pub const ANSWER: &str = "answer.toml";
-
-/// What the routes work with.
-#[derive(Clone, Debug)]
-struct Desk {
-    api: Api,
-    library: Arc<Library>,
-}
 
 /// What an installer says about its machine; everything else it says is left alone. Releases before 8.3 send no
 /// `$schema`.
@@ -47,41 +38,38 @@ struct Interface {
 }
 
 /// The routes of Proxmox installers.
-pub fn routes(api: Api, library: Arc<Library>) -> Router {
-    Router::new()
-        .route("/answer", post(answer))
-        .route("/api/proxmox/installed", post(installed))
-        .with_state(Desk { api, library })
+pub fn routes(api: Api) -> Router {
+    Router::new().route("/answer", post(answer)).route("/api/proxmox/installed", post(installed)).with_state(api)
 }
 
-async fn answer(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
+async fn answer(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {
     let address = ipv4(peer);
     let result = async {
         let machine: Machine = serde_json::from_slice(&body)
             .map_err(|error| Refusal::Invalid(format!("The body is not what a Proxmox installer says: {error}")))?;
-        let view = desk.library.at(address).ok_or(Refusal::UnknownMachine)?;
+        let view = api.library.at(address).ok_or(Refusal::UnknownMachine)?;
         let named = machine.network_interfaces.iter().filter_map(|interface| Mac::parse(&interface.mac));
         if !named.into_iter().any(|mac| view.machine.mac == Some(mac)) {
             tracing::warn!(%address, machine = view.label(), "a Proxmox installer has none of this machine's interfaces");
             return Err(Refusal::UnknownMachine);
         }
-        let text = desk.library.answer(&view, ANSWER)?;
+        let text = api.library.answer(&view, ANSWER)?;
         // The answer is what it waits for: from here on it installs.
-        report(&desk.api, address, &view, "starting").await?;
+        report(&api, address, &view, "starting").await?;
         Ok(text)
     };
     match result.await {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, HeaderValue::from_static("application/toml"))], text)
             .into_response(),
-        Err(refusal) => refuse(&desk.api, "Proxmox installer's question", peer, &refusal),
+        Err(refusal) => refuse(&api, "Proxmox installer's question", peer, &refusal),
     }
 }
 
-async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Response {
+async fn installed(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Response {
     let address = ipv4(peer);
     let result = async {
-        let view = desk.library.at(address).ok_or(Refusal::UnknownMachine)?;
-        report(&desk.api, address, &view, "success").await?;
+        let view = api.library.at(address).ok_or(Refusal::UnknownMachine)?;
+        report(&api, address, &view, "success").await?;
         Ok(view)
     };
     match result.await {
@@ -89,7 +77,7 @@ async fn installed(State(desk): State<Desk>, ConnectInfo(peer): ConnectInfo<Sock
             let hostname = view.name.as_ref().map(|name| name.hostname.as_str());
             reply(StatusCode::OK, &json!({ "hostname": hostname, "received": true }))
         }
-        Err(refusal) => refuse(&desk.api, "Proxmox installer's report", peer, &refusal),
+        Err(refusal) => refuse(&api, "Proxmox installer's report", peer, &refusal),
     }
 }
 

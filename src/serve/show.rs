@@ -10,12 +10,15 @@ use serde_json::{Value, json};
 use super::preflight::Finding;
 use crate::boot::{Boot, View};
 use crate::clock;
+use crate::fleet::Deployment;
 use crate::fleet::board::Board;
 use crate::fleet::command::Selector;
+use crate::fleet::report::{LogLine, Progress};
 use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
+use crate::store::hardware;
 use crate::time::Timestamp;
 pub use told::told;
 
@@ -27,10 +30,13 @@ pub fn status(board: &Board) -> Value {
     }
     let bound = board.leases().filter(|lease| lease.state == LeaseState::Bound).count();
     let bytes: u64 = board.transfers().map(|running| running.sent).sum();
+    let progress: BTreeMap<String, Value> =
+        board.machines().filter_map(|view| Some((view.label(), progress(board.progress(view.machine.id)?)))).collect();
     json!({
         "bound_leases": bound,
         "bytes_of_running_transfers": bytes,
         "machines": board.machines().count(),
+        "progress": progress,
         "refusals": board.refusals(),
         "running_transfers": board.transfers().count(),
         "stages": stages,
@@ -60,14 +66,49 @@ fn machine(board: &Board, view: &View) -> Value {
         "failure": failure,
         "firmware": machine.firmware.name(),
         "first_seen": clock::iso(machine.first_seen),
+        "hardware": machine.hardware.as_deref().map(hardware::to_json),
         "hostname": view.name.as_ref().map(|name| name.hostname.as_str()),
         "id": machine.id.0,
         "mac": machine.mac.map(|mac| mac.to_string()),
         "order": machine.order.word(),
+        "progress": board.progress(machine.id).map(progress),
         "serial": machine.serial.as_ref().map(|serial| serial.as_str()),
         "stage": machine.stage.word(),
         "stage_since": clock::iso(machine.stage_since),
         "transfers": transfers,
+    })
+}
+
+/// How far an installer is, in the keys of the deployment API.
+fn progress(progress: &Progress) -> Value {
+    json!({
+        "bytes": progress.bytes,
+        "eta_secs": progress.eta_secs,
+        "rate": progress.rate,
+        "stage": progress.stage,
+        "temperature_c": progress.temperature_dc.map(|tenths| f64::from(tenths) / 10.0),
+        "total": progress.total,
+    })
+}
+
+/// The last deployment of a machine, and what its installer wrote down.
+pub fn log(view: &View, found: Option<(Deployment, Vec<LogLine>)>) -> Value {
+    let Some((deployment, lines)) = found else {
+        return json!({ "deployment": null, "lines": [], "machine": view.label() });
+    };
+    let line = |line: &LogLine| json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text });
+    json!({
+        "deployment": {
+            "completed_at": deployment.completed_at.map(clock::iso),
+            "error_message": deployment.error_message,
+            "id": deployment.id.0,
+            "image": deployment.image,
+            "installer": deployment.installer,
+            "started_at": clock::iso(deployment.started_at),
+            "status": deployment.status,
+        },
+        "lines": lines.iter().map(line).collect::<Value>(),
+        "machine": view.label(),
     })
 }
 

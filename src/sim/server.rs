@@ -204,6 +204,7 @@ impl Server {
             "/api/config" => Report::Config {
                 product: field(body, "product_type"),
                 venue: field(body, "venue_code").as_deref().and_then(VenueCode::parse),
+                hardware: None,
             },
             "/api/status" => Report::Status {
                 status: field(body, "status").unwrap_or_default(),

@@ -115,6 +115,8 @@ impl Store {
             Change::Batch(batch) => Key::Batch(batch.id),
             Change::Venue(venue) => Key::Venue(venue.code.clone()),
             Change::Deployment(deployment) => Key::Deployment(deployment.id),
+            // For people, in a journal that is read by them.
+            Change::Logged { .. } => return,
             Change::Edition(edition) => Key::Edition(edition.product.clone(), edition.file.clone()),
             Change::Measured(measured) => Key::Measured(measured.image.file.clone()),
         };

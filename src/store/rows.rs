@@ -3,12 +3,15 @@
 //! Owns the SQL of the journal's contents and the spelling of every value in it. The invariant: what [`write`] wrote,
 //! [`read`] gives back so that [`crate::fleet::Tables::apply`] ends in the same tables.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Params, params};
 
+use super::image::{READ_MEASURED, read_edition, read_measured, write_edition, write_measured};
 use super::record::{BadRow, Record};
-use crate::catalog::{Edition, Image};
-use crate::fleet::{Change, Deployment, Measured};
-use crate::ids::{BatchId, ClientId, DeploymentId, Digest, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
+use super::{hardware, records};
+use crate::fleet::{Change, Deployment};
+use crate::ids::{BatchId, ClientId, DeploymentId, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::firmware::Firmware;
 use crate::machine::stage::Stage;
@@ -50,6 +53,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Batch(batch) => write_batch(db, batch),
         Change::Venue(venue) => write_venue(db, venue),
         Change::Deployment(deployment) => write_deployment(db, deployment),
+        Change::Logged { deployment, lines } => records::write_log(db, *deployment, lines),
         Change::Measured(measured) => write_measured(db, measured),
         Change::Edition(edition) => write_edition(db, edition),
     }
@@ -58,7 +62,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
 /// Every row that the tables need: all but the history of stages and of deployments.
 pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     let mut changes = Vec::new();
-    let mut each = |table, sql, read: fn(&Record<'_>) -> Result<Change, BadRow>| -> Result<(), ReadError> {
+    let mut each = |table, sql: &str, read: fn(&Record<'_>) -> Result<Change, BadRow>| -> Result<(), ReadError> {
         let mut statement = db.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
@@ -69,7 +73,7 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     each("venue", "SELECT code, name, location, contact_email FROM venue", read_venue)?;
     each(
         "machine",
-        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen FROM machine
+        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen, hardware FROM machine
          ORDER BY id",
         read_machine,
     )?;
@@ -85,32 +89,34 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
         "SELECT id, product, venue, total, remaining, priority, state, created_at, started_at, completed_at FROM batch",
         read_batch,
     )?;
-    // The last one is read even if it is over, because its id must not be given again; and it comes first, because
-    // one that is over ends whatever its machine has open.
-    each(
-        "deployment",
-        "SELECT id, machine, hostname, address, product, venue, image, status, started_at, completed_at, error_message
-         FROM deployment WHERE completed_at IS NULL OR id = (SELECT max(id) FROM deployment)
-         ORDER BY completed_at IS NULL, id",
-        read_deployment,
-    )?;
-    each("image", "SELECT file, size, sha256, modified_nanos, inode FROM image", read_measured)?;
+    // The last one is read even if it is over, because its id must not be given again, and that of each machine,
+    // because its installer may still write into its log. These come first: one that is over ends whatever its machine
+    // has open.
+    let deployments = format!(
+        "SELECT {DEPLOYMENT} FROM deployment WHERE completed_at IS NULL OR id = (SELECT max(id) FROM deployment)
+             OR id IN (SELECT (SELECT max(id) FROM deployment WHERE machine = machine.id) FROM machine)
+         ORDER BY completed_at IS NULL, id"
+    );
+    each("deployment", &deployments, read_deployment)?;
+    each("image", READ_MEASURED, read_measured)?;
     each("edition", "SELECT file, product, version, added_at, active_since FROM edition", read_edition)?;
     Ok(changes)
 }
 
-fn run(db: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
+pub(super) fn run(db: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<()> {
     db.prepare_cached(sql)?.execute(params).map(drop)
 }
 
 fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
     run(
         db,
-        "INSERT INTO machine (id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        "INSERT INTO machine (id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen,
+             hardware)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (id) DO UPDATE SET mac = excluded.mac, serial = excluded.serial, uuid = excluded.uuid,
              firmware = excluded.firmware, stage = excluded.stage, cause = excluded.cause,
-             stage_since = excluded.stage_since, next_boot = excluded.next_boot, first_seen = excluded.first_seen",
+             stage_since = excluded.stage_since, next_boot = excluded.next_boot, first_seen = excluded.first_seen,
+             hardware = excluded.hardware",
         params![
             integer(machine.id.0)?,
             machine.mac.map(|mac| mac.to_string()),
@@ -122,6 +128,7 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
             machine.stage_since.millis(),
             machine.order.word(),
             machine.first_seen.millis(),
+            machine.hardware.as_deref().map(|hardware| hardware::to_json(hardware).to_string()),
         ],
     )
 }
@@ -138,6 +145,10 @@ fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
         stage_since: row.time("stage_since")?,
         order: row.parsed("next_boot", Order::from_word)?,
         first_seen: row.time("first_seen")?,
+        hardware: row.maybe("hardware", |text| {
+            let value = serde_json::from_str(text).ok()?;
+            hardware::from_json(&value).ok().map(Arc::new)
+        })?,
     }))
 }
 
@@ -300,12 +311,12 @@ fn read_venue(row: &Record<'_>) -> Result<Change, BadRow> {
 fn write_deployment(db: &Connection, deployment: &Deployment) -> rusqlite::Result<()> {
     run(
         db,
-        "INSERT INTO deployment (id, machine, hostname, address, product, venue, image, status, started_at,
+        "INSERT INTO deployment (id, machine, hostname, address, product, venue, image, installer, status, started_at,
              completed_at, error_message)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET machine = excluded.machine, hostname = excluded.hostname,
              address = excluded.address, product = excluded.product, venue = excluded.venue, image = excluded.image,
-             status = excluded.status, started_at = excluded.started_at, completed_at = excluded.completed_at,
+             installer = excluded.installer, status = excluded.status, started_at = excluded.started_at, completed_at = excluded.completed_at,
              error_message = excluded.error_message",
         params![
             integer(deployment.id.0)?,
@@ -315,6 +326,7 @@ fn write_deployment(db: &Connection, deployment: &Deployment) -> rusqlite::Resul
             deployment.product.as_ref().map(ProductName::as_str),
             deployment.venue.as_ref().map(VenueCode::as_str),
             deployment.image,
+            deployment.installer,
             deployment.status,
             deployment.started_at.millis(),
             deployment.completed_at.map(Timestamp::millis),
@@ -323,7 +335,11 @@ fn write_deployment(db: &Connection, deployment: &Deployment) -> rusqlite::Resul
     )
 }
 
-fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
+/// The columns of a deployment.
+pub(super) const DEPLOYMENT: &str = "id, machine, hostname, address, product, venue, image, installer, status,
+    started_at, completed_at, error_message";
+
+pub(super) fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
     Ok(Change::Deployment(Deployment {
         id: DeploymentId(row.number("id")?),
         machine: MachineId(row.number("machine")?),
@@ -332,6 +348,7 @@ fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
         product: row.maybe("product", ProductName::parse)?,
         venue: row.maybe("venue", VenueCode::parse)?,
         image: row.maybe_text("image")?,
+        installer: row.maybe_text("installer")?,
         status: row.text("status")?.to_owned(),
         started_at: row.time("started_at")?,
         completed_at: row.maybe_time("completed_at")?,
@@ -339,53 +356,8 @@ fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
     }))
 }
 
-fn write_measured(db: &Connection, measured: &Measured) -> rusqlite::Result<()> {
-    let Measured { image, modified_nanos, inode } = measured;
-    run(
-        db,
-        "INSERT INTO image (file, size, sha256, modified_nanos, inode) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (file) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,
-             modified_nanos = excluded.modified_nanos, inode = excluded.inode",
-        // Some file systems number inodes in all 64 bits; SQLite's integers are signed.
-        params![image.file, integer(image.size)?, image.digest.to_string(), modified_nanos, inode.cast_signed()],
-    )
-}
-
-fn read_measured(row: &Record<'_>) -> Result<Change, BadRow> {
-    let size = row.number("size")?;
-    let image = Image { file: row.text("file")?.to_owned(), size, digest: row.parsed("sha256", Digest::parse)? };
-    let inode = row.number::<i64>("inode")?.cast_unsigned();
-    Ok(Change::Measured(Measured { image, modified_nanos: row.number("modified_nanos")?, inode }))
-}
-
-fn write_edition(db: &Connection, edition: &Edition) -> rusqlite::Result<()> {
-    run(
-        db,
-        "INSERT INTO edition (product, file, version, added_at, active_since) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (product, file) DO UPDATE SET version = excluded.version, added_at = excluded.added_at,
-             active_since = excluded.active_since",
-        params![
-            edition.product.as_str(),
-            edition.file,
-            edition.version,
-            edition.added_at.millis(),
-            edition.active_since.map(Timestamp::millis),
-        ],
-    )
-}
-
-fn read_edition(row: &Record<'_>) -> Result<Change, BadRow> {
-    Ok(Change::Edition(Edition {
-        product: row.parsed("product", ProductName::parse)?,
-        file: row.text("file")?.to_owned(),
-        version: row.maybe_text("version")?,
-        added_at: row.time("added_at")?,
-        active_since: row.maybe_time("active_since")?,
-    }))
-}
-
 /// SQLite's integers are signed; our ids and counts never get that far.
-fn integer(number: u64) -> rusqlite::Result<i64> {
+pub(super) fn integer(number: u64) -> rusqlite::Result<i64> {
     i64::try_from(number).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 

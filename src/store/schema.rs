@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6861_7463;
 
 /// The steps from an empty file to this version, in order.
-pub const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+pub const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// Times are milliseconds since the Unix epoch, UTC. Addresses, serials and digests are text as people write them, so
 /// that `sqlite3 hatchery.db` is readable.
@@ -141,6 +141,45 @@ const VERSION_2: &str = "
         PRIMARY KEY (product, file)
     ) STRICT, WITHOUT ROWID;
     CREATE UNIQUE INDEX one_active_edition_per_product ON edition (product) WHERE active_since IS NOT NULL;
+";
+
+/// Images have a content, installers say what they found and write logs.
+///
+/// Of the images nothing is taken over: whether one is compressed, nobody looked. They are measured again.
+///
+/// `zero_runs` is `OFFSET+LENGTH` of each, in bytes, with blanks between; `hardware` is JSON.
+const VERSION_3: &str = "
+    DROP TABLE image;
+    CREATE TABLE image (
+        file TEXT PRIMARY KEY,
+        size INTEGER NOT NULL CHECK (size >= 0),
+        sha256 TEXT NOT NULL,
+        modified_nanos INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        compression TEXT NOT NULL,
+        raw_size INTEGER NOT NULL CHECK (raw_size >= 0),
+        raw_sha256 TEXT NOT NULL,
+        zero_runs TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        partitions INTEGER NOT NULL,
+        fat INTEGER NOT NULL,
+        linux INTEGER NOT NULL,
+        pi INTEGER NOT NULL,
+        trouble TEXT
+    ) STRICT, WITHOUT ROWID;
+
+    ALTER TABLE machine ADD COLUMN hardware TEXT;
+    ALTER TABLE deployment ADD COLUMN installer TEXT;
+    CREATE INDEX deployment_of_machine ON deployment (machine, id);
+
+    CREATE TABLE log (
+        id INTEGER PRIMARY KEY,
+        deployment INTEGER NOT NULL REFERENCES deployment (id),
+        at INTEGER NOT NULL,
+        level TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX log_of_deployment ON log (deployment, id);
 ";
 
 /// How many steps a journal has behind it.

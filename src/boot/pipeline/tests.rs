@@ -42,7 +42,7 @@ fn every_stage_and_every_milestone() {
         (Install, reported("downloading"),                        "wr wr wr wr .. wr wr wr wr"),
         (Install, reported("verifying"),                          "ve ve ve ve ve .. ve ve ve"),
         (Install, reported("customizing"),                        "fi fi fi fi fi fi .. fi fi"),
-        (Install, reported("success"),                            "do do do do do do do .. do"),
+        (Install, reported("success"),                            ".. .. do do do do do .. do"),
         (Install, reported("failed"),                             "fa fa fa fa fa fa fa fa fa"),
         (Install, reported("Success"),                            ".. .. .. .. .. .. .. .. .."),
         (Install, reported(""),                                   ".. .. .. .. .. .. .. .. .."),

@@ -104,6 +104,7 @@ fn silence_ends_the_deployment() {
 fn a_question_of_a_finished_machine_opens_nothing() {
     let mut world = World::factory(3);
     let pi = Installer::new(1);
+    world.status(&pi, "starting", None);
     world.status(&pi, "success", None);
     world.config(&pi).expect("it is configured");
     assert_eq!(rows(&world), [over("success", None)]);

@@ -1,6 +1,7 @@
 //! The journal and determinism: what is loaded is what was remembered, and the same events give the same actions.
 
 use super::*;
+use crate::machine::hardware::Hardware;
 
 /// Two links, three pool addresses and a reservation on the first; short holds, so that things end while others go on.
 fn place() -> Arc<Site> {
@@ -46,6 +47,11 @@ fn event(rng: &mut fastrand::Rng) -> Event {
         13 => installer.event(Report::Config {
             product: Some(["KXP2", "RXP2"][usize::from(last % 2)].to_owned()),
             venue: rng.bool().then(|| venue("ARLT")),
+            hardware: rng.bool().then(|| Hardware {
+                installer: "1".into(),
+                ram_bytes: rng.u64(..9),
+                ..Hardware::default()
+            }),
         }),
         14 | 15 => {
             let words = ["starting", "downloading", "verifying", "success", "failed", "other"];
@@ -160,6 +166,7 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             Change::Name(name) => keep.push((format!("2 {}", name.hostname), change.clone())),
             Change::Batch(batch) => keep.push((format!("3 {}", batch.id), change.clone())),
             Change::Venue(venue) => keep.push((format!("4 {}", venue.code), change.clone())),
+            Change::Logged { .. } => {}
             Change::Deployment(deployment) => keep.push((format!("5 {:08}", deployment.id.0), change.clone())),
             Change::Edition(edition) => keep.push((format!("7 {}", edition.file), change.clone())),
             Change::Measured(measured) => keep.push((format!("6 {}", measured.image.file), change.clone())),

@@ -30,7 +30,8 @@ fn a_boot_from_power_to_done() {
 #[test]
 fn a_finished_machine_boots_its_disk_until_it_is_to_be_installed_anew() {
     let mut world = World::factory(3);
-    world.netboot(1);
+    let address = world.netboot(1);
+    world.fetch(address, "pxelinux.0");
     world.status(&Installer::new(1), "success", None);
     for _ in 0..2 {
         let offer = world.reply(&bios(1));
@@ -53,6 +54,7 @@ fn a_finished_machine_boots_its_disk_until_it_is_to_be_installed_anew() {
 fn done_is_not_left_by_fetches_addresses_or_silence() {
     let mut world = World::factory(3);
     let address = world.netboot(1);
+    world.status(&Installer::new(1), "starting", None);
     world.status(&Installer::new(1), "success", None);
     world.fetch(address, "pxelinux.0");
     world.fetch(address, "images/kxp2_master.img");

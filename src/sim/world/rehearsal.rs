@@ -54,7 +54,7 @@ const WAYS: [&[Act]; 9] = [
     &[Act::Say("downloading")],
     &[Act::Say("verifying")],
     &[Act::Say("customizing")],
-    &[Act::Say("success")],
+    &[Act::Say("starting"), Act::Say("success")],
     &[Act::Say("failed")],
 ];
 
@@ -87,7 +87,9 @@ impl World {
             }
             Act::BootFile => self.fetch(address, "config.txt"),
             Act::Image => self.fetch(address, "images/rehearsal.img"),
-            Act::AskConfig => self.tell_server(says(Report::Config { product: Some(POOLED.into()), venue: None })),
+            Act::AskConfig => {
+                self.tell_server(says(Report::Config { product: Some(POOLED.into()), venue: None, hardware: None }))
+            }
             Act::Say(word) => {
                 self.tell_server(says(Report::Status { status: word.into(), hostname: None, message: None }));
             }

@@ -148,7 +148,7 @@ impl History {
     fn measured(&mut self) -> Vec<Change> {
         let digest = Digest([self.dice.u8(..); 32]);
         let file = format!("{}.img", self.dice.u8(0..4));
-        let image = Image { file, size: self.dice.u64(0..1 << 50), digest };
+        let image = Image::raw(file, self.dice.u64(0..1 << 50), digest);
         vec![Change::Measured(Measured { image, modified_nanos: self.dice.i64(..), inode: self.dice.u64(..) })]
     }
 }
