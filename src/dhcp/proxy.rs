@@ -30,7 +30,7 @@ pub fn offer(request: &Request, firmware: Firmware, net: &NetBoot, terms: &Terms
     match firmware {
         // It takes the server from option 54 where siaddr is empty (rpi-eeprom#376), and never asks port 4011.
         Firmware::RaspberryPi3 | Firmware::RaspberryPi4 | Firmware::RaspberryPi5 => {
-            let menu = pxe::raspberry_pi_menu(firmware, &net.profile.pi_menu);
+            let menu = pxe::raspberry_pi_menu(firmware, &net.pi_menu);
             reply.options.push((code::VENDOR_ENCAPSULATED, menu));
             if net.next_server != terms.server {
                 reply.siaddr = net.next_server;

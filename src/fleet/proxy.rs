@@ -38,7 +38,7 @@ impl Fleet {
             None => Machine::new(MachineId(0), &asking.evidence, now.timestamp),
         };
         machine.learn(&asking.evidence);
-        let plan = self.plan(asking, &machine, Ipv4Addr::UNSPECIFIED);
+        let plan = self.plan_for(asking, &machine, Ipv4Addr::UNSPECIFIED);
         let terms = self.terms(asking, None, None);
         let reply = proxy::offer(&asking.request, asking.firmware, to_boot(&plan)?, &terms);
         let reply = reply.ok_or(Refusal::NotOurs("it takes no boot server beside its DHCP server"))?;

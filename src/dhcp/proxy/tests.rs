@@ -1,7 +1,7 @@
 //! What a proxy says to each kind of client, option by option, and what it learns from theirs.
 
 use super::*;
-use crate::catalog::Profile;
+use crate::catalog::PiMenu;
 use crate::lease::fixture::{Message, SERVER, ip, link};
 use crate::wire::dhcp::codec;
 
@@ -9,8 +9,7 @@ use crate::wire::dhcp::codec;
 const OTHER: Ipv4Addr = Ipv4Addr::new(192, 168, 50, 1);
 
 fn net(next_server: Ipv4Addr, boot_file: &str) -> NetBoot {
-    let profile = Profile { name: "any".into(), ..Profile::default() };
-    NetBoot { profile: profile.into(), next_server, boot_file: boot_file.into() }
+    NetBoot { next_server, boot_file: boot_file.into(), pi_menu: PiMenu::default() }
 }
 
 fn guid() -> Vec<u8> {
