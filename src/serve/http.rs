@@ -86,6 +86,14 @@ impl Listener {
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
     }
+
+    /// The socket, for an accept loop of tokio.
+    ///
+    /// # Errors
+    /// Outside of a runtime.
+    pub fn into_tokio(self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.0)
+    }
 }
 
 /// Listens on every address; needs no runtime, so it can happen before privileges are given up.

@@ -160,7 +160,7 @@ impl Library {
     pub fn answer(&self, view: &View, name: &str) -> Result<String, Refusal> {
         match resolve(Some(view), name)? {
             Source::Answer(template) => self.render(view, &template),
-            Source::Image(_) | Source::BootFiles(_) => Err(Refusal::NoSuchFile(name.to_owned())),
+            Source::Image(_) | Source::BootFiles(_) | Source::Program(_) => Err(Refusal::NoSuchFile(name.to_owned())),
         }
     }
 
@@ -201,6 +201,7 @@ impl Library {
             // The same view chose the template and fills it: nobody's file with somebody else's values.
             (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
             (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
+            (Source::Program(bytes), _) => Ok(Content::Text(bytes.into())),
             (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
             (Source::BootFiles(paths), _) => {
                 let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
