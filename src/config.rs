@@ -8,6 +8,7 @@ pub mod builtin;
 mod class;
 mod files;
 mod lint;
+mod management;
 mod network;
 mod option;
 mod problem;
@@ -20,6 +21,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::catalog::Profile;
@@ -29,6 +31,7 @@ use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
 use crate::site::{Role, Site};
 
+pub use management::Management;
 pub use problem::{Place, Problem, Problems};
 pub use server::{Dhcp, Http, Limits, Paths, Tftp};
 
@@ -58,6 +61,8 @@ pub struct Config {
     pub dhcp: Dhcp,
     /// How much is done at once.
     pub limits: Limits,
+    /// The pages and the API of those who run the room.
+    pub management: Management,
     /// The file it was read from, as it was named to us.
     file: String,
     /// Where the file names things on disk.
@@ -118,6 +123,7 @@ impl Config {
         let profiles = profile::read(root, &names);
         let dhcp = Dhcp::read(root);
         let links = network::read(root, dhcp.role, &names.with_profiles(&profiles));
+        let management = Management::read(root, &links);
         let http = Http::read(root);
         let limits = Limits::read(root);
         let mut site = Site {
@@ -145,6 +151,7 @@ impl Config {
             tftp: Tftp::read(root),
             dhcp,
             limits,
+            management,
             file: file.to_owned(),
             mentions: BTreeMap::new(),
         }
@@ -196,6 +203,8 @@ impl Config {
             (true, Role::Proxy) => "67 and 4011, beside another server",
         };
         line(format!("DHCP: {dhcp}"));
+        let pages: Vec<String> = self.management.listen.iter().map(SocketAddr::to_string).collect();
+        line(format!("management: {}", if pages.is_empty() { "off".to_owned() } else { pages.join(", ") }));
         let Paths { data, boot, images, templates, socket } = &self.paths;
         for (name, path) in
             [("data", data), ("boot", boot), ("images", images), ("templates", templates), ("socket", socket)]
