@@ -85,7 +85,7 @@ fn a_machine_is_written_verified_and_known_to_be_done() {
     assert!(written[..image.len()] == image[..], "the drive does not hold the image");
 
     let log = log_of(&table, &port);
-    assert_eq!(log["deployment"]["status"], "completed", "{log:#}");
+    assert_eq!(log["deployment"]["status"], "success", "{log:#}");
     let lines: Vec<&str> = log["lines"].as_array().expect("lines").iter().filter_map(|l| l["text"].as_str()).collect();
     assert!(lines.iter().any(|line| line.contains("is written and verified")), "{lines:#?}");
     let machine = table.machine(port.mac());
@@ -139,7 +139,7 @@ fn a_server_that_is_away_is_waited_for() {
     table.start();
     let (code, said) = finish(installer);
     assert_eq!(code, Some(0), "{said}\n{}", table.bench.log_tail(30));
-    assert_eq!(log_of(&table, &port)["deployment"]["status"], "completed");
+    assert_eq!(log_of(&table, &port)["deployment"]["status"], "success");
 }
 
 #[test]
