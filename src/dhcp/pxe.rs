@@ -27,7 +27,7 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
     match firmware {
         Firmware::RaspberryPi3 | Firmware::RaspberryPi4 | Firmware::RaspberryPi5 => {
             reply.options.push((code::VENDOR_CLASS, b"PXEClient".to_vec()));
-            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, &net.profile.pi_menu)));
+            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, &net.pi_menu)));
             push_server_name(reply, net.next_server);
         }
         // OVMF's HTTP boot takes no offer without this class (it repeats its DISCOVER for ever).

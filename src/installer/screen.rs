@@ -21,6 +21,9 @@ use super::job::Bytes;
 const WIDTH: usize = 78;
 const BAR: usize = 60;
 
+/// Lines of the log on a page.
+const LINES: usize = 6;
+
 const REDRAW: Duration = Duration::from_millis(500);
 /// How often a serial console gets a line while only numbers change.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -41,7 +44,8 @@ pub fn page(facts: &Facts) -> Vec<String> {
             lines.push(numbers(facts));
             lines.push(String::new());
             lines.extend(facts.unheard.iter().map(|why| format!("The server does not hear us: {why}")));
-            lines.extend(facts.lines.iter().map(|line| format!("  {line}")));
+            let first = facts.lines.len().saturating_sub(LINES);
+            lines.extend(facts.lines.iter().skip(first).map(|line| format!("  {line}")));
         }
         Some(outcome) => {
             let (word, sentences) = match outcome {
@@ -214,28 +218,49 @@ impl Screen {
     fn keep_up(&self) {
         let begun = Instant::now();
         let mut consoles = if self.place == Where::Consoles { consoles() } else { Vec::new() };
-        let (mut said, mut at) = (None, begun);
+        let mut lines = Lines { said: None, at: begun, shown: 0 };
         while !self.still.load(Ordering::SeqCst) {
             let facts = self.board.facts();
-            let now = Instant::now();
-            let subject = (facts.doing.clone(), facts.unheard.clone(), facts.lines.clone());
-            let due = said.as_ref() != Some(&subject) || facts.work.is_some() && now - at >= LINE_EVERY;
-            let text = due.then(|| format!("[{:6.1}] {}", begun.elapsed().as_secs_f32(), line(&facts)));
-            if let Some(text) = &text {
-                (said, at) = (Some(subject), now);
-                if self.place == Where::Stderr {
-                    eprintln!("{text}");
-                }
+            let time = format!("[{:6.1}]", begun.elapsed().as_secs_f32());
+            let news: Vec<String> = lines.next(&facts).iter().map(|line| format!("{time} {line}")).collect();
+            if self.place == Where::Stderr {
+                news.iter().for_each(|line| eprintln!("{line}"));
             }
             for console in &mut consoles {
-                match (&text, console.display) {
-                    (_, true) => console.draw(&page(&facts), None),
-                    (Some(text), false) => console.write(&format!("{text}\r\n")),
-                    (None, false) => {}
+                if console.display {
+                    console.draw(&page(&facts), None);
+                } else {
+                    news.iter().for_each(|line| console.write(&format!("{line}\r\n")));
                 }
             }
             sleep(REDRAW);
         }
+    }
+}
+
+/// What a serial console has been told, and when.
+struct Lines {
+    said: Option<(String, Option<String>)>,
+    at: Instant,
+    /// Lines of the log.
+    shown: usize,
+}
+
+impl Lines {
+    /// What it is to be told now: new lines of the log, then how it stands if that is another thing, or if numbers have
+    /// changed for long enough.
+    fn next(&mut self, facts: &Facts) -> Vec<String> {
+        let new = (facts.lines_total - self.shown).min(facts.lines.len());
+        self.shown = facts.lines_total;
+        let mut told: Vec<String> =
+            facts.lines.iter().skip(facts.lines.len() - new).map(|line| ascii_all(line)).collect();
+        let subject = (facts.doing.clone(), facts.unheard.clone());
+        let other = self.said.as_ref() != Some(&subject) && !facts.doing.is_empty();
+        if other || facts.work.is_some() && self.at.elapsed() >= LINE_EVERY {
+            told.push(line(facts));
+            (self.said, self.at) = (Some(subject), Instant::now());
+        }
+        told
     }
 }
 

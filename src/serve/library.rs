@@ -17,7 +17,7 @@ use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
-use crate::boot::{Boot, Facts, View};
+use crate::boot::{Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
@@ -180,9 +180,8 @@ impl Library {
     /// # Errors
     /// [`Refusal::NothingToBoot`] if one cannot be rendered.
     pub fn first_boot(&self, view: &View) -> Result<BTreeMap<String, String>, Refusal> {
-        let Boot::Net(net) = &view.plan.boot else { return Ok(BTreeMap::new()) };
-        let files = net.profile.first_boot.iter();
-        files.map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
+        let Some(profile) = view.plan.installs() else { return Ok(BTreeMap::new()) };
+        profile.first_boot.iter().map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
     }
 
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
