@@ -4,6 +4,7 @@
 //! state, and never looks at anything but its arguments.
 
 pub mod file;
+pub mod leave;
 pub mod pipeline;
 
 use std::fmt;
@@ -37,8 +38,9 @@ pub struct BootPlan {
 pub enum Boot {
     /// Files from us.
     Net(NetBoot),
-    /// An address and no boot file, so that the firmware goes on to its own disk.
-    Disk,
+    /// An address and no boot file, so that the firmware goes on to its own disk; a UEFI gets a program that makes it do so
+    /// at once (see [`leave`]).
+    Disk(Option<NetBoot>),
     /// An address and nothing else.
     AddressOnly,
 }
@@ -145,7 +147,17 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
         because(reason_of_order(machine, order));
         match order {
             Order::Install | Order::Reinstall => {}
-            Order::Disk => break 'decided Boot::Disk,
+            Order::Disk => {
+                let leave = leave::name(firmware).map(|name| NetBoot {
+                    next_server: link.address,
+                    boot_file: file_for(firmware, name, site, link),
+                    pi_menu: PiMenu::default(),
+                });
+                if leave.is_some() {
+                    because("a UEFI gets a program that makes it do so at once".into());
+                }
+                break 'decided Boot::Disk(leave);
+            }
             Order::Hold => break 'decided Boot::AddressOnly,
         }
         because(match (reservation.and_then(|each| each.profile.as_deref()), found) {
@@ -159,7 +171,7 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
             String::new()
         } else if let Some(file) = profile.boot_file_for(firmware) {
             because(format!("the boot file of that profile for {firmware} is {file}"));
-            if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
+            file_for(firmware, file, site, link)
         } else {
             because(format!("that profile names no boot file for {firmware}"));
             break 'decided Boot::AddressOnly;
@@ -168,6 +180,11 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
     };
     let profile = found.filter(|_| order != Order::Hold).cloned();
     BootPlan { boot, profile, order, reasons }
+}
+
+/// A file below the boot directory as this kind of client wants it named.
+fn file_for(firmware: Firmware, file: &str, site: &Site, link: &Link) -> String {
+    if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
 }
 
 /// The profile of a client: the one that its reservation names, else the first for its firmware and classes.

@@ -23,6 +23,7 @@ pub fn run(bytes: &[u8]) -> bool {
         match resolve(view.as_ref(), &name) {
             Ok(Source::Answer(template)) => assert!(view.is_some() && template == "pi/config.txt"),
             Ok(Source::Image(path)) => check(&path),
+            Ok(Source::Program(bytes)) => assert!(bytes.starts_with(b"MZ")),
             Ok(Source::BootFiles(paths)) => {
                 assert!(!paths.is_empty());
                 paths.iter().for_each(check);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::View;
+use super::{View, leave};
 use crate::machine::Order;
 use crate::net::Mac;
 use crate::refusal::Refusal;
@@ -66,6 +66,8 @@ pub enum Source {
     BootFiles(Vec<RelativePath>),
     /// That file of the image directory.
     Image(RelativePath),
+    /// These bytes: a program that makes a UEFI leave the network.
+    Program(Vec<u8>),
 }
 
 /// Resolves `name` for the machine whose view is given, or for an unknown one.
@@ -84,6 +86,9 @@ pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
             return Err(Refusal::NoSuchFile(name.to_owned()));
         }
         return Ok(Source::Image(RelativePath(image.to_owned())));
+    }
+    if let Some(program) = leave::program(path.as_str()) {
+        return Ok(Source::Program(program));
     }
     // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.
     let names: Vec<RelativePath> = std::iter::successors(Some(path), without_prefix).collect();

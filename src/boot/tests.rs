@@ -54,7 +54,8 @@ fn line(plan: &BootPlan) -> String {
             let name = plan.profile.as_ref().map_or("", |profile| &profile.name);
             format!("{name} {} {:?}", net.next_server, net.boot_file)
         }
-        Boot::Disk => "disk".into(),
+        Boot::Disk(None) => "disk".into(),
+        Boot::Disk(Some(leave)) => format!("disk {} {:?}", leave.next_server, leave.boot_file),
         Boot::AddressOnly => "address".into(),
     };
     format!("{what}: {}", plan.reasons.last().expect("a decision has a reason"))
@@ -85,6 +86,16 @@ fn what_a_machine_gets_and_why() {
             Disk,
             RaspberryPi5,
             "disk: its deployment succeeded, so it boots its own disk until a reinstall is asked for".into(),
+        ),
+        (
+            Disk,
+            UefiX64,
+            r#"disk 192.168.50.252 "leave/x64.efi": a UEFI gets a program that makes it do so at once"#.into(),
+        ),
+        (
+            Disk,
+            UefiHttpArm64,
+            r#"disk 192.168.50.252 "http://192.168.50.252/boot/leave/arm64.efi": a UEFI gets a program that makes it do so at once"#.into(),
         ),
         (Disk, Plain, "address: it wants an address, not a boot file".into()),
         (Hold, Ipxe, "address: an operator holds it".into()),

@@ -17,7 +17,7 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
     if firmware.netboots() {
         push_echo(reply, request, code::CLIENT_UUID);
     }
-    let Boot::Net(net) = &grant.plan.boot else { return };
+    let (Boot::Net(net) | Boot::Disk(Some(net))) = &grant.plan.boot else { return };
     reply.siaddr = net.next_server;
     // The `file` field is what every firmware reads; an option 67 without a NUL makes some BIOS ROMs ask for
     // `pxelinux.0\xff`.

@@ -160,7 +160,7 @@ impl Library {
     pub fn answer(&self, view: &View, name: &str) -> Result<String, Refusal> {
         match resolve(Some(view), name)? {
             Source::Answer(template) => self.render(view, &template),
-            Source::Image(_) | Source::BootFiles(_) => Err(Refusal::NoSuchFile(name.to_owned())),
+            Source::Image(_) | Source::BootFiles(_) | Source::Program(_) => Err(Refusal::NoSuchFile(name.to_owned())),
         }
     }
 
@@ -201,6 +201,7 @@ impl Library {
             // The same view chose the template and fills it: nobody's file with somebody else's values.
             (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
             (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
+            (Source::Program(bytes), _) => Ok(Content::Text(bytes.into())),
             (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
             (Source::BootFiles(paths), _) => {
                 let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
@@ -231,6 +232,10 @@ fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Optio
 impl FileSource for Library {
     fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
         self.find(asker, name, via).inspect_err(|refusal| count(&self.board, refusal))
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        count(&self.board, refusal);
     }
 
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {

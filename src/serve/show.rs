@@ -165,7 +165,7 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
             "tree": profile.and_then(|profile| profile.tree.as_ref()),
             "what": "network",
         }),
-        Boot::Disk => json!({ "profile": name, "what": "disk" }),
+        Boot::Disk(_) => json!({ "profile": name, "what": "disk" }),
         Boot::AddressOnly => json!({
             "answers": profile.filter(|_| view.plan.order.installs()).map(|profile| &profile.answers),
             "profile": name,

@@ -18,7 +18,7 @@ fn view(boots: bool) -> View {
     pi.tree = Some("pi".into());
     pi.answers = [("config.txt".to_owned(), "pi/config.txt".to_owned())].into();
     let net = NetBoot { next_server: SERVER, boot_file: String::new(), pi_menu: PiMenu::default() };
-    let (boot, order) = if boots { (Boot::Net(net), Order::Install) } else { (Boot::Disk, Order::Disk) };
+    let (boot, order) = if boots { (Boot::Net(net), Order::Install) } else { (Boot::Disk(None), Order::Disk) };
     View {
         machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),
         name: None,
@@ -34,6 +34,7 @@ fn line(view: Option<&View>, name: &str) -> String {
         Ok(Source::Answer(template)) => format!("answer {template}"),
         Ok(Source::BootFiles(paths)) => paths.iter().map(RelativePath::as_str).collect::<Vec<_>>().join(" | "),
         Ok(Source::Image(path)) => format!("image {path}"),
+        Ok(Source::Program(bytes)) => format!("program of {} bytes", bytes.len()),
         Err(refusal) => refusal.kind().to_owned(),
     }
 }

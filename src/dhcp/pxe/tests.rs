@@ -70,7 +70,7 @@ fn what_each_firmware_is_told() {
 
 #[test]
 fn who_is_not_to_boot_is_told_nothing() {
-    for boot in [Boot::Disk, Boot::AddressOnly] {
+    for boot in [Boot::Disk(None), Boot::AddressOnly] {
         for firmware in Firmware::ALL {
             let plan = plan(boot.clone());
             assert_eq!(line(&pushed(&discover(), firmware, &plan)), "0.0.0.0 \"\"", "{firmware}");
@@ -83,7 +83,7 @@ fn option_97_is_echoed_to_what_netboots() {
     let guid = [&[0][..], &[7; 16]].concat();
     let asking = discover().with(code::CLIENT_UUID, &guid);
     for firmware in Firmware::ALL {
-        let reply = pushed(&asking, firmware, &plan(Boot::Disk));
+        let reply = pushed(&asking, firmware, &plan(Boot::Disk(None)));
         assert_eq!(reply.option(code::CLIENT_UUID).is_some(), firmware.netboots(), "{firmware}");
     }
     // Legal in the field: empty, and of zeros.
