@@ -146,8 +146,8 @@ impl Fleet {
 
 fn to_boot(plan: &BootPlan) -> Result<&NetBoot, Refusal> {
     match &plan.boot {
-        Boot::Net(net) => Ok(net),
-        Boot::Disk => Err(Refusal::NothingToBoot("it is to boot its own disk".to_owned())),
+        Boot::Net(net) | Boot::Disk(Some(net)) => Ok(net),
+        Boot::Disk(None) => Err(Refusal::NothingToBoot("it is to boot its own disk".to_owned())),
         Boot::AddressOnly => Err(Refusal::NothingToBoot("no profile is for it".to_owned())),
     }
 }
