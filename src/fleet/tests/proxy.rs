@@ -111,18 +111,10 @@ fn port_4011_answers_who_asks_from_its_own_address() {
 }
 
 #[test]
-fn a_finished_machine_is_left_to_its_disk() {
+fn a_machine_on_hold_is_left_to_the_other_server() {
     let mut world = world();
     world.sent(&takes(1, ip(60)));
-    let finish = Event::Report {
-        address: ip(60),
-        mac: None,
-        serial: None,
-        report: Report::Status { status: "success".to_owned(), hostname: None, message: None },
-        reply_to: ReplyTo::default(),
-    };
-    world.handle(finish);
-    assert_eq!(world.stage(1), "done");
+    world.command(Command::Hold(Selector::Mac(mac(1)))).expect("it is known");
     assert_eq!(world.sent(&uefi(Discover, 1)), None);
     assert_eq!(world.asked(&uefi(Request, 1).ciaddr(ip(60)), ip(60)), None);
 }
