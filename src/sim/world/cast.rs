@@ -31,8 +31,8 @@ pub(super) struct Seat {
     pub end: Option<Result<String, String>>,
     /// Switched off and on again after it was finished.
     pub rebooted: bool,
-    /// When it last said that it is finished.
-    pub success_sent: Option<Instant>,
+    /// When it last said that it is about to finish.
+    pub customizing_sent: Option<Instant>,
     /// When an operator last took back what it had reached.
     pub meddled_at: Option<Instant>,
     /// Its success was reported, and it knows; nobody took it back since.
@@ -52,7 +52,7 @@ impl Seat {
             armed: None,
             end: None,
             rebooted: false,
-            success_sent: None,
+            customizing_sent: None,
             meddled_at: None,
             reported: false,
         }
