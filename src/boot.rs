@@ -4,15 +4,17 @@
 //! state, and never looks at anything but its arguments.
 
 pub mod file;
+pub mod leave;
 pub mod pipeline;
 
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Image, ImageState, Profile, Vars};
+use crate::catalog::{Catalog, Image, ImageState, PiMenu, Profile, Vars};
 use crate::ids::ProductName;
 use crate::machine::firmware::Firmware;
+use crate::machine::stage::Stage;
 use crate::machine::{Machine, Order};
 use crate::naming::Name;
 use crate::net::LinkId;
@@ -23,6 +25,10 @@ use crate::site::{Link, Reservation, Site};
 pub struct BootPlan {
     /// What it gets.
     pub boot: Boot,
+    /// The profile that decided, and whose answers it may have; `None` while it is held, or if no profile fits.
+    pub profile: Option<Arc<Profile>>,
+    /// The order in force: the machine's own, or what its profile says of such machines.
+    pub order: Order,
     /// Why, in the order in which it was decided.
     pub reasons: Vec<Reason>,
 }
@@ -32,8 +38,9 @@ pub struct BootPlan {
 pub enum Boot {
     /// Files from us.
     Net(NetBoot),
-    /// An address and no boot file, so that the firmware goes on to its own disk.
-    Disk,
+    /// An address and no boot file, so that the firmware goes on to its own disk; a UEFI gets a program that makes it do so
+    /// at once (see [`leave`]).
+    Disk(Option<NetBoot>),
     /// An address and nothing else.
     AddressOnly,
 }
@@ -41,12 +48,19 @@ pub enum Boot {
 /// Where a network boot starts, and which files belong to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetBoot {
-    /// The profile.
-    pub profile: Arc<Profile>,
     /// Our address on its link: TFTP server and host of the URLs.
     pub next_server: Ipv4Addr,
     /// The first file: a TFTP name or a URL; empty for a Raspberry Pi, which asks for its files by fixed names.
     pub boot_file: String,
+    /// What a Raspberry Pi is told in option 43.
+    pub pi_menu: PiMenu,
+}
+
+impl BootPlan {
+    /// The profile of a machine that is to be installed, however it came to us.
+    pub fn installs(&self) -> Option<&Arc<Profile>> {
+        self.profile.as_ref().filter(|_| self.order.installs())
+    }
 }
 
 /// One step of a decision, as a sentence for the operator.
@@ -99,6 +113,8 @@ pub struct Facts {
 pub struct Question<'a> {
     /// Who asks.
     pub machine: &'a Machine,
+    /// Whether it has a name, or is certain to be given one.
+    pub named: bool,
     /// What kind of client is asking right now.
     pub firmware: Firmware,
     /// By which link.
@@ -115,61 +131,104 @@ pub struct Question<'a> {
 
 /// Decides what the machine gets now.
 pub fn plan(question: &Question<'_>) -> BootPlan {
-    let Question { machine, firmware, link, site, .. } = *question;
+    let Question { machine, firmware, link, site, reservation, classes, catalog, .. } = *question;
     let mut reasons = vec![Reason(format!("it asks as {firmware}"))];
     let mut because = |sentence: String| reasons.push(Reason(sentence));
+    let found = profile(catalog, firmware, reservation, classes);
+    let order = order(question, found);
     let boot = 'decided: {
         if !firmware.netboots() {
+            if let Some(profile) = found {
+                because(format!("the answers of the profile {} are there for it", profile.name));
+            }
             because("it wants an address, not a boot file".into());
             break 'decided Boot::AddressOnly;
         }
-        match machine.order {
-            Order::Install => because(format!("its order is to install (stage: {})", machine.stage)),
+        because(reason_of_order(machine, order));
+        match order {
+            Order::Install | Order::Reinstall => {}
             Order::Disk => {
-                because("its deployment succeeded, so it boots its own disk until a reinstall is asked for".into());
-                break 'decided Boot::Disk;
+                let leave = leave::name(firmware).map(|name| NetBoot {
+                    next_server: link.address,
+                    boot_file: file_for(firmware, name, site, link),
+                    pi_menu: PiMenu::default(),
+                });
+                if leave.is_some() {
+                    because("a UEFI gets a program that makes it do so at once".into());
+                }
+                break 'decided Boot::Disk(leave);
             }
-            Order::Hold => {
-                because("an operator holds it".into());
-                break 'decided Boot::AddressOnly;
-            }
+            Order::Hold => break 'decided Boot::AddressOnly,
         }
-        let Some(profile) = profile(question, &mut because) else { break 'decided Boot::AddressOnly };
+        because(match (reservation.and_then(|each| each.profile.as_deref()), found) {
+            (Some(name), _) => format!("its reservation names the profile {name}"),
+            (None, Some(profile)) => format!("the first profile for {firmware} is {}", profile.name),
+            (None, None) => format!("no profile is for {firmware}"),
+        });
+        let Some(profile) = found else { break 'decided Boot::AddressOnly };
         let boot_file = if firmware.is_raspberry_pi() {
             because("a Raspberry Pi asks for its files by name, below its serial number".into());
             String::new()
         } else if let Some(file) = profile.boot_file_for(firmware) {
             because(format!("the boot file of that profile for {firmware} is {file}"));
-            if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
+            file_for(firmware, file, site, link)
         } else {
             because(format!("that profile names no boot file for {firmware}"));
             break 'decided Boot::AddressOnly;
         };
-        Boot::Net(NetBoot { profile: profile.clone(), next_server: link.address, boot_file })
+        Boot::Net(NetBoot { next_server: link.address, boot_file, pi_menu: profile.pi_menu.clone() })
     };
-    BootPlan { boot, reasons }
+    let profile = found.filter(|_| order != Order::Hold).cloned();
+    BootPlan { boot, profile, order, reasons }
 }
 
-fn profile<'a>(question: &Question<'a>, because: &mut impl FnMut(String)) -> Option<&'a Arc<Profile>> {
-    let Question { firmware, reservation, classes, catalog, .. } = *question;
-    if let Some(name) = reservation.and_then(|each| each.profile.as_deref()) {
-        because(format!("its reservation names the profile {name}"));
-        return catalog.profile(name);
+/// A file below the boot directory as this kind of client wants it named.
+fn file_for(firmware: Firmware, file: &str, site: &Site, link: &Link) -> String {
+    if firmware.boots_by_http() { format!("{}/boot/{file}", site.base_url(link)) } else { file.to_owned() }
+}
+
+/// The profile of a client: the one that its reservation names, else the first for its firmware and classes.
+pub fn profile<'a>(
+    catalog: &'a Catalog,
+    firmware: Firmware,
+    reservation: Option<&Reservation>,
+    classes: &[String],
+) -> Option<&'a Arc<Profile>> {
+    match reservation.and_then(|each| each.profile.as_deref()) {
+        Some(name) => catalog.profile(name),
+        None => catalog.profile_for(firmware, classes),
     }
-    let found = catalog.profile_for(firmware, classes);
-    because(match found {
-        Some(profile) => format!("the first profile for {firmware} is {}", profile.name),
-        None => format!("no profile is for {firmware}"),
-    });
-    found
+}
+
+/// The order in force. What an operator asked for goes before what the profile says of machines whose last run failed,
+/// and of those that have no name.
+fn order(question: &Question<'_>, profile: Option<&Arc<Profile>>) -> Order {
+    let machine = question.machine;
+    match (machine.order, profile) {
+        (Order::Install, Some(profile)) if matches!(machine.stage, Stage::Failed(_)) => profile.failed,
+        (Order::Install, Some(profile)) if !question.named => profile.unassigned,
+        (order, _) => order,
+    }
+}
+
+fn reason_of_order(machine: &Machine, order: Order) -> String {
+    let by_profile = || match &machine.stage {
+        Stage::Failed(cause) => format!("its last run failed ({cause})"),
+        _ => "it has no name yet".to_owned(),
+    };
+    match (machine.order, order) {
+        (_, Order::Install) => format!("its order is to install (stage: {})", machine.stage),
+        (_, Order::Reinstall) => format!("an operator wants it installed (stage: {})", machine.stage),
+        (Order::Disk, _) => "its deployment succeeded, so it boots its own disk until a reinstall is asked for".into(),
+        (Order::Hold, _) => "an operator holds it".into(),
+        (_, Order::Disk) => format!("{}, and its profile has such machines boot their own disk", by_profile()),
+        (_, Order::Hold) => format!("{}, and its profile holds such machines", by_profile()),
+    }
 }
 
 /// The product a machine becomes: that of its name, else that of its profile.
 pub fn product<'a>(name: Option<&'a Name>, plan: &'a BootPlan) -> Option<&'a ProductName> {
-    let of_profile = match &plan.boot {
-        Boot::Net(net) => net.profile.product.as_ref(),
-        Boot::Disk | Boot::AddressOnly => None,
-    };
+    let of_profile = plan.installs().and_then(|profile| profile.product.as_ref());
     name.and_then(|name| name.product.as_ref()).or(of_profile)
 }
 
@@ -203,10 +262,7 @@ impl View {
     /// Gathers what templates may name.
     pub fn facts(&self, site: &Site, catalog: &Catalog) -> Option<Facts> {
         let link = site.link(self.link)?;
-        let profile = match &self.plan.boot {
-            Boot::Net(net) => Some(&net.profile),
-            Boot::Disk | Boot::AddressOnly => None,
-        };
+        let profile = self.plan.profile.as_ref();
         let product = product(self.name.as_ref(), &self.plan);
         let image = product.and_then(|product| match catalog.image(product) {
             ImageState::Ready(image) => Some(image),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::class::Class;
 use crate::ids::{Digest, ProductName, VenueCode};
 use crate::image::{Compression, Content, Layout};
+use crate::machine::Order;
 use crate::machine::firmware::Firmware;
 use crate::time::Timestamp;
 pub use install::{After, Choose, Install, Target};
@@ -40,6 +41,10 @@ pub struct Profile {
     pub vars: Vars,
     /// What a Raspberry Pi is told in option 43.
     pub pi_menu: PiMenu,
+    /// What its machines get that have no name yet.
+    pub unassigned: Order,
+    /// What its machines get whose last run failed.
+    pub failed: Order,
     /// How its machines are installed.
     pub install: Install,
     /// Files rendered for the first boot of the installed system: the name, and the template.

@@ -8,6 +8,7 @@ pub mod builtin;
 mod class;
 mod files;
 mod lint;
+mod management;
 mod network;
 mod option;
 mod problem;
@@ -20,6 +21,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::catalog::Profile;
@@ -29,6 +31,7 @@ use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
 use crate::site::Site;
 
+pub use management::Management;
 pub use problem::{Place, Problem, Problems};
 pub use server::{Dhcp, Http, Limits, Paths, Tftp};
 
@@ -58,6 +61,8 @@ pub struct Config {
     pub dhcp: Dhcp,
     /// How much is done at once.
     pub limits: Limits,
+    /// The pages and the API of those who run the room.
+    pub management: Management,
     /// The file it was read from, as it was named to us.
     file: String,
     /// Where the file names things on disk.
@@ -117,6 +122,7 @@ impl Config {
         let names = Names::new(&products, &venues, &classes);
         let profiles = profile::read(root, &names);
         let links = network::read(root, &names.with_profiles(&profiles));
+        let management = Management::read(root, &links);
         let http = Http::read(root);
         let dhcp = Dhcp::read(root);
         let limits = Limits::read(root);
@@ -144,6 +150,7 @@ impl Config {
             tftp: Tftp::read(root),
             dhcp,
             limits,
+            management,
             file: file.to_owned(),
             mentions: BTreeMap::new(),
         }
@@ -190,6 +197,8 @@ impl Config {
         line(format!("HTTP: {}", ports.join(", ")));
         line(format!("TFTP: {}", if self.tftp.enabled { self.tftp.port.to_string() } else { "off".to_owned() }));
         line(format!("DHCP: {}", if self.dhcp.enabled { "67" } else { "off" }));
+        let pages: Vec<String> = self.management.listen.iter().map(SocketAddr::to_string).collect();
+        line(format!("management: {}", if pages.is_empty() { "off".to_owned() } else { pages.join(", ") }));
         let Paths { data, boot, images, templates, socket } = &self.paths;
         for (name, path) in
             [("data", data), ("boot", boot), ("images", images), ("templates", templates), ("socket", socket)]

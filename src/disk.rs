@@ -4,4 +4,5 @@
 
 pub mod compression;
 pub mod content;
+pub mod fat;
 pub mod partitions;

@@ -24,16 +24,17 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use crate::boot::pipeline::{self, Milestone};
-use crate::boot::{Question, View};
+use crate::boot::{BootPlan, Question, View};
 use crate::catalog::{Catalog, ImageState};
 use crate::ids::{MachineId, TransferId};
 use crate::lease::{ClientKey, Lease, LeaseState};
+use crate::machine::firmware::Firmware;
 use crate::machine::stage::Stage;
 use crate::machine::{Evidence, Machine, Order};
 use crate::naming::Product;
 use crate::net::LinkId;
 use crate::refusal::Refusal;
-use crate::site::{Identifiers, Reservation, Site};
+use crate::site::{Identifiers, Link, Reservation, Site};
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
 pub use contract::{
@@ -280,17 +281,26 @@ impl Fleet {
         let of_address = |each: &&Reservation| each.address.is_some() && each.address == address;
         let link = &self.site.links[usize::from(link_id.0)];
         let reservation = self.site.reservation(link_id, &identifiers);
-        let plan = crate::boot::plan(&Question {
-            machine,
-            firmware: machine.firmware,
-            link,
-            reservation: reservation.or_else(|| link.reservations.iter().find(of_address)),
-            classes: heard.map(|heard| heard.classes.as_slice()).unwrap_or_default(),
-            site: &self.site,
-            catalog: &self.catalog,
-        });
+        let reservation = reservation.or_else(|| link.reservations.iter().find(of_address));
+        let classes = heard.map(|heard| heard.classes.as_slice()).unwrap_or_default();
+        let plan = self.plan(machine, machine.firmware, link, reservation, classes);
         let name = self.tables.naming.of_machine(machine.id).cloned();
         Arc::new(View { machine: machine.clone(), name, address, link: link_id, plan })
+    }
+
+    /// What the machine gets when it asks as `firmware`.
+    fn plan(
+        &self,
+        machine: &Machine,
+        firmware: Firmware,
+        link: &Link,
+        reservation: Option<&Reservation>,
+        classes: &[String],
+    ) -> BootPlan {
+        let profile = crate::boot::profile(&self.catalog, firmware, reservation, classes);
+        let named = self.is_named(machine, reservation, profile.map(Arc::as_ref));
+        let (site, catalog) = (&*self.site, &self.catalog);
+        crate::boot::plan(&Question { machine, named, firmware, link, reservation, classes, site, catalog })
     }
 
     fn publish_machine(&self, id: MachineId, out: &mut Outbox) {
@@ -302,7 +312,8 @@ impl Fleet {
     /// A sign of life: moves the machine on if the milestone does, and starts its silence anew.
     fn reached(&mut self, id: MachineId, milestone: &Milestone, now: Now, out: &mut Outbox) {
         let Some(machine) = self.tables.machines.get(id) else { return };
-        if let Some(to) = pipeline::next(&machine.stage, machine.order, milestone) {
+        // Whose profile sends it to its disk is not on the way to being installed.
+        if let Some(to) = pipeline::next(&machine.stage, self.view(machine).plan.order, milestone) {
             let from = machine.stage.clone();
             if to == Stage::Address
                 && let Some(open) = self.tables.open.get(&id)
@@ -317,7 +328,12 @@ impl Fleet {
 
     fn enter_stage(&mut self, id: MachineId, from: Stage, to: Stage, now: Now, out: &mut Outbox) {
         self.commit(out, Change::StageEntered { machine: id, stage: to.clone(), at: now.timestamp });
-        let order = if to == Stage::Done { Some(Order::Disk) } else { None };
+        let order = match (&to, self.tables.machines.get(id).map(|machine| machine.order)) {
+            (Stage::Done, _) => Some(Order::Disk),
+            // What the operator asked for was tried: its profile says what becomes of a failure.
+            (Stage::Failed(_), Some(Order::Reinstall)) => Some(Order::Install),
+            _ => None,
+        };
         if let (Some(order), Some(machine)) = (order, self.tables.machines.get(id)) {
             let machine = Machine { order, ..machine.clone() };
             self.commit(out, Change::Machine(machine));

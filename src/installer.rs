@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`run`] | the order of the steps; [`init`] and [`options`] before it, [`rehearsal`] instead of it |
 //! | [`modules`] [`network`] [`dhcp`] [`clock`] [`identity`] [`drives`] | this machine |
-//! | [`imaging`] [`job`] [`target`] | the work on its drive |
+//! | [`imaging`] [`job`] [`target`] | the work on its drive: [`fetch`] [`write`](mod@write) [`verify`] [`first_boot`] on a [`device`], its ends [`withheld`] |
 //! | [`board`] [`screen`] [`server`] [`report`] | how it stands: for people, and for the server |
 //!
 //! Everything blocks, on a few threads: one installs, one keeps the address, one reports, one shows.
@@ -13,8 +13,11 @@ use std::process::ExitCode;
 
 pub mod board;
 pub mod clock;
+pub mod device;
 pub mod dhcp;
 pub mod drives;
+pub mod fetch;
+pub mod first_boot;
 pub mod identity;
 pub mod imaging;
 pub mod init;
@@ -28,6 +31,9 @@ pub mod run;
 pub mod screen;
 pub mod server;
 pub mod target;
+pub mod verify;
+pub mod withheld;
+pub mod write;
 
 use init::Exit;
 use options::{Asked, Options};

@@ -50,7 +50,7 @@
 //! |---|---|---|
 //! | 0 vocabulary | [`ids`] [`image`] [`net`] [`refusal`] [`site`] [`time`] [`transfer`] | std |
 //! | 1 wire | [`wire`]: bytes to values and back | dhcproto and httparse, in one file each |
-//! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] | the template engine, in `answer` |
+//! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] [`access`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
 //! | 5 shell | [`clock`] [`packet`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
@@ -107,6 +107,8 @@ pub mod answer;
 pub mod dhcp;
 #[cfg(feature = "server")]
 pub mod tftp;
+#[cfg(feature = "server")]
+pub mod access;
 
 // Row 3: core.
 #[cfg(feature = "server")]

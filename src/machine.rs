@@ -19,10 +19,13 @@ use hardware::Hardware;
 use stage::Stage;
 
 /// What is to happen when the machine asks the network for something to boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
     /// Boot what its profile says: the installer.
+    #[default]
     Install,
+    /// The same because an operator asked for it, whatever its profile says of machines like it.
+    Reinstall,
     /// Boot its own disk: it is finished.
     Disk,
     /// Get an address and nothing else, until an operator decides.
@@ -34,6 +37,7 @@ impl Order {
     pub fn word(self) -> &'static str {
         match self {
             Order::Install => "install",
+            Order::Reinstall => "reinstall",
             Order::Disk => "disk",
             Order::Hold => "hold",
         }
@@ -41,7 +45,12 @@ impl Order {
 
     /// The order of a word.
     pub fn from_word(word: &str) -> Option<Order> {
-        [Order::Install, Order::Disk, Order::Hold].into_iter().find(|each| each.word() == word)
+        [Order::Install, Order::Reinstall, Order::Disk, Order::Hold].into_iter().find(|each| each.word() == word)
+    }
+
+    /// Whether the machine is to be installed.
+    pub fn installs(self) -> bool {
+        matches!(self, Order::Install | Order::Reinstall)
     }
 }
 

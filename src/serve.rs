@@ -23,6 +23,7 @@ pub mod proxmox;
 pub mod reload;
 pub mod show;
 pub mod control;
+pub mod manage;
 
 use std::future::Future;
 use std::io;
@@ -39,6 +40,7 @@ use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
+use self::manage::Manage;
 use self::preflight::Preflight;
 use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
@@ -54,6 +56,7 @@ use crate::fleet::{Event, Fleet};
 use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
+use crate::store::access::{Access, AccessError};
 use crate::store::{Records, Store, StoreError};
 
 /// Everything the server is told.
@@ -89,6 +92,8 @@ pub struct Settings {
     pub http_ports: Vec<u16>,
     /// What HTTP allows.
     pub http: http::Limits,
+    /// The pages and the API of those who run the room; `None` turns them off.
+    pub management: Option<manage::Settings>,
 }
 
 /// Why the server did not start.
@@ -122,6 +127,12 @@ pub enum ServeError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The addresses of the management side.
+    #[error("cannot serve the management pages")]
+    Management(#[source] io::Error),
+    /// Who may use it.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// SIGHUP.
     #[error("cannot listen for SIGHUP")]
     Signal(#[source] io::Error),
@@ -179,6 +190,10 @@ pub async fn run_reloadable(
         .flat_map(|link| settings.http_ports.iter().map(|port| SocketAddr::from((link.address, *port))))
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
+    let management = settings.management.as_ref();
+    let pages = management.map(|management| manage::bind(&management.listen)).transpose();
+    let pages = pages.map_err(ServeError::Management)?;
+    let access = management.map(|management| Access::open(&management.users)).transpose()?;
     let arp = Arp::open(&site);
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
@@ -228,8 +243,13 @@ pub async fn run_reloadable(
     }
     let desk =
         control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, known, reloader, records };
-    endless.spawn(control::run(control, desk));
+    endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
+    if let (Some(listeners), Some(access), Some(management)) = (pages, access, settings.management) {
+        let manage = Manage::new(desk, access, management.session);
+        manage::announce(&listeners, &manage)?;
+        ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
+    }
     for server in tftp_servers {
         let mut stopped = stopped.clone();
         let shutdown = async move {

@@ -3,6 +3,7 @@
 //! Owns the file and everything in it; decides nothing. The only importer of rusqlite. The invariant: when
 //! [`Store::commit`] returns `Ok`, all of its changes survive a power cut; when it returns an error, none of them is there.
 
+pub mod access;
 pub mod hardware;
 mod image;
 mod record;

@@ -23,20 +23,23 @@ use hatchery::machine::{Evidence, Machine};
 use hatchery::net::{Mac, Subnet};
 use hatchery::serve::Settings;
 use hatchery::serve::control::{Reply, Request};
-use hatchery::site::{Link, Pool};
+use hatchery::site::{Identifier, Link, Pool, Reservation};
 use hatchery::store::Store;
 use hatchery::time::Timestamp;
 use loopback::Answer;
 use serde_json::{Value, json};
 
-/// Two machines with leases, and an address that nobody holds.
+/// Three machines with leases, and an address that nobody holds.
 const A: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const B: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 const MAC_A: &str = "52:54:00:00:00:0a";
 const MAC_B: &str = "52:54:00:00:00:0b";
+/// It never netbooted: an installer was started from a stick. Its reservation names its profile.
+const C: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
+const MAC_C: &str = "52:54:00:00:00:0c";
 
-/// A server that remembers A and B.
+/// A server that remembers A, B and C.
 struct Server(loopback::Server);
 
 impl Server {
@@ -44,7 +47,10 @@ impl Server {
         let mut server = loopback::Server::new();
         remember(&server.path("hatchery.db"));
         let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
-        let link = Link { pools: vec![Pool::new(A, STRANGER)], ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
+        let of_c = Reservation::new(Identifier::Mac(Mac::parse(MAC_C).expect("a MAC")));
+        let reservations = vec![Reservation { profile: Some("c".into()), ..of_c }];
+        let pools = vec![Pool::new(A, C)];
+        let link = Link { pools, reservations, ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
         server.run(link, arrange);
         Server(server)
     }
@@ -77,12 +83,13 @@ impl Server {
     }
 }
 
-/// Writes a journal in which A, a BIOS machine, and B, an iPXE, hold their addresses.
+/// Writes a journal in which A, a BIOS machine, B, an iPXE, and C, which boots from a stick, hold their addresses.
 fn remember(journal: &Path) {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
     let now = Timestamp::from_millis(i64::try_from(now).expect("a date of our time"));
     let mut changes = Vec::new();
-    for (id, mac, address, firmware) in [(1, MAC_A, A, Firmware::BiosPxe), (2, MAC_B, B, Firmware::Ipxe)] {
+    let machines = [(1, MAC_A, A, Firmware::BiosPxe), (2, MAC_B, B, Firmware::Ipxe), (3, MAC_C, C, Firmware::Plain)];
+    for (id, mac, address, firmware) in machines {
         let (id, mac) = (MachineId(id), Mac::parse(mac).expect("a MAC"));
         let evidence = Evidence { mac: Some(mac), firmware: Some(firmware), ..Evidence::default() };
         changes.push(Change::Machine(Machine::new(id, &evidence, now)));
@@ -117,6 +124,7 @@ fn arrange(settings: Settings) -> Settings {
         profiles: vec![
             profile("a", Firmware::BiosPxe, "$6$secret-of-a"),
             profile("b", Firmware::Ipxe, "$6$secret-of-b"),
+            Profile { firmware: Vec::new(), boot_file: None, ..profile("c", Firmware::Plain, "$6$secret-of-c") },
         ],
         answers: Answers::compile(&BTreeMap::from(templates)).0,
         ..settings
@@ -181,6 +189,19 @@ fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     assert_eq!(server.stage(MAC_A), (json!("done"), json!("disk")));
     assert_eq!(server.stage(MAC_B).0, "waiting", "the other machine is where it was");
     assert_eq!(refused(A, &[MAC_A]), 404, "a finished machine is not installed again");
+}
+
+#[test]
+fn a_proxmox_installer_from_a_stick_gets_the_answer_of_its_reservation() {
+    let server = Server::start();
+    let Answer { code, body, .. } = server.answer(C, &[MAC_C]);
+    assert!(code == 200 && body.contains("$6$secret-of-c"), "{body}");
+    assert_eq!(server.stage(MAC_C).0, "installer");
+    // Whoever looks at the URL by hand is told what it is for.
+    let Answer { code, head, body } = server.0.send(C, "GET", "/answer", "");
+    assert_eq!(code, 405);
+    assert!(head.contains("\r\nallow: post\r\n"), "{head}");
+    assert!(body.contains("asked for by POST") && body.contains("hatchery render"), "{body}");
 }
 
 #[test]

@@ -230,7 +230,7 @@ fn status_is_received_and_moves_the_machine_on() {
     report("any word at all", json!("KXP2-SPAA-001"), Value::Null);
     assert_eq!(stage().0, "done");
     assert!(matches!(server.0.ask(&Request::Reinstall { machine: "KXP2-SPAA-001".into() }), Reply::Ok(_)));
-    assert_eq!(stage(), (json!("waiting"), Value::Null, json!("install")));
+    assert_eq!(stage(), (json!("waiting"), Value::Null, json!("reinstall")));
 }
 
 #[test]

@@ -15,12 +15,12 @@ use std::time::Duration;
 use axum::Router;
 use hatchery::answer::Answers;
 use hatchery::boot::{Boot, BootPlan, NetBoot, View};
-use hatchery::catalog::{Catalog, Profile};
+use hatchery::catalog::{Catalog, PiMenu, Profile};
 use hatchery::fleet::Notice;
 use hatchery::fleet::board::Board;
 use hatchery::ids::MachineId;
 use hatchery::lease::{ClientKey, Lease, LeaseState};
-use hatchery::machine::{Evidence, Machine};
+use hatchery::machine::{Evidence, Machine, Order};
 use hatchery::net::{LinkId, Mac};
 use hatchery::serve::content::{Content, FileSource};
 use hatchery::serve::inbox::{Inbox, Outlet};
@@ -80,13 +80,14 @@ fn make_files(root: &Path) {
 fn board() -> Board {
     let profile = Profile { name: "pi".into(), tree: Some("pi".into()), ..Profile::default() };
     let site = Site::new(Vec::new());
-    let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
+    let net = NetBoot { next_server: Ipv4Addr::LOCALHOST, boot_file: String::new(), pi_menu: PiMenu::default() };
+    let profile = Some(Arc::new(profile));
     let view = View {
         machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),
         name: None,
         address: Some(Ipv4Addr::LOCALHOST),
         link: LinkId(0),
-        plan: BootPlan { boot: Boot::Net(net), reasons: Vec::new() },
+        plan: BootPlan { boot: Boot::Net(net), profile, order: Order::Install, reasons: Vec::new() },
     };
     let lease = Lease {
         address: Ipv4Addr::LOCALHOST,

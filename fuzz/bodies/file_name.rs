@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use hatchery::boot::file::{RelativePath, Source, resolve};
 use hatchery::boot::{Boot, BootPlan, NetBoot, View};
-use hatchery::catalog::Profile;
+use hatchery::catalog::{PiMenu, Profile};
 use hatchery::ids::MachineId;
-use hatchery::machine::{Evidence, Machine};
+use hatchery::machine::{Evidence, Machine, Order};
 use hatchery::net::LinkId;
 use hatchery::time::Timestamp;
 
@@ -23,6 +23,7 @@ pub fn run(bytes: &[u8]) -> bool {
         match resolve(view.as_ref(), &name) {
             Ok(Source::Answer(template)) => assert!(view.is_some() && template == "pi/config.txt"),
             Ok(Source::Image(path)) => check(&path),
+            Ok(Source::Program(bytes)) => assert!(bytes.starts_with(b"MZ")),
             Ok(Source::BootFiles(paths)) => {
                 assert!(!paths.is_empty());
                 paths.iter().for_each(check);
@@ -48,12 +49,13 @@ fn view() -> View {
         answers: [("config.txt".into(), "pi/config.txt".into())].into(),
         ..Profile::default()
     };
-    let net = NetBoot { profile: Arc::new(profile), next_server: Ipv4Addr::LOCALHOST, boot_file: String::new() };
+    let net = NetBoot { next_server: Ipv4Addr::LOCALHOST, boot_file: String::new(), pi_menu: PiMenu::default() };
+    let profile = Some(Arc::new(profile));
     View {
         machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),
         name: None,
         address: None,
         link: LinkId(0),
-        plan: BootPlan { boot: Boot::Net(net), reasons: Vec::new() },
+        plan: BootPlan { boot: Boot::Net(net), profile, order: Order::Install, reasons: Vec::new() },
     }
 }

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use super::{Boot, NetBoot, View};
+use super::{View, leave};
+use crate::machine::Order;
 use crate::net::Mac;
 use crate::refusal::Refusal;
 
@@ -65,6 +66,8 @@ pub enum Source {
     BootFiles(Vec<RelativePath>),
     /// That file of the image directory.
     Image(RelativePath),
+    /// These bytes: a program that makes a UEFI leave the network.
+    Program(Vec<u8>),
 }
 
 /// Resolves `name` for the machine whose view is given, or for an unknown one.
@@ -84,23 +87,44 @@ pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
         }
         return Ok(Source::Image(RelativePath(image.to_owned())));
     }
+    if let Some(program) = leave::program(path.as_str()) {
+        return Ok(Source::Program(program));
+    }
     // A prefix may be doubled: firmware that was told its own prefix by an answer puts it before the name again.
     let names: Vec<RelativePath> = std::iter::successors(Some(path), without_prefix).collect();
-    let net = view.and_then(|view| match &view.plan.boot {
-        Boot::Net(net) => Some(net),
-        Boot::Disk | Boot::AddressOnly => None,
-    });
     let menus: Vec<RelativePath> =
         view.map_or_else(Vec::new, |view| names.iter().filter_map(|name| menu_of(view, name)).collect());
-    let answer =
-        |net: &NetBoot| names.iter().chain(&menus).find_map(|name| net.profile.answers.get(name.as_str())).cloned();
-    if let Some(template) = net.and_then(answer) {
-        return Ok(Source::Answer(template));
+    let profile = view.and_then(|view| view.plan.profile.as_deref());
+    let asked = names.iter().chain(&menus);
+    let answered = profile.and_then(|profile| asked.into_iter().find_map(|name| profile.answers.get(name.as_str())));
+    let installs = view.is_some_and(|view| view.plan.order.installs());
+    if let Some(template) = answered.filter(|_| installs) {
+        return Ok(Source::Answer(template.clone()));
     }
-    let tree = net.and_then(|net| net.profile.tree.as_deref());
+    // A loader that runs already and asks what to do next, of a machine that is to boot its own disk.
+    if view.is_some_and(|view| view.plan.order == Order::Disk)
+        && let Some(template) = names.iter().find_map(|name| disk_menu(name, answered.is_some() || !menus.is_empty()))
+    {
+        return Ok(Source::Answer(template.to_owned()));
+    }
+    let tree = profile.filter(|_| installs).and_then(|profile| profile.tree.as_deref());
     let in_tree: Vec<RelativePath> =
         tree.map_or_else(Vec::new, |tree| names.iter().map(|name| name.below(tree)).collect());
     Ok(Source::BootFiles(in_tree.into_iter().chain(names).collect()))
+}
+
+/// The template by which a loader goes on to the disk, for the name of its script or menu: any menu of pxelinux and GRUB,
+/// and a script of iPXE that is this machine's own.
+fn disk_menu(name: &RelativePath, own: bool) -> Option<&'static str> {
+    let (directory, file) = name.as_str().rsplit_once('/').unwrap_or(("", name.as_str()));
+    match file {
+        file if own && file.ends_with(".ipxe") => Some("ipxe/disk.ipxe"),
+        "grub.cfg" => Some("grub/disk.cfg"),
+        file if directory.rsplit('/').next() == Some("pxelinux.cfg") && (own || file == "default") => {
+            Some("pxelinux/disk")
+        }
+        _ => None,
+    }
 }
 
 /// `DIRECTORY/pxelinux.cfg/default` for the names by which a machine asks for its own menu there first: `01-` (Ethernet)

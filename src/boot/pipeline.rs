@@ -25,7 +25,7 @@ pub enum Milestone {
 
 /// The stage after `milestone`, or `None` if the machine stays where it is.
 pub fn next(stage: &Stage, order: Order, milestone: &Milestone) -> Option<Stage> {
-    let installing = order == Order::Install;
+    let installing = order.installs();
     let next = match milestone {
         // A netboot begins a run anew, wherever the last one stopped. The installer's own kernel also asks for an
         // address, as a plain client: that is progress, not a new start.

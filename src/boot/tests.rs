@@ -35,14 +35,27 @@ fn planned(site: &Site, order: Order, firmware: Firmware) -> BootPlan {
     let identifiers = Identifiers { mac: machine.mac, ..Identifiers::default() };
     let reservation = site.reservation(LINK, &identifiers);
     let link = &site.links[0];
-    plan(&Question { machine: &machine, firmware, link, reservation, classes: &[], site, catalog: &catalog })
+    plan(&Question {
+        machine: &machine,
+        named: true,
+        firmware,
+        link,
+        reservation,
+        classes: &[],
+        site,
+        catalog: &catalog,
+    })
 }
 
 /// A plan as a line: what, and the last reason.
 fn line(plan: &BootPlan) -> String {
     let what = match &plan.boot {
-        Boot::Net(net) => format!("{} {} {:?}", net.profile.name, net.next_server, net.boot_file),
-        Boot::Disk => "disk".into(),
+        Boot::Net(net) => {
+            let name = plan.profile.as_ref().map_or("", |profile| &profile.name);
+            format!("{name} {} {:?}", net.next_server, net.boot_file)
+        }
+        Boot::Disk(None) => "disk".into(),
+        Boot::Disk(Some(leave)) => format!("disk {} {:?}", leave.next_server, leave.boot_file),
         Boot::AddressOnly => "address".into(),
     };
     format!("{what}: {}", plan.reasons.last().expect("a decision has a reason"))
@@ -73,6 +86,16 @@ fn what_a_machine_gets_and_why() {
             Disk,
             RaspberryPi5,
             "disk: its deployment succeeded, so it boots its own disk until a reinstall is asked for".into(),
+        ),
+        (
+            Disk,
+            UefiX64,
+            r#"disk 192.168.50.252 "leave/x64.efi": a UEFI gets a program that makes it do so at once"#.into(),
+        ),
+        (
+            Disk,
+            UefiHttpArm64,
+            r#"disk 192.168.50.252 "http://192.168.50.252/boot/leave/arm64.efi": a UEFI gets a program that makes it do so at once"#.into(),
         ),
         (Disk, Plain, "address: it wants an address, not a boot file".into()),
         (Hold, Ipxe, "address: an operator holds it".into()),
@@ -105,6 +128,88 @@ fn a_reservation_chooses_the_profile() {
     bench.reservations[0].profile = Some("bench".into());
     let plan = planned(&site(vec![bench]), Order::Install, Firmware::BiosPxe);
     assert_eq!(line(&plan), "address: that profile names no boot file for bios");
+}
+
+/// `unassigned` and `failed` of a profile, each with its reason.
+#[test]
+fn what_a_profile_says_of_machines_without_name_and_after_a_failure() {
+    use Order::{Disk, Hold, Install, Reinstall};
+    let failed = Stage::Failed("no disk".into());
+    let net = "pc: the boot file of that profile for bios is undionly.kpxe";
+    let table = [
+        (Install, Install, Install, false, Stage::Waiting, net),
+        (Disk, Install, Install, true, Stage::Waiting, net),
+        (
+            Disk,
+            Install,
+            Install,
+            false,
+            Stage::Waiting,
+            "disk: it has no name yet, and its profile has such machines boot their own disk",
+        ),
+        (
+            Hold,
+            Install,
+            Install,
+            false,
+            Stage::Waiting,
+            "address: it has no name yet, and its profile holds such machines",
+        ),
+        (
+            Install,
+            Disk,
+            Install,
+            true,
+            failed.clone(),
+            "disk: its last run failed (no disk), and its profile has such machines boot their own disk",
+        ),
+        (
+            Disk,
+            Hold,
+            Install,
+            false,
+            failed.clone(),
+            "address: its last run failed (no disk), and its profile holds such machines",
+        ),
+        // A failure that is to be tried again is, name or not; so is what an operator asks for.
+        (Disk, Install, Install, false, failed.clone(), net),
+        (Disk, Hold, Reinstall, false, failed.clone(), net),
+        (
+            Install,
+            Install,
+            Disk,
+            true,
+            Stage::Done,
+            "disk: its deployment succeeded, so it boots its own disk until a reinstall is asked for",
+        ),
+        (Install, Install, Hold, true, Stage::Waiting, "address: an operator holds it"),
+    ];
+    let site = site(vec![link(9)]);
+    for (unassigned, after_failure, order, named, stage, expected) in table {
+        let mut profiles = profiles();
+        (profiles[1].unassigned, profiles[1].failed) = (unassigned, after_failure);
+        let catalog = Catalog::new(profiles);
+        let machine = Machine { stage, ..machine(order) };
+        let (link, firmware) = (&site.links[0], Firmware::BiosPxe);
+        let (machine, catalog) = (&machine, &catalog);
+        let plan =
+            plan(&Question { machine, named, firmware, link, reservation: None, classes: &[], site: &site, catalog });
+        let what = line(&plan).replace(" 192.168.50.252 \"undionly.kpxe\"", "");
+        assert_eq!(what, expected, "{unassigned:?} {after_failure:?} {order:?}");
+    }
+}
+
+/// An installer from a USB stick asks for an address as any system does, and then for its answers.
+#[test]
+fn what_does_not_netboot_has_the_answers_of_its_profile() {
+    let mut bench = link(9);
+    bench.reservations = vec![reservation(1, None)];
+    bench.reservations[0].profile = Some("bench".into());
+    let reserved = planned(&site(vec![bench]), Order::Install, Firmware::Plain);
+    assert_eq!(line(&reserved), "address: it wants an address, not a boot file");
+    assert_eq!(reserved.installs().map(|profile| profile.name.as_str()), Some("bench"));
+    let stranger = planned(&site(vec![link(9)]), Order::Install, Firmware::Plain);
+    assert_eq!(stranger.profile, None);
 }
 
 #[test]

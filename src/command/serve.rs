@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
-use crate::config::{Config, Paths};
+use crate::config::{Config, Management, Paths};
 use crate::fleet::command::Declaration;
 use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
@@ -114,6 +114,11 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         max_windowsize: config.tftp.max_windowsize,
         single_port: config.tftp.single_port,
     });
+    let management = Some(config.management).filter(|management| !management.listen.is_empty());
+    let management = management.map(|Management { listen, session }| {
+        let users = paths.data.join("access.db");
+        serve::manage::Settings { listen, session, users }
+    });
     let http = http::Limits {
         max_connections: config.limits.max_connections as usize,
         max_connections_per_client: config.limits.max_connections_per_client as usize,
@@ -135,5 +140,6 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         tftp,
         http_ports: config.http.ports,
         http,
+        management,
     }
 }

@@ -9,6 +9,7 @@ use super::value;
 use crate::catalog::{After, Choose, Install, PiMenu, Profile, Target, Vars};
 use crate::class::{self, Class};
 use crate::ids::{ProductName, VenueCode};
+use crate::machine::Order;
 use crate::machine::firmware::Firmware;
 use crate::naming::Product;
 
@@ -110,6 +111,8 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
     let boot_files_table = table.table("boot_files");
     let classes = names.classes(table);
     let pi_menu = pi_menu(table);
+    let unassigned = order(table, "unassigned");
+    let failed = order(table, "failed");
     let kernel_args = table.field("kernel_args").and_then(|field| field.line()).unwrap_or_default().to_owned();
     let answers = table.table("answers").map(|table| answers(&table)).unwrap_or_default();
     let install = table.table("install").map(|table| install(&table)).unwrap_or_default();
@@ -152,9 +155,10 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         let has_boot_file = boot_file_field.is_some() || boot_files.contains_key(&kind);
         if kinds.contains(&kind) {
             field.problem(format!("{kind} stands there twice"));
-        } else if kind == Firmware::Plain {
-            field.problem_hint("plain clients boot nothing", "leave it out: they get an address in any case");
-        } else if !kind.is_raspberry_pi() && !has_boot_file {
+        } else if kind == Firmware::Plain && answers.is_empty() {
+            let hint = "leave it out: they get an address in any case; or give the profile answers for them";
+            field.problem_hint("plain clients boot nothing", hint);
+        } else if !kind.is_raspberry_pi() && kind != Firmware::Plain && !has_boot_file {
             let hint = "add boot_file = \"…\", or boot_files for this firmware";
             field.problem_hint(format!("{kind} needs a boot file"), hint);
         } else {
@@ -174,6 +178,8 @@ fn profile(table: &Table<'_>, names: &Names, profile_names: &mut Once<String>) -
         answers,
         vars,
         pi_menu,
+        unassigned,
+        failed,
         install,
         first_boot,
     })
@@ -220,6 +226,13 @@ fn first_boot(table: &Table<'_>) -> BTreeMap<String, String> {
         }
     }
     files
+}
+
+/// What machines get that are in that state; by default they are installed.
+fn order(table: &Table<'_>, key: &'static str) -> Order {
+    let known = |text: &str| Order::from_word(text).filter(|order| *order != Order::Reinstall);
+    let field = table.field(key);
+    field.and_then(|field| field.parse("\"install\", \"disk\" or \"hold\"", "disk", known)).unwrap_or_default()
 }
 
 /// The kind of client of that name.

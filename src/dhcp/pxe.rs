@@ -17,7 +17,7 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
     if firmware.netboots() {
         push_echo(reply, request, code::CLIENT_UUID);
     }
-    let Boot::Net(net) = &grant.plan.boot else { return };
+    let (Boot::Net(net) | Boot::Disk(Some(net))) = &grant.plan.boot else { return };
     reply.siaddr = net.next_server;
     // The `file` field is what every firmware reads; an option 67 without a NUL makes some BIOS ROMs ask for
     // `pxelinux.0\xff`.
@@ -27,7 +27,7 @@ pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Ter
     match firmware {
         Firmware::RaspberryPi3 | Firmware::RaspberryPi4 | Firmware::RaspberryPi5 => {
             reply.options.push((code::VENDOR_CLASS, b"PXEClient".to_vec()));
-            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, &net.profile.pi_menu)));
+            reply.options.push((code::VENDOR_ENCAPSULATED, raspberry_pi_menu(firmware, &net.pi_menu)));
             push_server_name(reply, net.next_server);
         }
         // OVMF's HTTP boot takes no offer without this class (it repeats its DISCOVER for ever).

@@ -3,10 +3,11 @@
 use super::*;
 use crate::boot::{Boot, BootPlan};
 use crate::lease::fixture::{Message, SERVER, ip, link};
+use crate::machine::Order;
 use crate::wire::dhcp::codec;
 
 fn plan() -> BootPlan {
-    BootPlan { boot: Boot::AddressOnly, reasons: Vec::new() }
+    BootPlan { boot: Boot::AddressOnly, profile: None, order: Order::Install, reasons: Vec::new() }
 }
 
 fn grant(plan: &BootPlan) -> Grant<'_> {

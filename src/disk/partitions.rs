@@ -1,6 +1,6 @@
 //! Partition tables, MBR and GPT, read from anything that can be read and sought.
 //!
-//! Looks at the beginning of a disk only, so that a disk image may come out of a decoder. Changes nothing. What makes no
+//! Looks at the beginning of a disk only, so that a disk image may come out of a decoder. Changes nothing; [`grow`] does. What makes no
 //! sense is refused with the reason; the amount of memory does not depend on what the table says.
 //!
 //! Sources: UEFI specification 2.10 chapter 5; the MBR as Linux and `sfdisk` read it.
@@ -8,6 +8,8 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use flate2::Crc;
+
+pub mod grow;
 
 /// Sectors that an MBR counts in, and those of almost every image, in bytes.
 const SECTOR: u64 = 512;

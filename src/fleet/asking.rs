@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::{Action, Fleet, Notice, Outbox};
-use crate::boot::{self, BootPlan, Question};
+use crate::boot::BootPlan;
 use crate::class;
 use crate::dhcp::{self, Grant, Terms, options, relay};
 use crate::ids::{Hostname, MachineId};
@@ -97,16 +97,8 @@ impl Fleet {
         }
     }
 
-    pub(super) fn plan(&self, asking: &Asking<'_>, machine: &Machine, address: Ipv4Addr) -> BootPlan {
-        boot::plan(&Question {
-            machine,
-            firmware: asking.firmware,
-            link: asking.link_of(address),
-            reservation: asking.reservation,
-            classes: &asking.classes,
-            site: &self.site,
-            catalog: &self.catalog,
-        })
+    pub(super) fn plan_for(&self, asking: &Asking<'_>, machine: &Machine, address: Ipv4Addr) -> BootPlan {
+        self.plan(machine, asking.firmware, asking.link_of(address), asking.reservation, &asking.classes)
     }
 
     /// The terms for a client that has, or is given, `address`.

@@ -34,6 +34,8 @@ pub struct Board {
 /// A transfer under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
+    /// Which.
+    pub transfer: TransferId,
     /// The machine it goes to, if its address is known.
     pub machine: Option<MachineId>,
     /// The name asked for.
@@ -107,7 +109,14 @@ impl Board {
                 self.transfers.remove(transfer);
             }
             Notice::Transfer { transfer, machine, name, via, sent, size, outcome: None } => {
-                let running = Running { machine: *machine, name: name.clone(), via: *via, sent: *sent, size: *size };
+                let running = Running {
+                    transfer: *transfer,
+                    machine: *machine,
+                    name: name.clone(),
+                    via: *via,
+                    sent: *sent,
+                    size: *size,
+                };
                 self.transfers.insert(*transfer, running);
             }
             Notice::Configured { site, catalog } => {

@@ -8,7 +8,7 @@ use super::asking::Asking;
 use super::{Change, Fleet, Heard, Notice, Outbox};
 use crate::boot::pipeline::Milestone;
 use crate::boot::{Boot, BootPlan};
-use crate::catalog::ImageState;
+use crate::catalog::{ImageState, Profile};
 use crate::dhcp::bind::{Verdict, Wish, means_us};
 use crate::dhcp::{self, Terms, relay};
 use crate::ids::MachineId;
@@ -18,6 +18,7 @@ use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, BatchState, Name, NameState, Wanted};
 use crate::net::LinkId;
 use crate::refusal::Refusal;
+use crate::site::Reservation;
 use crate::time::Now;
 use crate::wire::dhcp::{MessageType, Request, code, codec};
 
@@ -92,7 +93,7 @@ impl Fleet {
         let known = machines.resolve(evidence, self.holder(asking)).and_then(|id| machines.get(id)).cloned();
         let mut machine = known.unwrap_or_else(|| Machine::new(MachineId(0), evidence, now.timestamp));
         machine.learn(evidence);
-        let plan = self.plan(asking, &machine, address);
+        let plan = self.plan_for(asking, &machine, address);
         if asking.firmware == Firmware::RaspberryPi3 && matches!(plan.boot, Boot::Net(_)) {
             // Its TFTP requests come from this address with no REQUEST before them (firmware#1699).
             let running = self.tables.leases.by_address(address).filter(|lease| lease.state == LeaseState::Bound);
@@ -183,7 +184,7 @@ impl Fleet {
         self.commit_lease(out, Lease { address, client, machine: Some(id), state: LeaseState::Bound, expires });
 
         let machine = self.tables.machines.get(id).expect("it was put there above").clone();
-        let plan = self.plan(asking, &machine, address);
+        let plan = self.plan_for(asking, &machine, address);
         self.assign_at_bind(asking, &machine, &plan, now, out);
         if let Some(firmware) = evidence.firmware {
             self.reached(id, &Milestone::Bound(firmware), now, out);
@@ -193,40 +194,59 @@ impl Fleet {
         self.probe(asking, address, out);
     }
 
-    /// A name at the first address, where it is already certain: reserved by the operator, or the machine is about to
-    /// be installed under an active batch or for the venue of its profile. Otherwise the installer's question decides.
+    /// Gives the machine the name that is certain at its first address.
     fn assign_at_bind(&mut self, asking: &Asking<'_>, machine: &Machine, plan: &BootPlan, now: Now, out: &mut Outbox) {
+        let profile = plan.installs().filter(|_| matches!(plan.boot, Boot::Net(_)));
+        if let Some(name) = self.certain_name(machine, asking.reservation, profile.map(Arc::as_ref)) {
+            self.assign(machine.id, name, now, out);
+        }
+    }
+
+    /// The name of a machine that has none, where it is certain before anyone asks: reserved by the operator, or the
+    /// machine is to be installed under an active batch or for the venue of its profile. Otherwise the installer's
+    /// question decides.
+    fn certain_name(
+        &self,
+        machine: &Machine,
+        reservation: Option<&Reservation>,
+        profile: Option<&Profile>,
+    ) -> Option<Name> {
         let naming = &self.tables.naming;
         if naming.of_machine(machine.id).is_some() {
-            return;
+            return None;
         }
-        if let Some(hostname) = asking.reservation.and_then(|each| each.hostname.clone()) {
+        if let Some(hostname) = reservation.and_then(|each| each.hostname.clone()) {
             let blank =
                 Name { hostname, product: None, venue: None, number: None, state: NameState::Available, batch: None };
             let name = naming.name(&blank.hostname).cloned().unwrap_or(blank);
-            if name.state == NameState::Available {
-                self.assign(machine.id, name, now, out);
-            }
-            return;
+            return Some(name).filter(|name| name.state == NameState::Available);
         }
-        let Boot::Net(net) = &plan.boot else { return };
-        let profile = net.profile.clone();
+        let profile = profile?;
         let serial = machine.serial.as_ref();
         // A batch takes only machines whose profile lets them become its product.
         let of_batch = naming.batch_product(serial);
         let fits = of_batch.is_some_and(|product| profile.product.as_ref() == Some(product));
-        let Some(product) =
-            profile.product.as_ref().filter(|_| fits || (of_batch.is_none() && profile.venue.is_some()))
-        else {
-            return;
-        };
+        let product = profile.product.as_ref().filter(|_| fits || (of_batch.is_none() && profile.venue.is_some()))?;
         let wanted = Wanted { product, venue: profile.venue.as_ref(), serial };
-        let Some(name) = naming.choose(&wanted) else { return };
+        let name = naming.choose(&wanted)?;
         // A name is given only to a machine that can get its image: otherwise a number would leak.
         let ready = matches!(self.catalog.image(product), ImageState::Ready(_));
-        if ready && name.product.as_ref() == Some(product) && name.venue.is_some() {
-            self.assign(machine.id, name, now, out);
-        }
+        Some(name).filter(|name| ready && name.product.as_ref() == Some(product) && name.venue.is_some())
+    }
+
+    /// Whether the machine has a name, or gets one if it is installed: at its address, or when a batch learns its serial.
+    pub(super) fn is_named(
+        &self,
+        machine: &Machine,
+        reservation: Option<&Reservation>,
+        profile: Option<&Profile>,
+    ) -> bool {
+        let naming = &self.tables.naming;
+        let batch = || {
+            let product = profile.and_then(|profile| profile.product.as_ref());
+            product.is_some() && naming.batch_product(machine.serial.as_ref()) == product
+        };
+        naming.of_machine(machine.id).is_some() || self.certain_name(machine, reservation, profile).is_some() || batch()
     }
 
     /// Gives a name to a machine that has none, and counts it in its batch: one transaction with whatever else this

@@ -6,8 +6,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::{Action, Change, Deployment, Fleet, Outbox, Told};
+use crate::boot;
 use crate::boot::pipeline::{self, Milestone};
-use crate::boot::{self, Boot};
 use crate::catalog::{Image, ImageState, Install};
 use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
 use crate::machine::hardware::Hardware;
@@ -113,10 +113,7 @@ impl Fleet {
         let machine = self.learn_hardware(id, hardware, out);
         // What was learnt is so, whatever is refused now.
         self.publish_machine(id, out);
-        let profile = match &self.view(&machine).plan.boot {
-            Boot::Net(net) => Some(net.profile.clone()),
-            Boot::Disk | Boot::AddressOnly => None,
-        };
+        let profile = self.view(&machine).plan.installs().cloned();
         let install = profile.as_ref().map(|profile| profile.install.clone()).unwrap_or_default();
         let (of_profile, venue_of_profile) =
             profile.map_or((None, None), |profile| (profile.product.clone(), profile.venue.clone()));

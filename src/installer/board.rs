@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::net::Mac;
 
-/// Lines of the log that the screen can show.
-const LINES_MAX: usize = 6;
+/// Lines of the log that are kept for the screen.
+const LINES_MAX: usize = 40;
 
 /// The rate is that of about so long.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -59,6 +59,8 @@ pub struct Facts {
     pub temperature: Option<f32>,
     /// The last lines of the log.
     pub lines: VecDeque<String>,
+    /// How many lines there were in all.
+    pub lines_total: usize,
     /// How it ended.
     pub outcome: Option<Outcome>,
 }
@@ -141,6 +143,7 @@ impl Board {
     pub fn line(&self, text: &str) {
         self.change(|facts| {
             facts.lines.push_back(text.to_owned());
+            facts.lines_total += 1;
             if facts.lines.len() > LINES_MAX {
                 facts.lines.pop_front();
             }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::disk::compression::Compression;
+
 mod failure;
 mod reply;
 #[cfg(test)]
@@ -52,19 +54,6 @@ impl Job {
     pub fn parse(reply: &Value) -> Result<Self, Failure> {
         reply::job(reply)
     }
-}
-
-/// How the served bytes of an image are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// As they are.
-    None,
-    /// gzip, RFC 1952.
-    Gzip,
-    /// The .xz format.
-    Xz,
-    /// Zstandard, RFC 8878.
-    Zstd,
 }
 
 /// What the machine does when it has been installed.

@@ -135,13 +135,23 @@ fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     }
 }
 
-/// Loads the drivers of all devices, until no new device has appeared for a moment; `tell` hears what was loaded and
-/// what could not be. Nothing happens without an index: then every driver is built into the kernel.
-pub fn coldplug(index: &Index, tell: &dyn Fn(&str)) {
+/// What became of modules.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Those that were loaded, in order.
+    pub names: Vec<String>,
+    /// What could not be, one sentence each.
+    pub troubles: Vec<String>,
+    tried: BTreeSet<String>,
+}
+
+/// Loads the drivers of all devices, until no new device has appeared for a moment. Nothing is loaded without an index:
+/// then every driver is built into the kernel.
+pub fn coldplug(index: &Index) -> Loaded {
     let mut aliases = BTreeSet::new();
-    let mut tried = BTreeSet::new();
+    let mut loaded = Loaded::default();
     for name in ALWAYS {
-        load(index, name, &mut tried, tell);
+        load(index, name, &mut loaded);
     }
     let begun = Instant::now();
     let mut changed = begun;
@@ -153,24 +163,24 @@ pub fn coldplug(index: &Index, tell: &dyn Fn(&str)) {
             changed = Instant::now();
             let drivers: Vec<String> = index.drivers(&alias).map(str::to_owned).collect();
             for name in drivers {
-                load(index, &name, &mut tried, tell);
+                load(index, &name, &mut loaded);
             }
         }
         sleep(LOOK_AGAIN);
     }
+    loaded
 }
 
-fn load(index: &Index, name: &str, tried: &mut BTreeSet<String>, tell: &dyn Fn(&str)) {
+fn load(index: &Index, name: &str, loaded: &mut Loaded) {
     for name in index.with_needs(name) {
-        if !tried.insert(name.to_owned()) {
+        if !loaded.tried.insert(name.to_owned()) {
             continue;
         }
         match insert(&index.0[name].path) {
-            Ok(()) => tell(&format!("driver {name}")),
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
-            // A driver whose hardware is not there after all.
-            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
-            Err(error) => tell(&format!("driver {name} cannot be loaded: {error}")),
+            Ok(()) => loaded.names.push(name.to_owned()),
+            // It was loaded already, or its hardware is not there after all.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EEXIST | libc::ENODEV)) => {}
+            Err(error) => loaded.troubles.push(format!("driver {name} cannot be loaded: {error}")),
         }
     }
 }

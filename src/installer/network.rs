@@ -8,7 +8,6 @@ pub mod interface;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
-use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
@@ -77,19 +76,21 @@ pub fn run(wanted: &Wanted, news: &Sender<News>) {
     let now = || Instant::from_start(began.elapsed());
     let mut asking: Vec<Asking> = Vec::new();
     let mut bound: Option<String> = None;
-    let mut told = String::new();
+    let (mut told, mut trouble) = (String::new(), None);
     loop {
         if bound.is_none() {
-            let found = interface::list(Path::new("/sys/class/net"), wanted.interface.as_deref());
+            let found = interface::list(wanted.interface.as_deref());
             let chosen = choose(&found, wanted, began.elapsed());
-            look_after(&chosen, &mut asking, now(), news);
+            if let Err(error) = look_after(&chosen, &mut asking, now()) {
+                complain(&mut trouble, error, news);
+            }
             let sentence = waiting(&chosen, wanted);
             if sentence != told && news.send(News::Waiting(sentence.clone())).is_err() {
                 return;
             }
             told = sentence;
         }
-        wait_for_messages(&asking);
+        wait_for_messages(&asking, now());
         for one in &mut asking {
             let mut outputs = one.hear(now());
             outputs.extend(one.client.on_time(now()));
@@ -104,15 +105,22 @@ pub fn run(wanted: &Wanted, news: &Sender<News>) {
                     }
                     Ok(Some(Change::Lost)) => bound = None,
                     Ok(None) => {}
-                    Err(error) => {
-                        news.send(News::Trouble(format!("{name}: {error}"))).ok();
-                    }
+                    Err(error) => complain(&mut trouble, format!("{name}: {error}"), news),
                 }
             }
         }
         if let Some(name) = &bound {
             asking.retain(|one| one.interface.name == *name);
         }
+    }
+}
+
+/// Says what is wrong once, however often it is tried again.
+fn complain(last: &mut Option<String>, sentence: String, news: &Sender<News>) {
+    if last.as_ref() != Some(&sentence) {
+        // Nobody listens any more: the next news notices.
+        news.send(News::Trouble(sentence.clone())).ok();
+        *last = Some(sentence);
     }
 }
 
@@ -141,9 +149,10 @@ fn waiting(chosen: &[Interface], wanted: &Wanted) -> String {
     }
 }
 
-/// Switches interfaces on, begins to ask those that have a link, forgets those that lost it.
-fn look_after(chosen: &[Interface], asking: &mut Vec<Asking>, now: Instant, news: &Sender<News>) {
+/// Switches interfaces on, begins to ask those that have a link, forgets those that lost it; the last error, if any.
+fn look_after(chosen: &[Interface], asking: &mut Vec<Asking>, now: Instant) -> Result<(), String> {
     asking.retain(|one| chosen.iter().any(|each| each.link && each.name == one.interface.name));
+    let mut result = Ok(());
     for each in chosen {
         if asking.iter().any(|one| one.interface.name == each.name) {
             continue;
@@ -152,19 +161,19 @@ fn look_after(chosen: &[Interface], asking: &mut Vec<Asking>, now: Instant, news
             true => Asking::begin(each.clone(), now).map(|one| asking.push(one)),
             false => interface::set_up(&each.name),
         };
-        if let Err(error) = begun {
-            news.send(News::Trouble(format!("{}: {error}", each.name))).ok();
-        }
+        result = begun.map_err(|error| format!("{}: {error}", each.name)).and(result);
     }
+    result
 }
 
-/// Waits until a message is there to be read, or for a moment.
-fn wait_for_messages(asking: &[Asking]) {
+/// Waits until a message is there to be read, or a client wants to speak, or for a moment.
+fn wait_for_messages(asking: &[Asking], now: Instant) {
+    let until = asking.iter().map(|one| one.client.deadline().since(now)).fold(LOOK_AGAIN, Duration::min);
     let poll = |one: &Asking| libc::pollfd { fd: one.ear.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let mut fds: Vec<libc::pollfd> = asking.iter().map(poll).collect();
     // SAFETY: the pointer and the length are those of a vector that outlives the call. If it fails, nothing is there to
     // be read, and the deadlines are looked at a little early.
-    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, LOOK_AGAIN.as_millis() as libc::c_int) };
+    unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, until.as_millis() as libc::c_int) };
 }
 
 enum Change {

@@ -86,7 +86,9 @@ impl Run {
         if self.as_init {
             self.board.stage("starting", "Looking for hardware");
             let index = std::fs::read_to_string(modules::INDEX).unwrap_or_default();
-            modules::coldplug(&modules::Index::parse(&index), &|line| self.log(Level::Info, line));
+            let loaded = modules::coldplug(&modules::Index::parse(&index));
+            self.log(Level::Info, &format!("drivers: {}", loaded.names.join(" ")));
+            loaded.troubles.iter().for_each(|trouble| self.log(Level::Warning, trouble));
         }
         let server = self.find_server()?;
         if self.as_init {

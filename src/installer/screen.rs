@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use super::job::Bytes;
 /// The page is written for the smallest display that there is.
 const WIDTH: usize = 78;
 const BAR: usize = 60;
+
+/// Lines of the log on a page.
+const LINES: usize = 6;
 
 const REDRAW: Duration = Duration::from_millis(500);
 /// How often a serial console gets a line while only numbers change.
@@ -41,7 +44,8 @@ pub fn page(facts: &Facts) -> Vec<String> {
             lines.push(numbers(facts));
             lines.push(String::new());
             lines.extend(facts.unheard.iter().map(|why| format!("The server does not hear us: {why}")));
-            lines.extend(facts.lines.iter().map(|line| format!("  {line}")));
+            let first = facts.lines.len().saturating_sub(LINES);
+            lines.extend(facts.lines.iter().skip(first).map(|line| format!("  {line}")));
         }
         Some(outcome) => {
             let (word, sentences) = match outcome {
@@ -184,13 +188,18 @@ pub enum Where {
 pub struct Screen {
     board: Arc<Board>,
     place: Where,
-    still: Arc<AtomicBool>,
+    state: Arc<AtomicU8>,
 }
+
+/// What the thread is to do: go on, show how it ended and leave, leave; then it has left.
+const GOES_ON: u8 = 0;
+const ENDS: u8 = 1;
+const STOPPED: u8 = 2;
 
 impl Screen {
     /// Begins to show the board.
     pub fn start(board: Arc<Board>, place: Where) -> Screen {
-        let screen = Screen { board, place, still: Arc::default() };
+        let screen = Screen { board, place, state: Arc::new(AtomicU8::new(GOES_ON)) };
         let shown = screen.clone();
         std::thread::spawn(move || shown.keep_up());
         screen
@@ -198,53 +207,86 @@ impl Screen {
 
     /// Shows the board as it is now, and nothing any more: the last words stay.
     pub fn finish(&self) {
-        self.still.store(true, Ordering::SeqCst);
-        let facts = self.board.facts();
-        match self.place {
-            Where::Stderr => eprintln!("{}", line(&facts)),
-            Where::Consoles => consoles().iter_mut().for_each(|console| show_whole(console, &facts)),
+        if self.state.compare_exchange(GOES_ON, ENDS, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return;
+        }
+        let begun = Instant::now();
+        while self.state.load(Ordering::SeqCst) == ENDS && begun.elapsed() < 4 * REDRAW {
+            sleep(REDRAW / 20);
         }
     }
 
     /// Nothing is shown any more by this; for last words that come from elsewhere.
     pub fn stop(&self) {
-        self.still.store(true, Ordering::SeqCst);
+        self.state.store(STOPPED, Ordering::SeqCst);
     }
 
     fn keep_up(&self) {
         let begun = Instant::now();
         let mut consoles = if self.place == Where::Consoles { consoles() } else { Vec::new() };
-        let (mut said, mut at) = (None, begun);
-        while !self.still.load(Ordering::SeqCst) {
+        let mut lines = Lines { said: None, at: begun, shown: 0 };
+        loop {
+            let state = self.state.load(Ordering::SeqCst);
+            if state == STOPPED {
+                return;
+            }
             let facts = self.board.facts();
-            let now = Instant::now();
-            let subject = (facts.doing.clone(), facts.unheard.clone(), facts.lines.clone());
-            let due = said.as_ref() != Some(&subject) || facts.work.is_some() && now - at >= LINE_EVERY;
-            let text = due.then(|| format!("[{:6.1}] {}", begun.elapsed().as_secs_f32(), line(&facts)));
-            if let Some(text) = &text {
-                (said, at) = (Some(subject), now);
-                if self.place == Where::Stderr {
-                    eprintln!("{text}");
-                }
+            let time = format!("[{:6.1}]", begun.elapsed().as_secs_f32());
+            let news: Vec<String> = lines.next(&facts).iter().map(|line| format!("{time} {line}")).collect();
+            if self.place == Where::Stderr {
+                news.iter().for_each(|line| eprintln!("{line}"));
             }
             for console in &mut consoles {
-                match (&text, console.display) {
-                    (_, true) => console.draw(&page(&facts), None),
-                    (Some(text), false) => console.write(&format!("{text}\r\n")),
-                    (None, false) => {}
+                if console.display {
+                    console.draw(&page(&facts), facts.outcome.as_ref());
+                } else {
+                    news.iter().for_each(|line| console.write(&format!("{line}\r\n")));
                 }
+            }
+            if state == ENDS {
+                self.show_outcome(&mut consoles, &facts);
+                self.state.store(STOPPED, Ordering::SeqCst);
+                return;
             }
             sleep(REDRAW);
         }
     }
+
+    /// The end, where it does not stand on a display already: in one line by hand, as a page on a serial console.
+    fn show_outcome(&self, consoles: &mut [Console], facts: &Facts) {
+        if self.place == Where::Stderr {
+            eprintln!("{}", line(facts));
+        }
+        for console in consoles.iter_mut().filter(|console| !console.display) {
+            let text: String = page(facts).iter().map(|line| format!("{line}\r\n")).collect();
+            console.write(&format!("\r\n{text}\r\n"));
+        }
+    }
 }
 
-fn show_whole(console: &mut Console, facts: &Facts) {
-    if console.display {
-        console.draw(&page(facts), facts.outcome.as_ref());
-    } else {
-        let text: String = page(facts).iter().map(|line| format!("{line}\r\n")).collect();
-        console.write(&format!("\r\n{text}{}\r\n", line(facts)));
+/// What a serial console has been told, and when.
+struct Lines {
+    said: Option<(String, Option<String>)>,
+    at: Instant,
+    /// Lines of the log.
+    shown: usize,
+}
+
+impl Lines {
+    /// What it is to be told now: new lines of the log, then how it stands if that is another thing, or if numbers have
+    /// changed for long enough.
+    fn next(&mut self, facts: &Facts) -> Vec<String> {
+        let new = (facts.lines_total - self.shown).min(facts.lines.len());
+        self.shown = facts.lines_total;
+        let mut told: Vec<String> =
+            facts.lines.iter().skip(facts.lines.len() - new).map(|line| ascii_all(line)).collect();
+        let subject = (facts.doing.clone(), facts.unheard.clone());
+        let other = self.said.as_ref() != Some(&subject) && !facts.doing.is_empty() && facts.outcome.is_none();
+        if other || facts.outcome.is_none() && facts.work.is_some() && self.at.elapsed() >= LINE_EVERY {
+            told.push(line(facts));
+            (self.said, self.at) = (Some(subject), Instant::now());
+        }
+        told
     }
 }
 

@@ -177,7 +177,7 @@ fn rows_are_found_by_what_identifies_them() {
 
 #[test]
 fn orders_and_their_words() {
-    for order in [Order::Install, Order::Disk, Order::Hold] {
+    for order in [Order::Install, Order::Reinstall, Order::Disk, Order::Hold] {
         assert_eq!(Order::from_word(order.word()), Some(order));
     }
     assert_eq!(Order::from_word("Install"), None);

@@ -27,6 +27,7 @@ use tracing::{debug, error, warn};
 
 use self::places::Places;
 use self::reply::{Persistence, Reply};
+use crate::refusal::Refusal;
 use crate::serve::content::FileSource;
 
 /// Connections the kernel may complete ahead of us.
@@ -84,6 +85,14 @@ impl Listener {
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+
+    /// The socket, for an accept loop of tokio.
+    ///
+    /// # Errors
+    /// Outside of a runtime.
+    pub fn into_tokio(self) -> io::Result<TcpListener> {
+        TcpListener::from_std(self.0)
     }
 }
 
@@ -217,6 +226,7 @@ fn admit(
         Err(full) => full,
     };
     warn!(%peer, limit = full.limit, "HTTP connection turned away: {full}");
+    front.files.refused(&Refusal::Busy("HTTP connections"));
     if let Ok(permit) = front.turned_away.clone().try_acquire_owned() {
         let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE, Persistence::Close)
             .field("Retry-After", 5)

@@ -17,7 +17,7 @@ use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
-use crate::boot::{Boot, Facts, View};
+use crate::boot::{Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
@@ -160,7 +160,7 @@ impl Library {
     pub fn answer(&self, view: &View, name: &str) -> Result<String, Refusal> {
         match resolve(Some(view), name)? {
             Source::Answer(template) => self.render(view, &template),
-            Source::Image(_) | Source::BootFiles(_) => Err(Refusal::NoSuchFile(name.to_owned())),
+            Source::Image(_) | Source::BootFiles(_) | Source::Program(_) => Err(Refusal::NoSuchFile(name.to_owned())),
         }
     }
 
@@ -180,9 +180,8 @@ impl Library {
     /// # Errors
     /// [`Refusal::NothingToBoot`] if one cannot be rendered.
     pub fn first_boot(&self, view: &View) -> Result<BTreeMap<String, String>, Refusal> {
-        let Boot::Net(net) = &view.plan.boot else { return Ok(BTreeMap::new()) };
-        let files = net.profile.first_boot.iter();
-        files.map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
+        let Some(profile) = view.plan.installs() else { return Ok(BTreeMap::new()) };
+        profile.first_boot.iter().map(|(name, template)| Ok((name.clone(), self.render(view, template)?))).collect()
     }
 
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
@@ -202,6 +201,7 @@ impl Library {
             // The same view chose the template and fills it: nobody's file with somebody else's values.
             (Source::Answer(template), Some(view)) => Ok(Content::Text(self.render(view, &template)?.into())),
             (Source::Answer(_), None) => Err(Refusal::UnknownMachine),
+            (Source::Program(bytes), _) => Ok(Content::Text(bytes.into())),
             (Source::Image(path), _) => Ok(Content::File(first([self.images.open(&path)])?.ok_or_else(missing)?)),
             (Source::BootFiles(paths), _) => {
                 let mut file = first(paths.iter().map(|path| self.boot.open(path)))?;
@@ -232,6 +232,10 @@ fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Optio
 impl FileSource for Library {
     fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
         self.find(asker, name, via).inspect_err(|refusal| count(&self.board, refusal))
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        count(&self.board, refusal);
     }
 
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {

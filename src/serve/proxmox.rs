@@ -39,7 +39,19 @@ struct Interface {
 
 /// The routes of Proxmox installers.
 pub fn routes(api: Api) -> Router {
-    Router::new().route("/answer", post(answer)).route("/api/proxmox/installed", post(installed)).with_state(api)
+    Router::new()
+        .route("/answer", post(answer).fallback(answers_are_posted_for))
+        .route("/api/proxmox/installed", post(installed))
+        .with_state(api)
+}
+
+/// Somebody looks at the URL with a browser or curl.
+async fn answers_are_posted_for() -> Response {
+    let sentence = "An answer is asked for by POST, with what a Proxmox installer says of its machine as the body; \
+                    `hatchery render answer.toml --mac MAC` shows the answer of a machine";
+    let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, &json!({ "error": sentence }));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
 }
 
 async fn answer(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAddr>, body: Bytes) -> Response {

@@ -64,6 +64,7 @@ pub fn fixed(settings: &Settings) -> Fixed {
         tftp,
         http_ports,
         http,
+        management,
     } = settings;
     let links = site.links.iter().map(|link| (&link.name, &link.interface, link.subnet, link.address));
     let switched = site.links.iter().map(|link| link.router_advertisement);
@@ -79,6 +80,7 @@ pub fn fixed(settings: &Settings) -> Fixed {
         ("tftp", format!("{tftp:?}")),
         ("http.ports", format!("{http_ports:?}")),
         ("limits", format!("{http:?}")),
+        ("management", format!("{management:?}")),
     ]
 }
 

@@ -154,17 +154,23 @@ pub fn find<'a>(board: &'a Board, selector: &Selector) -> Result<&'a Arc<View>, 
 pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
     let view = find(board, selector)?;
     let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| reason.0.as_str()).collect();
+    let profile = view.plan.profile.as_ref();
+    let name = profile.map(|profile| &profile.name);
     let boot = match &view.plan.boot {
         Boot::Net(net) => json!({
-            "answers": net.profile.answers,
+            "answers": profile.map(|profile| &profile.answers),
             "boot_file": net.boot_file,
             "next_server": net.next_server.to_string(),
-            "profile": net.profile.name,
-            "tree": net.profile.tree,
+            "profile": name,
+            "tree": profile.and_then(|profile| profile.tree.as_ref()),
             "what": "network",
         }),
-        Boot::Disk => json!({ "what": "disk" }),
-        Boot::AddressOnly => json!({ "what": "address only" }),
+        Boot::Disk(_) => json!({ "profile": name, "what": "disk" }),
+        Boot::AddressOnly => json!({
+            "answers": profile.filter(|_| view.plan.order.installs()).map(|profile| &profile.answers),
+            "profile": name,
+            "what": "address only",
+        }),
     };
     let facts = board.facts(view).map(|facts| {
         json!({

@@ -1,4 +1,4 @@
-//! The simulated place: one link with its pool, two products, a venue, profiles, boot files and images.
+//! The simulated place: links with their pools, relay agents, two products, a venue, profiles, boot files and images.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::client::Client;
 use super::wiring::{Relay, Segment};
 use crate::answer::Answers;
-use crate::catalog::{Catalog, Image, Profile};
+use crate::catalog::{Catalog, Image, PiMenu, Profile};
 use crate::fleet::command::{Command, Declaration};
 use crate::ids::{Digest, Hostname, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
@@ -51,7 +51,8 @@ pub(super) struct Place {
 
 impl Place {
     /// A place for these machines, each plugged into the segment of that index.
-    pub fn new(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Duration) -> Place {
+    /// Raspberry Pis are told `pi_menu`, but for the Pi 3, whose ROM looks for one text alone.
+    pub fn new(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Duration, pi_menu: PiMenu) -> Place {
         let product = |name: &str, scheme| {
             let name = ProductName::parse(name).expect("it is a product name");
             Product { name, scheme, image: None }
@@ -64,7 +65,7 @@ impl Place {
         Place {
             site: Arc::new(site(clients, plugs, segments, lease_time)),
             products,
-            catalog: Catalog::new(profiles()),
+            catalog: Catalog::new(profiles(pi_menu)),
             answers,
             boot_files: boot_files(),
             images,
@@ -165,7 +166,6 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
         let names = ["bench", "hall", "annex", "loft"];
         let relayed = index >= 2;
         let address = if relayed { at(self::subnet(0, machines), 1) } else { at(subnet, 1) };
-        let bench_alone = |reservation: &Reservation| index == 0 && reservation.address.is_some();
         Link {
             name: names[index].into(),
             interface: (!relayed).then(|| format!("eth{}", index + 1)),
@@ -174,7 +174,7 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
             options: [code::ROUTERS, code::DNS_SERVERS]
                 .map(|number| DhcpOption::new(number, at(subnet, 1).octets()))
                 .to_vec(),
-            reservations: reserved.iter().filter(|each| bench_alone(each)).cloned().collect(),
+            reservations: reserved.iter().filter(|_| index == 0).cloned().collect(),
             ..Link::new(names[index], subnet, address)
         }
     };
@@ -186,16 +186,23 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
     }
 }
 
-fn profiles() -> Vec<Profile> {
+fn profiles(pi_menu: PiMenu) -> Vec<Profile> {
     let text = |text: &str| text.to_owned();
     let pi = Profile {
         name: text("recorder"),
-        firmware: vec![Firmware::RaspberryPi3, Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        firmware: vec![Firmware::RaspberryPi4, Firmware::RaspberryPi5],
+        pi_menu: pi_menu.clone(),
         tree: Some(text("pi")),
         answers: [("config.txt", "config.txt"), ("cmdline.txt", "cmdline.txt")]
             .map(|(name, template)| (text(name), text(template)))
             .into(),
         ..Profile::default()
+    };
+    let pi3 = Profile {
+        name: text("recorder-3"),
+        firmware: vec![Firmware::RaspberryPi3],
+        pi_menu: PiMenu { raw: pi_menu.raw, ..PiMenu::default() },
+        ..pi.clone()
     };
     let pc = Profile {
         name: text("pc"),
@@ -230,7 +237,7 @@ fn profiles() -> Vec<Profile> {
             .into(),
         ..Profile::default()
     };
-    vec![pi, pc, others]
+    vec![pi, pi3, pc, others]
 }
 
 fn templates() -> BTreeMap<String, String> {

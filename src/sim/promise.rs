@@ -43,7 +43,12 @@ impl Promises {
         let mac = Mac([a, b, c, d, e, f]);
         if let Some(hostname) = reply.option(code::HOST_NAME) {
             let hostname = std::str::from_utf8(hostname).ok().and_then(Hostname::parse);
-            self.told(mac, hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?)?;
+            let hostname = hostname.ok_or_else(|| format!("{mac} was told a name that is none"))?;
+            self.may_be_told(mac, &hostname)?;
+            // What an OFFER says holds for who takes it.
+            if reply.kind != Some(MessageType::Offer) {
+                self.told(mac, hostname)?;
+            }
         }
         if reply.yiaddr == Ipv4Addr::UNSPECIFIED && reply.kind != Some(MessageType::Nak) {
             return Ok(());
@@ -155,14 +160,19 @@ impl Promises {
     }
 
     fn told(&mut self, mac: Mac, hostname: Hostname) -> Result<(), String> {
-        let first = self.name_of.entry(mac).or_insert_with(|| hostname.clone());
-        if *first != hostname {
+        self.may_be_told(mac, &hostname)?;
+        self.name_of.insert(mac, hostname.clone());
+        self.names.insert(hostname, mac);
+        Ok(())
+    }
+
+    fn may_be_told(&self, mac: Mac, hostname: &Hostname) -> Result<(), String> {
+        if let Some(first) = self.name_of.get(&mac).filter(|first| *first != hostname) {
             return Err(format!("{mac} was told the name {hostname} after {first}"));
         }
-        let holder = *self.names.entry(hostname.clone()).or_insert(mac);
-        if holder != mac {
-            return Err(format!("{mac} was told the name {hostname}, which {holder} was told before"));
+        match self.names.get(hostname).filter(|holder| **holder != mac) {
+            Some(holder) => Err(format!("{mac} was told the name {hostname}, which {holder} was told before")),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -255,6 +255,7 @@ impl Server {
                 let found = paths.iter().find_map(|path| self.place.boot_files.get(path.as_str()));
                 found.cloned().map(Content::Bytes).ok_or_else(missing)
             }
+            Source::Program(bytes) => Ok(Content::Bytes(Arc::from(bytes))),
             Source::Image(path) => {
                 self.place.images.get(path.as_str()).cloned().map(Content::Image).ok_or_else(missing)
             }

@@ -181,10 +181,11 @@ pub fn run(plan: &Plan) -> Result<Report, Box<Violation>> {
     let mut again = World::new(&Plan { story: true, capture: true, ..plan.clone() });
     let _ = again.play();
     let mut story = again.story.into_lines();
-    // A sentence that begins with a machine's label is about that machine.
-    let about = what.split(' ').next().filter(|word| world.seats.iter().any(|seat| seat.label == *word));
-    if let Some(label) = about {
-        story.retain(|line| line.contains(label) || line.contains("the server"));
+    // A sentence that begins with a machine's label or hardware address is about that machine.
+    let first = what.split(' ').next().unwrap_or_default();
+    let is_about = |seat: &&Seat| seat.label == first || seat.client.identity().mac.to_string() == first;
+    if let Some(seat) = world.seats.iter().find(is_about) {
+        story.retain(|line| ["the server", "operator", &seat.label].iter().any(|word| line.contains(word)));
     }
     story.drain(..story.len().saturating_sub(TAIL));
     Err(Box::new(Violation { what, replay, story, capture: again.capture.into_bytes() }))
@@ -319,7 +320,7 @@ impl World {
         let segments = if plan.networks { Place::segments(clients.len()) } else { vec![Place::bench()] };
         let relayed: Vec<bool> = segments.iter().map(|segment| segment.relay.is_some()).collect();
         let plugs = cast::plugged_in(plan, &clients, &relayed, &mut rng);
-        let place = Rc::new(Place::new(&clients, &plugs, segments.len(), lease_time));
+        let place = Rc::new(Place::new(&clients, &plugs, segments.len(), lease_time, cast::pi_menu(plan)));
         let mut by_mac: BTreeMap<Mac, Vec<usize>> = BTreeMap::new();
         for (index, client) in clients.iter().enumerate() {
             by_mac.entry(client.identity().mac).or_default().push(index);

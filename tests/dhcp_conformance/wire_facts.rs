@@ -110,18 +110,20 @@ fn relayed_replies_keep_their_flag() {
 #[test]
 fn rfc_4578_architectures() {
     let table: [(&[u8], &str); 8] = [
-        (&[0, 0], "ipxe/undionly.kpxe"),
-        (&[0, 7], "ipxe/x86_64/snponly.efi"),
-        (&[0, 9], "ipxe/x86_64/snponly.efi"),
-        (&[0, 11], "ipxe/arm64/snponly.efi"),
-        (&[0, 6, 0, 7], "ipxe/x86_64/snponly.efi"),
+        (&[0, 0], "bios.0"),
+        (&[0, 7], "x64.efi"),
+        (&[0, 9], "x64.efi"),
+        (&[0, 11], "arm64.efi"),
+        (&[0, 6, 0, 7], "x64.efi"),
         // IA32 and ARM32 UEFI, RISC-V: no file of ours, and an address all the same.
         (&[0, 6], ""),
         (&[0, 10], ""),
         (&[0, 27], ""),
     ];
+    let profile = "[[profile]]\nname = \"pc\"\nfirmware = [\"bios\", \"uefi-x64\", \"uefi-arm64\"]\n\
+                   boot_files = { bios = \"bios.0\", uefi-x64 = \"x64.efi\", uefi-arm64 = \"arm64.efi\" }";
     for (architectures, file) in table {
-        let mut bench = Bench::direct(POOL_1);
+        let mut bench = Bench::direct(&format!("{POOL_1}\n{profile}"));
         let class = opt(code::VENDOR_CLASS, "PXEClient");
         let offer = bench.discover(&[class, opt(code::CLIENT_ARCH, architectures)]).offers(at(1));
         assert_eq!(offer.file, file, "{architectures:?}");

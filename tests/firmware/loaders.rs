@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
+use hatchery::serve::control::Request;
+
 use crate::larder::GREETING;
 use crate::machine::{Firmware, Machine};
 use crate::needs::Need::{Aavmf, Arm, Ovmf, UBoot, X86};
@@ -151,6 +153,48 @@ fn arm64_u_boot_by_its_menu() {
         "TFTP /installer/arm64/vmlinuz",
     ];
     assert_eq!(site.fetched(), expected);
+}
+
+/// A UEFI that gets no boot file asks for one for a minute, by each of its ways; a finished one must not.
+fn leaves(test: &str, needs: &[Need], firmwares: [Firmware; 2], kinds: [&str; 2]) {
+    if !inside_with(needs, &format!("loaders::{test}"), DEADLINE) {
+        return;
+    }
+    let site = Site::new("");
+    for (number, firmware) in (1..).zip(firmwares) {
+        site.finish(&format!("52:54:00:00:00:{number:02x}"));
+        let mut machine = Machine::start(&site, number, firmware, &[]);
+        // What comes after it would be the disk.
+        machine.wait_for("BdsDxe: failed to start", PATIENCE);
+        assert!(machine.said().contains("Not Found"), "{}", machine.stories());
+    }
+    // The next device is another network boot where there is no disk, so only the first way counts.
+    for (number, kind) in (1..).zip(kinds) {
+        let asked = format!("asked=\"DISCOVER\" answered=\"OFFER\" mac=\"52:54:00:00:00:{number:02x}\"");
+        let asked = |line: &&str| line.contains(&asked) && line.contains(&format!("firmware=\"{kind}\""));
+        assert_eq!(site.log().lines().filter(asked).count(), 1, "{kind}{}", site.story());
+    }
+    assert!(
+        site.ask(&Request::Machines)
+            .expect("machines")
+            .as_array()
+            .expect("a list")
+            .iter()
+            .all(|one| one["stage"] == "done")
+    );
+}
+
+#[test]
+fn finished_pcs_go_on_to_their_disks() {
+    let firmwares = [Firmware::OvmfPxe, Firmware::OvmfHttp];
+    leaves("finished_pcs_go_on_to_their_disks", &[X86, Ovmf], firmwares, ["uefi-x64", "uefi-http-x64"]);
+}
+
+#[test]
+fn finished_arm64_servers_go_on_to_their_disks() {
+    let firmwares = [Firmware::AavmfPxe, Firmware::AavmfHttp];
+    let kinds = ["uefi-arm64", "uefi-http-arm64"];
+    leaves("finished_arm64_servers_go_on_to_their_disks", &[Arm, Aavmf], firmwares, kinds);
 }
 
 /// A flash for U-Boot whose environment boots by `pxe`, which the stock one of this board does not.

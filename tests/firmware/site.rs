@@ -7,6 +7,8 @@
 //! ```
 
 use std::fs::{self, File};
+use std::io::{self, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use hatchery::lab::{self, Network};
 use hatchery::load::bench::SERVER;
 use hatchery::serve::control::{self, Reply, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::inside::until;
 use crate::larder;
@@ -86,6 +88,21 @@ impl Site {
             Ok(Reply::Ok(value)) => Ok(value),
             other => Err(format!("{request:?}: {other:?}")),
         }
+    }
+
+    /// Reports a machine's success, as an installer does; the server must take it.
+    pub fn finish(&self, mac: &str) {
+        let body =
+            json!({ "status": "success", "serial_number": mac.replace(':', ""), "mac_address": mac }).to_string();
+        let head = "POST /api/status HTTP/1.1\r\nHost: hatchery\r\nConnection: close\r\nContent-Type: application/json";
+        let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let reply = self.network.in_server(move || -> io::Result<String> {
+            let mut stream = TcpStream::connect((SERVER.0, 80))?;
+            stream.write_all(request.as_bytes())?;
+            io::read_to_string(stream)
+        });
+        let reply = reply.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     }
 
     /// The server's log.

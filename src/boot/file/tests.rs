@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::super::tests::profile;
 use super::*;
-use crate::boot::{BootPlan, NetBoot};
+use crate::boot::{Boot, BootPlan, NetBoot};
+use crate::catalog::PiMenu;
 use crate::ids::MachineId;
 use crate::lease::fixture::{LINK, SERVER};
 use crate::machine::firmware::Firmware;
@@ -16,13 +17,14 @@ fn view(boots: bool) -> View {
     let mut pi = profile("pi", &[Firmware::RaspberryPi5]);
     pi.tree = Some("pi".into());
     pi.answers = [("config.txt".to_owned(), "pi/config.txt".to_owned())].into();
-    let net = NetBoot { profile: Arc::new(pi), next_server: SERVER, boot_file: String::new() };
+    let net = NetBoot { next_server: SERVER, boot_file: String::new(), pi_menu: PiMenu::default() };
+    let (boot, order) = if boots { (Boot::Net(net), Order::Install) } else { (Boot::Disk(None), Order::Disk) };
     View {
         machine: Machine::new(MachineId(1), &Evidence::default(), Timestamp::default()),
         name: None,
         address: None,
         link: LINK,
-        plan: BootPlan { boot: if boots { Boot::Net(net) } else { Boot::Disk }, reasons: Vec::new() },
+        plan: BootPlan { boot, profile: Some(Arc::new(pi)), order, reasons: Vec::new() },
     }
 }
 
@@ -32,6 +34,7 @@ fn line(view: Option<&View>, name: &str) -> String {
         Ok(Source::Answer(template)) => format!("answer {template}"),
         Ok(Source::BootFiles(paths)) => paths.iter().map(RelativePath::as_str).collect::<Vec<_>>().join(" | "),
         Ok(Source::Image(path)) => format!("image {path}"),
+        Ok(Source::Program(bytes)) => format!("program of {} bytes", bytes.len()),
         Err(refusal) => refusal.kind().to_owned(),
     }
 }
@@ -74,6 +77,37 @@ fn what_a_name_means_to_a_machine_that_boots() {
     for (name, expected) in table {
         assert_eq!(line(Some(&view(true)), name), expected, "{name:?}");
     }
+}
+
+/// A loader that runs already on a machine that is to boot its own disk is told to go on to it.
+#[test]
+fn what_a_loader_of_a_finished_machine_finds() {
+    let mut view = view(false);
+    view.machine.mac = Mac::parse("52:54:00:fb:00:01");
+    let profile = Arc::make_mut(view.plan.profile.as_mut().expect("it has one"));
+    profile.answers = ["boot.ipxe", "grub/grub.cfg", "pxelinux.cfg/default", "answer.toml"]
+        .map(|name| (name.to_owned(), format!("t:{name}")))
+        .into();
+    let table = [
+        ("boot.ipxe", "answer ipxe/disk.ipxe"),
+        ("grub/grub.cfg", "answer grub/disk.cfg"),
+        ("/grub/arm64/grub.cfg", "answer grub/disk.cfg"),
+        ("pxelinux.cfg/default", "answer pxelinux/disk"),
+        ("pxelinux.cfg/01-52-54-00-fb-00-01", "answer pxelinux/disk"),
+        ("efi64/pxelinux.cfg/default", "answer pxelinux/disk"),
+        // Another machine's menu, a script of nobody's, what an installer asks for, and plain files.
+        ("pxelinux.cfg/01-52-54-00-fb-00-02", "pxelinux.cfg/01-52-54-00-fb-00-02"),
+        ("tools/memtest.ipxe", "tools/memtest.ipxe"),
+        ("answer.toml", "answer.toml"),
+        ("grub/x86_64-efi/command.lst", "grub/x86_64-efi/command.lst"),
+        ("config.txt", "config.txt"),
+    ];
+    for (name, expected) in table {
+        assert_eq!(line(Some(&view), name), expected, "{name:?}");
+    }
+    view.plan.order = Order::Hold;
+    view.plan.profile = None;
+    assert_eq!(line(Some(&view), "boot.ipxe"), "boot.ipxe", "held: nothing is said of any disk");
 }
 
 #[test]
@@ -134,8 +168,7 @@ fn a_machine_finds_its_own_menu_under_every_name_that_pxelinux_tries() {
     let mut view = view(true);
     view.machine.mac = Mac::parse("52:54:00:fb:00:01");
     view.address = Some(Ipv4Addr::new(192, 168, 151, 60));
-    let Boot::Net(net) = &mut view.plan.boot else { panic!("it boots") };
-    let profile = Arc::make_mut(&mut net.profile);
+    let profile = Arc::make_mut(view.plan.profile.as_mut().expect("it has one"));
     profile.tree = None;
     profile.answers = ["pxelinux.cfg/default", "arm/pxelinux.cfg/default", "grub/grub.cfg"]
         .map(|name| (name.to_owned(), format!("t:{name}")))

@@ -44,13 +44,18 @@ fn profiles() {
     );
     check(
         &profile("firmware = [\"plain\"]"),
-        "5:13: profile.firmware: plain clients boot nothing; leave it out: they get an address in any case",
+        "5:13: profile.firmware: plain clients boot nothing; leave it out: they get an address in any case; or give the \
+         profile answers for them",
     );
     check(
         &profile("firmware = [\"raspberry-pi-5\", \"raspberry-pi-5\"]"),
         "5:31: profile.firmware: raspberry-pi-5 stands there twice",
     );
     check(&format!("{}{}", pi(""), pi("")), "8:8: profile.name: the profile \"p\" stands already on line 4");
+    check(
+        &pi("failed = \"reinstall\""),
+        "6:10: profile.failed: \"reinstall\" is not \"install\", \"disk\" or \"hold\"; write it like \"disk\"",
+    );
     check(&pi("product = \"RXP\""), "6:11: profile.product: unknown product \"RXP\"; did you mean \"RXP2\"?");
     check(&pi("venue = \"SPAA\""), "6:9: profile.venue: unknown venue \"SPAA\"; nothing is known here");
     check(

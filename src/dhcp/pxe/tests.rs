@@ -3,15 +3,17 @@
 use super::*;
 use crate::boot::{BootPlan, NetBoot};
 use crate::lease::fixture::{Message, SERVER, ip, link};
+use crate::machine::Order;
 use crate::site::DhcpOption;
 use crate::site::Link;
 use crate::wire::dhcp::MessageType;
 
 fn net(boot_file: &str) -> BootPlan {
-    let profile =
-        crate::catalog::Profile { name: "any".into(), firmware: Vec::new(), ..crate::catalog::Profile::default() };
-    let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: boot_file.into() };
-    BootPlan { boot: Boot::Net(net), reasons: Vec::new() }
+    plan(Boot::Net(NetBoot { next_server: SERVER, boot_file: boot_file.into(), pi_menu: PiMenu::default() }))
+}
+
+fn plan(boot: Boot) -> BootPlan {
+    BootPlan { boot, profile: None, order: Order::Install, reasons: Vec::new() }
 }
 
 fn pushed_on(link: &Link, request: &Message, firmware: Firmware, plan: &BootPlan) -> Reply {
@@ -68,9 +70,9 @@ fn what_each_firmware_is_told() {
 
 #[test]
 fn who_is_not_to_boot_is_told_nothing() {
-    for boot in [Boot::Disk, Boot::AddressOnly] {
+    for boot in [Boot::Disk(None), Boot::AddressOnly] {
         for firmware in Firmware::ALL {
-            let plan = BootPlan { boot: boot.clone(), reasons: Vec::new() };
+            let plan = plan(boot.clone());
             assert_eq!(line(&pushed(&discover(), firmware, &plan)), "0.0.0.0 \"\"", "{firmware}");
         }
     }
@@ -81,7 +83,7 @@ fn option_97_is_echoed_to_what_netboots() {
     let guid = [&[0][..], &[7; 16]].concat();
     let asking = discover().with(code::CLIENT_UUID, &guid);
     for firmware in Firmware::ALL {
-        let reply = pushed(&asking, firmware, &BootPlan { boot: Boot::Disk, reasons: Vec::new() });
+        let reply = pushed(&asking, firmware, &plan(Boot::Disk(None)));
         assert_eq!(reply.option(code::CLIENT_UUID).is_some(), firmware.netboots(), "{firmware}");
     }
     // Legal in the field: empty, and of zeros.
@@ -120,9 +122,7 @@ fn option_43_of_a_pi_as_its_profile_says() {
     ];
     for (firmware, entry, raw, expected) in table {
         let pi_menu = PiMenu { entry: entry.to_owned(), raw };
-        let profile = crate::catalog::Profile { pi_menu, ..Default::default() };
-        let net = NetBoot { profile: profile.into(), next_server: SERVER, boot_file: String::new() };
-        let plan = BootPlan { boot: Boot::Net(net), reasons: Vec::new() };
+        let plan = plan(Boot::Net(NetBoot { next_server: SERVER, boot_file: String::new(), pi_menu }));
         let reply = pushed(&discover(), firmware, &plan);
         let value = reply.option(code::VENDOR_ENCAPSULATED).map(|value| value.escape_ascii().to_string());
         assert_eq!(value.as_deref(), Some(expected), "{firmware}");

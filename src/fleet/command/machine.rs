@@ -13,7 +13,7 @@ use crate::time::Now;
 impl Fleet {
     pub(super) fn reinstall(&mut self, selector: &Selector, now: Now, out: &mut Outbox) -> Result<Told, Refusal> {
         let id = self.select(selector)?;
-        self.set_order(id, Order::Install, out);
+        self.set_order(id, Order::Reinstall, out);
         let machine = self.tables.machines.get(id).expect("it was just selected");
         let from = machine.stage.clone();
         if let Some(to) = pipeline::next(&from, machine.order, &Milestone::Reinstall) {

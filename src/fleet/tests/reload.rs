@@ -77,7 +77,7 @@ fn what_machines_boot_changes_at_once_also_for_readers() {
     world.notices.iter().for_each(|notice| board.apply(notice));
     assert_eq!(board.site().links[0].lease_time, Duration::from_secs(77));
     let view = board.machines().next().expect("the machine").clone();
-    assert!(matches!(&view.plan.boot, crate::boot::Boot::Net(net) if net.profile.name == "other"));
+    assert!(view.plan.profile.as_ref().is_some_and(|profile| profile.name == "other"));
     let ready = ImageState::Ready(image("kxp2_master.img"));
     assert_eq!(board.catalog().image(&product("KXP2")), &ready, "what is known of images stays");
 }

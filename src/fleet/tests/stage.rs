@@ -44,7 +44,7 @@ fn a_finished_machine_boots_its_disk_until_it_is_to_be_installed_anew() {
     }
     let told = world.command(Command::Reinstall(Selector::Mac(mac(1)))).expect("it is known");
     assert_eq!(told, Told::Done("52:54:00:fb:00:01 will be installed at its next network boot".into()));
-    assert_eq!((world.stage(1).as_str(), world.machine(1).order), ("waiting", Order::Install));
+    assert_eq!((world.stage(1).as_str(), world.machine(1).order), ("waiting", Order::Reinstall));
     assert_eq!(world.reply(&bios(1)).file, "pxelinux.0");
     world.netboot(1);
     assert_eq!(world.stage(1), "address");
@@ -161,4 +161,51 @@ fn nothing_to_boot_is_an_address_and_a_reason() {
     world.netboot(1);
     let plan = world.fleet.view(world.machine(1)).plan.clone();
     assert_eq!(plan.reasons.last().map(ToString::to_string).as_deref(), Some("no profile is for bios"));
+}
+
+/// A factory whose profile makes KXP2 of PCs, and says this of machines without name and after a failure.
+fn careful(unassigned: Order, failed: Order) -> World {
+    let pc = Profile {
+        product: Some(product("KXP2")),
+        unassigned,
+        failed,
+        ..profile("pc", &[Firmware::BiosPxe], Some("pxelinux.0"))
+    };
+    let mut world = World::with(vec![link(200)], vec![pc]);
+    world.image("KXP2", ImageState::Ready(image("kxp2_master.img")));
+    world.declare("ARLT", 3);
+    world
+}
+
+/// What the BIOS of client 1 gets, and its stage afterwards.
+fn power_on(world: &mut World) -> (String, String) {
+    let file = world.reply(&bios(1)).file;
+    world.netboot(1);
+    (file, world.stage(1))
+}
+
+#[test]
+fn a_machine_without_name_boots_its_disk_until_a_batch_wants_it() {
+    let mut world = careful(Order::Disk, Order::Install);
+    assert_eq!(power_on(&mut world), (String::new(), "waiting".into()));
+    world.fetch(ip(1), "pxelinux.cfg/default");
+    assert_eq!(world.stage(1), "waiting", "the menu that sends it to its disk is no installation");
+    world.batch("ARLT", "KXP2", 1, 1);
+    assert_eq!(power_on(&mut world), ("pxelinux.0".into(), "address".into()), "the OFFER knows it already");
+    assert!(world.fleet.tables().naming.of_machine(world.machine(1).id).is_some());
+    // The batch is complete; the next machine stays as it is.
+    assert_eq!(world.reply(&bios(2)).file, "");
+}
+
+#[test]
+fn an_operators_reinstall_goes_before_what_the_profile_says_once() {
+    let mut world = careful(Order::Hold, Order::Hold);
+    assert_eq!(power_on(&mut world), (String::new(), "waiting".into()));
+    world.command(Command::Reinstall(Selector::Mac(mac(1)))).expect("it is known");
+    assert_eq!(power_on(&mut world), ("pxelinux.0".into(), "address".into()));
+    world.status(&Installer::new(1), "failed", Some("no disk"));
+    assert_eq!(power_on(&mut world), (String::new(), "failed: no disk".into()), "it stays where it failed");
+    assert_eq!(world.restarted(), world.remembered());
+    world.command(Command::Reinstall(Selector::Mac(mac(1)))).expect("it is known");
+    assert_eq!(power_on(&mut world), ("pxelinux.0".into(), "address".into()));
 }

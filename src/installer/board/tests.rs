@@ -31,10 +31,12 @@ fn the_rate_is_that_of_the_last_seconds() {
 #[test]
 fn only_the_last_lines_are_kept() {
     let board = Board::default();
-    for n in 0..20 {
+    for n in 0..100 {
         board.line(&n.to_string());
     }
-    assert_eq!(board.facts().lines, ["14", "15", "16", "17", "18", "19"]);
+    let facts = board.facts();
+    assert_eq!((facts.lines.len(), facts.lines_total), (LINES_MAX, 100));
+    assert_eq!(facts.lines.back().map(String::as_str), Some("99"));
 }
 
 #[test]

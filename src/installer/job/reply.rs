@@ -5,7 +5,9 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use super::{After, Choose, Compression, Failure, FirstBoot, Job, TargetRule};
+use crate::disk::compression::Compression;
+
+use super::{After, Choose, Failure, FirstBoot, Job, TargetRule};
 
 pub(super) fn job(reply: &Value) -> Result<Job, Failure> {
     let top = Object { value: reply, at: "" };
@@ -15,15 +17,7 @@ pub(super) fn job(reply: &Value) -> Result<Job, Failure> {
         hostname: top.text("hostname")?,
         image_url: url(top.text("image_url")?)?,
         image_size: top.number("image_size")?,
-        compression: install.word(
-            "compression",
-            &[
-                ("none", Compression::None),
-                ("gzip", Compression::Gzip),
-                ("xz", Compression::Xz),
-                ("zstd", Compression::Zstd),
-            ],
-        )?,
+        compression: install.word("compression", &Compression::ALL.map(|one| (one.word(), one)))?,
         raw_size,
         raw_sha256: digest(install.text("raw_sha256")?)?,
         zero_runs: zero_runs(install.list("zero_runs")?, raw_size)?,

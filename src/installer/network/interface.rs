@@ -1,13 +1,14 @@
-//! Network interfaces by name: what sysfs says of them, and the few calls that configure one (netdevice(7)).
+//! Network interfaces by name: what the kernel says of them, and the few calls that configure one (netdevice(7)).
 
-use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::InterfaceFlags;
+
 use super::super::dhcp::Lease;
-use super::super::identity::read_text;
 use crate::net::Mac;
 
 /// An Ethernet interface.
@@ -21,24 +22,30 @@ pub struct Interface {
     pub link: bool,
 }
 
-/// The Ethernet interfaces below `class`, `/sys/class/net` on a machine: wired hardware, and `named` whatever it is.
-pub fn list(class: &Path, named: Option<&str>) -> Vec<Interface> {
-    const ETHERNET: &str = "1";
-    let entries = fs::read_dir(class).into_iter().flatten().flatten();
-    let interface = |entry: fs::DirEntry| {
-        let (path, name) = (entry.path(), entry.file_name().into_string().ok()?);
-        let wireless = path.join("wireless").exists() || path.join("phy80211").exists();
-        let wired = path.join("device").exists() && !wireless;
-        if read_text(path.join("type"))? != ETHERNET || !named.map_or(wired, |named| named == name) {
-            return None;
-        }
-        let mac = Mac::parse(&read_text(path.join("address"))?)?;
-        let link = read_text(path.join("carrier")).as_deref() == Some("1");
-        Some(Interface { name, mac, link })
+/// The Ethernet interfaces of this system: wired hardware, and `named` whatever it is.
+pub fn list(named: Option<&str>) -> Vec<Interface> {
+    let wanted = |name: &str| named.map_or_else(|| is_wired(&Path::new("/sys/class/net").join(name)), |it| it == name);
+    let interface = |each: InterfaceAddress| {
+        let link = each.flags.contains(InterfaceFlags::IFF_RUNNING);
+        let mac = ethernet(&each)?;
+        wanted(&each.interface_name).then_some(Interface { name: each.interface_name, mac, link })
     };
-    let mut all: Vec<Interface> = entries.filter_map(interface).collect();
+    let mut all: Vec<Interface> = getifaddrs().into_iter().flatten().filter_map(interface).collect();
     all.sort_by(|one, other| one.name.cmp(&other.name));
     all
+}
+
+/// Whether a directory of `/sys/class/net` is that of a wired interface of the hardware.
+fn is_wired(directory: &Path) -> bool {
+    let wireless = directory.join("wireless").exists() || directory.join("phy80211").exists();
+    directory.join("device").exists() && !wireless
+}
+
+/// The hardware address, of an entry that has one, and of no loopback and the like.
+fn ethernet(each: &InterfaceAddress) -> Option<Mac> {
+    let address = each.address?;
+    let address = address.as_link_addr().filter(|address| address.hatype() == libc::ARPHRD_ETHER)?;
+    address.addr().map(Mac)
 }
 
 /// The MAC of the interface by which this system reaches `server`; nothing if there is no way.
@@ -47,12 +54,12 @@ pub fn towards(server: Ipv4Addr) -> Option<Mac> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((server, 9)).ok()?;
     let ours = socket.local_addr().ok()?.ip();
-    let mut addresses = nix::ifaddrs::getifaddrs().ok()?;
-    let name = addresses.find_map(|each| {
-        let address = each.address?.as_sockaddr_in().map(|address| address.ip())?;
-        (address == ours).then_some(each.interface_name)
-    })?;
-    Mac::parse(&read_text(Path::new("/sys/class/net").join(name).join("address"))?)
+    let addresses: Vec<InterfaceAddress> = getifaddrs().ok()?.collect();
+    let has_ours = |each: &&InterfaceAddress| {
+        each.address.and_then(|address| Some(address.as_sockaddr_in()?.ip())).is_some_and(|address| address == ours)
+    };
+    let name = &addresses.iter().find(has_ours)?.interface_name;
+    addresses.iter().filter(|each| each.interface_name == *name).find_map(ethernet)
 }
 
 /// Switches an interface on, so that its link can come.
@@ -139,3 +146,6 @@ fn call<T>(number: libc::Ioctl, argument: &mut T) -> io::Result<()> {
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), number, std::ptr::from_mut(argument)) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,31 +1,9 @@
 //! Which interfaces are asked, and what is said while nobody answers.
 
-use std::fs;
-
 use super::*;
 
 fn interface(name: &str, last: u8, link: bool) -> Interface {
     Interface { name: name.to_owned(), mac: Mac([2, 0, 0, 0, 0, last]), link }
-}
-
-#[test]
-fn wired_ethernet_is_found_and_nothing_else() {
-    let class = tempfile::tempdir().expect("a directory");
-    let make = |name: &str, files: &[(&str, &str)]| {
-        for (file, text) in files {
-            let path = class.path().join(name).join(file);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-            fs::write(path, text).expect("a file");
-        }
-    };
-    let wired = [("type", "1\n"), ("address", "02:00:00:00:00:01\n"), ("carrier", "1\n"), ("device/vendor", "")];
-    make("eth0", &wired);
-    make("lo", &[("type", "772\n"), ("address", "00:00:00:00:00:00\n")]);
-    make("wlan0", &wired);
-    make("wlan0", &[("phy80211/name", "")]);
-    make("m0", &[("type", "1\n"), ("address", "02:00:00:00:00:02\n")]);
-    assert_eq!(interface::list(class.path(), None), [interface("eth0", 1, true)]);
-    assert_eq!(interface::list(class.path(), Some("m0")), [interface("m0", 2, false)]);
 }
 
 #[test]

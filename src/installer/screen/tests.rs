@@ -83,7 +83,7 @@ fn lines_say_the_same_in_short() {
 fn a_page_fits_every_display_and_holds_no_control_characters() {
     let long = "x\u{1b}[2J\u{e9} ".repeat(300);
     let mut all = Facts { doing: long.clone(), model: long.clone(), hostname: Some(long.clone()), ..facts() };
-    all.lines = (0..6).map(|_| long.clone()).collect();
+    all.lines = (0..40).map(|_| long.clone()).collect();
     all.unheard = Some(long.clone());
     let failed = Facts { outcome: Some(Outcome::Failed { why: long.clone(), next: long }), ..all.clone() };
     for facts in [Facts::default(), all, failed] {
@@ -94,4 +94,23 @@ fn a_page_fits_every_display_and_holds_no_control_characters() {
         }
         assert!(line(&facts).bytes().all(|byte| byte.is_ascii_graphic() || byte == b' '));
     }
+}
+
+#[test]
+fn a_serial_console_hears_every_line_once_and_how_it_stands_when_that_changes() {
+    let board = Board::default();
+    let mut lines = Lines { said: None, at: Instant::now(), shown: 0 };
+    assert_eq!(lines.next(&board.facts()), [""; 0]);
+    board.line("driver nvme");
+    board.line("driver virtio_net");
+    board.stage("starting", "Waiting for a drive");
+    assert_eq!(lines.next(&board.facts()), ["driver nvme", "driver virtio_net", "Waiting for a drive"]);
+    assert_eq!(lines.next(&board.facts()), [""; 0]);
+    board.change(|facts| facts.unheard = Some("timeout".to_owned()));
+    assert_eq!(lines.next(&board.facts()), ["Waiting for a drive  (the server does not hear us)"]);
+    for n in 0..100 {
+        board.line(&n.to_string());
+    }
+    assert_eq!(lines.next(&board.facts()).last().map(String::as_str), Some("99"));
+    assert_eq!(lines.next(&board.facts()), [""; 0]);
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::Plan;
+use crate::catalog::PiMenu;
 use crate::sim::client::{Client, Identity, Options, mixed};
 use crate::sim::place::{BY_SERIAL, POOLED, VENUE};
 use crate::time::Instant;
@@ -31,8 +32,8 @@ pub(super) struct Seat {
     pub end: Option<Result<String, String>>,
     /// Switched off and on again after it was finished.
     pub rebooted: bool,
-    /// When it last said that it is about to finish.
-    pub customizing_sent: Option<Instant>,
+    /// When its installer last said that it starts: the last word of a run that an operator broke off is not heard.
+    pub run_begun: Option<Instant>,
     /// When an operator last took back what it had reached.
     pub meddled_at: Option<Instant>,
     /// Its success was reported, and it knows; nobody took it back since.
@@ -52,7 +53,7 @@ impl Seat {
             armed: None,
             end: None,
             rebooted: false,
-            customizing_sent: None,
+            run_begun: None,
             meddled_at: None,
             reported: false,
         }
@@ -77,6 +78,7 @@ pub(super) fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
             product: product.into(),
             venue,
             install_work: Duration::from_secs(rng.u64(..20)),
+            pi_menu_entry: pi_menu(plan).entry,
             plain_declines: u32::from(habits == 1),
             plain_informs: habits == 2,
             plain_releases: habits == 3,
@@ -91,6 +93,16 @@ pub(super) fn cast(plan: &Plan, rng: &mut Rng) -> Vec<Client> {
         Client::new(client.kind(), identity, rng.u64(..), options)
     };
     clients.into_iter().enumerate().map(with_wishes).collect()
+}
+
+/// What the Raspberry Pis of a plan look for and are told: mostly the usual menu, sometimes the bare text
+/// (firmware#1850), sometimes another one (`PXE_OPTION43`).
+pub(super) fn pi_menu(plan: &Plan) -> PiMenu {
+    match plan.seed % 4 {
+        2 if plan.only.is_none() => PiMenu { raw: true, ..PiMenu::default() },
+        3 if plan.only.is_none() => PiMenu { entry: "Bench Boot".into(), ..PiMenu::default() },
+        _ => PiMenu::default(),
+    }
 }
 
 /// Where each of them is plugged in: most of them at the bench.

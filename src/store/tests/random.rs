@@ -53,7 +53,7 @@ impl History {
             serial: known.serial.or(serial.filter(|_| self.dice.bool())),
             uuid: self.dice.bool().then(|| Uuid([self.dice.u8(..); 16])),
             firmware: self.pick(&Firmware::ALL).unwrap(),
-            order: self.pick(&[Order::Install, Order::Disk, Order::Hold]).unwrap(),
+            order: self.pick(&[Order::Install, Order::Reinstall, Order::Disk, Order::Hold]).unwrap(),
             ..known
         })]
     }

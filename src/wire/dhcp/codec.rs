@@ -3,9 +3,9 @@
 //! Owns the trust border of UDP 67 and 4011. The frame is checked by our own walk first (`frame`), because
 //! `dhcproto` alone is no border: `chaddr()` panics on `hlen` above 16, its decoder ignores the cookie and option
 //! 52, keeps the last of repeated options, and loses every option after one that it cannot read. So `dhcproto` has
-//! two roles here: it reads the fixed header of a checked frame, and it writes the header and splits long options.
-//! Its own option table is not used for writing, because it sorts by code, drops empty values, re-orders option 82,
-//! and knows neither a largest message nor a smallest.
+//! two roles here: it reads the fixed header of a checked frame, and it splits long options. Its header and its option
+//! table are not used for writing: the one draws a random number first, the other sorts by code, drops empty values,
+//! re-orders option 82, and knows neither a largest message nor a smallest.
 //!
 //! Invariant: no input panics, in any build.
 
@@ -14,13 +14,13 @@ mod frame;
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
+use dhcproto::Encoder;
 use dhcproto::error::EncodeResult;
-use dhcproto::v4::{Flags, Message, Opcode, borrowed, encode_long_opt_bytes};
-use dhcproto::{Encodable, Encoder};
+use dhcproto::v4::{borrowed, encode_long_opt_bytes};
 
 use super::{MessageType, Reply, Request, code};
 use crate::refusal::Refusal;
-use frame::{Op, Options};
+use frame::{Header, Op, Options};
 
 const END: u8 = 255;
 
@@ -113,44 +113,45 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, Refusal> {
 /// because the beginning of a file name names another file. The rest up to 300 bytes is zero, after END only: Pi
 /// EEPROMs before 2020-01-17 stumble over PAD between options (rpi-eeprom#82).
 pub fn encode(reply: &Reply) -> Bytes {
-    let hlen = usize::from(reply.hlen).min(reply.chaddr.len());
-    let mut message =
-        Message::new_with_id(reply.xid, reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr, &reply.chaddr[..hlen]);
-    message.set_opcode(Opcode::BootReply).set_htype(reply.htype.into());
-    message.set_hops(reply.hops).set_flags(Flags::new(reply.flags));
-    if reply.sname.len() < 64 {
-        message.set_sname(reply.sname.as_bytes());
-    }
-    if reply.file.len() < 128 {
-        message.set_fname(reply.file.as_bytes());
-    }
-
+    let header = Header {
+        op: Op::BootReply,
+        htype: reply.htype,
+        hlen: reply.hlen,
+        hops: reply.hops,
+        xid: reply.xid,
+        secs: 0,
+        flags: reply.flags,
+        addresses: [reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr],
+        chaddr: reply.chaddr,
+        sname: reply.sname.as_bytes(),
+        file: reply.file.as_bytes(),
+    };
     let kind = reply.kind.map(|kind| [kind.code()]);
     let mut options = Vec::with_capacity(reply.options.len() + 2);
     options.extend(kind.iter().map(|kind| (code::MESSAGE_TYPE, kind.as_slice())));
     options.extend(reply.options.iter().map(|(code, value)| (*code, value.as_slice())));
     options.extend(reply.relay_agent.iter().map(|value| (code::RELAY_AGENT, value.as_slice())));
     shorten(&mut options, options_room(reply));
-
-    padded(&message, &options)
+    padded(&header, &options)
 }
 
 /// Writes a client's message as the payload of a UDP datagram: the mirror of [`decode`].
 ///
 /// Option 53 stands first, the others by their code; the rest up to 300 bytes is zero (RFC 1542 §2.1).
 pub fn encode_request(request: &Request) -> Bytes {
-    let hlen = usize::from(request.hlen).min(request.chaddr.len());
-    let unset = Ipv4Addr::UNSPECIFIED;
-    let Request { ciaddr, siaddr, giaddr, .. } = *request;
-    let mut message = Message::new_with_id(request.xid, ciaddr, unset, siaddr, giaddr, &request.chaddr[..hlen]);
-    message.set_opcode(Opcode::BootRequest).set_htype(request.htype.into()).set_hops(request.hops);
-    message.set_secs(request.secs).set_flags(Flags::new(request.flags));
-    if !request.sname.is_empty() && request.sname.len() < 64 {
-        message.set_sname(&request.sname);
-    }
-    if !request.file.is_empty() && request.file.len() < 128 {
-        message.set_fname(&request.file);
-    }
+    let header = Header {
+        op: Op::BootRequest,
+        htype: request.htype,
+        hlen: request.hlen,
+        hops: request.hops,
+        xid: request.xid,
+        secs: request.secs,
+        flags: request.flags,
+        addresses: [request.ciaddr, Ipv4Addr::UNSPECIFIED, request.siaddr, request.giaddr],
+        chaddr: request.chaddr,
+        sname: &request.sname,
+        file: &request.file,
+    };
     let kind = request.kind.map(|kind| [kind.code()]);
     let others = request.options.iter().filter(|(code, _)| **code != code::MESSAGE_TYPE);
     let options: Vec<(u8, &[u8])> = kind
@@ -158,7 +159,7 @@ pub fn encode_request(request: &Request) -> Bytes {
         .map(|kind| (code::MESSAGE_TYPE, kind.as_slice()))
         .chain(others.map(|(code, value)| (*code, value.as_slice())))
         .collect();
-    padded(&message, &options)
+    padded(&header, &options)
 }
 
 /// The bytes that options may take, END not counted. A BOOTP client has room for 300 bytes in all (RFC 951 §3).
@@ -188,16 +189,19 @@ fn size_of_option(value: &[u8]) -> usize {
 }
 
 /// A message of at least [`BOOTP_LEN`] bytes.
-fn padded(header: &Message, options: &[(u8, &[u8])]) -> Bytes {
+fn padded(header: &Header<'_>, options: &[(u8, &[u8])]) -> Bytes {
     let mut bytes = Vec::with_capacity(BOOTP_LEN);
-    write(header, options, &mut Encoder::new(&mut bytes)).expect("a Vec takes as many bytes as it is given");
+    bytes.extend_from_slice(&header.bytes());
+    // An encoder begins at the front of its buffer.
+    let mut behind = Vec::new();
+    write(options, &mut Encoder::new(&mut behind)).expect("a Vec takes as many bytes as it is given");
+    bytes.append(&mut behind);
     bytes.resize(bytes.len().max(BOOTP_LEN), 0);
     Bytes::from(bytes)
 }
 
-/// The header, then the options one by one: a [`Message`] without options of its own writes nothing after the cookie.
-fn write(header: &Message, options: &[(u8, &[u8])], encoder: &mut Encoder<'_>) -> EncodeResult<()> {
-    header.encode(encoder)?;
+/// The options one by one, then END.
+fn write(options: &[(u8, &[u8])], encoder: &mut Encoder<'_>) -> EncodeResult<()> {
     for (code, value) in options {
         match value {
             [] => encoder.write([*code, 0])?,

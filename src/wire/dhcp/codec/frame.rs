@@ -1,10 +1,11 @@
 //! The check that a DHCP frame passes before any of its fields is believed (RFC 2131 §2, RFC 2132, RFC 3396).
 //!
-//! Owns the layout: sizes, the magic cookie, where options may stand. It reads no meaning out of them. After
+//! Owns the layout: sizes, the magic cookie, where fields and options stand. It reads no meaning out of them. After
 //! [`check`] every byte offset of the fixed header is inside the frame and `hlen` inside `chaddr`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::super::code;
@@ -23,6 +24,48 @@ const END: u8 = 255;
 /// The options that we act on and whose length is fixed (RFC 2132 §9).
 const FIXED_LENGTHS: [(u8, usize); 4] =
     [(code::REQUESTED_ADDRESS, 4), (code::MESSAGE_TYPE, 1), (code::SERVER_ID, 4), (code::MAX_MESSAGE_SIZE, 2)];
+
+/// The fixed header of a frame, ready to be written: by hand, because dhcproto's `Message` draws a transaction id before
+/// it takes ours, which is luck where none may be and a wait for the kernel's pool early in a boot.
+pub(super) struct Header<'a> {
+    pub(super) op: Op,
+    pub(super) htype: u8,
+    pub(super) hlen: u8,
+    pub(super) hops: u8,
+    pub(super) xid: u32,
+    pub(super) secs: u16,
+    pub(super) flags: u16,
+    /// ciaddr, yiaddr, siaddr, giaddr.
+    pub(super) addresses: [Ipv4Addr; 4],
+    pub(super) chaddr: [u8; 16],
+    /// Left empty if it does not fit with a NUL behind it.
+    pub(super) sname: &'a [u8],
+    /// Likewise.
+    pub(super) file: &'a [u8],
+}
+
+impl Header<'_> {
+    /// The header with the magic cookie (RFC 2131 §2, figure 1).
+    pub(super) fn bytes(&self) -> [u8; HEADER_LEN] {
+        let hlen = usize::from(self.hlen).min(self.chaddr.len());
+        let mut bytes = [0; HEADER_LEN];
+        bytes[..4].copy_from_slice(&[self.op as u8, self.htype, hlen as u8, self.hops]);
+        bytes[4..8].copy_from_slice(&self.xid.to_be_bytes());
+        bytes[8..10].copy_from_slice(&self.secs.to_be_bytes());
+        bytes[10..12].copy_from_slice(&self.flags.to_be_bytes());
+        for (field, address) in bytes[12..28].chunks_exact_mut(4).zip(self.addresses) {
+            field.copy_from_slice(&address.octets());
+        }
+        bytes[28..][..hlen].copy_from_slice(&self.chaddr[..hlen]);
+        for (field, text) in [(SNAME, self.sname), (FILE, self.file)] {
+            if text.len() < field.len() {
+                bytes[field.start..][..text.len()].copy_from_slice(text);
+            }
+        }
+        bytes[COOKIE].copy_from_slice(&MAGIC);
+        bytes
+    }
+}
 
 /// The `op` field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,198 @@
+//! Who asks on the management side: a session cookie or a bearer token becomes a [`Caller`]; everyone else goes to the
+//! login page, or is told 401.
+//!
+//! Also keeps other sites from sending requests in a user's name: what changes something with a cookie must come from
+//! our own pages (Origin, Sec-Fetch-Site) and bring the session's form key.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::{Manage, page, secret};
+use crate::access::Role;
+use crate::clock;
+use crate::store::access::{AccessError, Session};
+use crate::time::Timestamp;
+
+/// The form field, and in other requests the header, that brings the form key.
+pub const FORM_KEY: &str = "form_key";
+const FORM_KEY_HEADER: &str = "x-form-key";
+
+/// The longest form that is looked into for its key, bytes.
+const FORM_MAX: usize = 1 << 20;
+
+/// A session that was not used for so long has ended.
+const IDLE: Duration = Duration::from_secs(2 * 3600);
+
+/// The use of a session is noted at most so often: each note is synced to disk.
+const NOTED: Duration = Duration::from_secs(60);
+
+/// Somebody who may manage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user's name, or `token NAME`.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// What their forms must bring back; empty for a token, which no browser sends by itself.
+    pub form_key: String,
+}
+
+/// Lets through who may do what takes `needed`.
+pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let found = find(&manage, headers, clock::now().timestamp);
+    let (caller, by_cookie) = match found {
+        Ok(Some(found)) => found,
+        Ok(None) => return unknown(&request),
+        Err(error) => {
+            tracing::error!(%error, "nobody can be let in");
+            return page::refusal(&request, StatusCode::INTERNAL_SERVER_ERROR, "The users cannot be read");
+        }
+    };
+    if by_cookie && !request.method().is_safe() {
+        if is_foreign(request.headers()) {
+            return page::refusal(&request, StatusCode::FORBIDDEN, "This request came from another site");
+        }
+        request = match keyed(request, &caller.form_key).await {
+            Ok(request) => request,
+            Err(response) => return response,
+        };
+    }
+    if !caller.role.may(needed) {
+        let sentence = format!("This takes the role {needed}; {} has the role {}", caller.name, caller.role);
+        return page::refusal(&request, StatusCode::FORBIDDEN, &sentence);
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// As [`require`], for `axum::middleware::from_fn_with_state`.
+pub async fn viewer(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
+    require(Role::Viewer, manage, request, next).await
+}
+
+/// As [`viewer`], for operators.
+pub async fn operator(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
+    require(Role::Operator, manage, request, next).await
+}
+
+/// As [`viewer`], for admins.
+pub async fn admin(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
+    require(Role::Admin, manage, request, next).await
+}
+
+/// The caller, and whether a browser may have sent the proof by itself.
+fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(Caller, bool)>, AccessError> {
+    let access = manage.access();
+    if let Some(token) = bearer(headers) {
+        let token = access.use_token(&secret::digest(token), now)?;
+        let caller = |name, role| Caller { name: format!("token {name}"), role, form_key: String::new() };
+        return Ok(token.map(|token| (caller(token.name, token.role), false)));
+    }
+    let Some(cookie) = cookie(headers, manage.cookie_name()) else { return Ok(None) };
+    let digest = secret::digest(cookie);
+    let Some(Session { user, role, form_key, seen_at, .. }) = access.session(&digest, now)? else { return Ok(None) };
+    if now.since(seen_at) > IDLE {
+        access.end_session(&digest)?;
+        return Ok(None);
+    }
+    if now.since(seen_at) > NOTED {
+        access.touch_session(&digest, now)?;
+    }
+    Ok(Some((Caller { name: user.to_string(), role, form_key }, true)))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The value of our cookie.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
+/// Whether a browser says that another site made this request. Programs say neither.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site")
+        && !matches!(site, "same-origin" | "none")
+    {
+        return true;
+    }
+    match (text(ORIGIN.as_str()), text(HOST.as_str())) {
+        (Some(origin), Some(host)) => origin.split_once("://").map(|(_, rest)| rest) != Some(host),
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// The request, if it brings the form key: a form in its field, anything else in the header.
+async fn keyed(request: Request, form_key: &str) -> Result<Request, Response> {
+    let is_right = |given: Option<&str>| given.is_some_and(|given| secret::same(given, form_key));
+    let of_header = request.headers().get(FORM_KEY_HEADER).and_then(|value| value.to_str().ok());
+    if is_right(of_header) {
+        return Ok(request);
+    }
+    let content = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let refused = "The form is not of this session: go back, reload the page, and send it again";
+    if !content.starts_with("application/x-www-form-urlencoded") {
+        return Err(page::refusal(&request, StatusCode::FORBIDDEN, refused));
+    }
+    let (head, body) = request.into_parts();
+    let Ok(bytes) = axum::body::to_bytes(body, FORM_MAX).await else {
+        let request = Request::from_parts(head, Body::empty());
+        return Err(page::refusal(&request, StatusCode::PAYLOAD_TOO_LARGE, "The form is too long, or broke off"));
+    };
+    let right = form_field(&bytes, FORM_KEY).is_some_and(|given| secret::same(&given, form_key));
+    let request = Request::from_parts(head, Body::from(bytes));
+    if right { Ok(request) } else { Err(page::refusal(&request, StatusCode::FORBIDDEN, refused)) }
+}
+
+/// The first value of a form's field. Form keys are hex digits: nothing in them is escaped.
+fn form_field(form: &[u8], field: &str) -> Option<String> {
+    let text = std::str::from_utf8(form).ok()?;
+    let mut pairs = text.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == field).map(|(_, value)| value.to_owned())
+}
+
+/// Pages send to the login page and come back; programs are told.
+fn unknown(request: &Request) -> Response {
+    if page::is_program(request.uri()) {
+        let mut response = page::refusal(request, StatusCode::UNAUTHORIZED, "Log in, or send a bearer token");
+        response.headers_mut().insert("www-authenticate", axum::http::HeaderValue::from_static("Bearer"));
+        return response;
+    }
+    Redirect::to(&login(request.method(), request.uri())).into_response()
+}
+
+/// The login page, with the page to come back to.
+fn login(method: &Method, uri: &Uri) -> String {
+    match uri.path_and_query() {
+        Some(place) if *method == Method::GET && place.as_str() != "/" => {
+            let escaped: String = place.as_str().bytes().map(escape).collect();
+            format!("/login?next={escaped}")
+        }
+        _ => "/login".to_owned(),
+    }
+}
+
+fn escape(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_' | b'.') {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

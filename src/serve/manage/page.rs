@@ -1,0 +1,40 @@
+//! What every page has around it, and how a refusal looks to a person and to a program.
+
+use askama::Template;
+use axum::Json;
+use axum::extract::Request;
+use axum::http::{StatusCode, Uri};
+use axum::response::{Html, IntoResponse, Response};
+use serde_json::json;
+
+/// A page, or the sentence that it could not be made.
+pub fn show(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            (StatusCode::INTERNAL_SERVER_ERROR, "The page could not be made; the log says why").into_response()
+        }
+    }
+}
+
+/// Whether a program asks: then answers are JSON.
+pub fn is_program(uri: &Uri) -> bool {
+    uri.path().starts_with("/api/")
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html", config = "src/serve/manage/askama.toml")]
+struct Refusal<'a> {
+    title: &'a str,
+    sentence: &'a str,
+}
+
+/// A refusal, as a page or as JSON.
+pub fn refusal(request: &Request, status: StatusCode, sentence: &str) -> Response {
+    if is_program(request.uri()) {
+        return (status, Json(json!({ "error": sentence }))).into_response();
+    }
+    let title = status.canonical_reason().unwrap_or("Refused");
+    (status, show(&Refusal { title, sentence })).into_response()
+}
