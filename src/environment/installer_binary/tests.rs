@@ -26,7 +26,7 @@ fn it_is_found_beside_us_and_named_if_not() {
     assert_eq!(looked[0], directory.path().join("release/installer/arm64").join(NAME));
     assert_eq!(looked[1], place.join(NAME));
     assert_eq!(looked[2], Path::new("/usr/lib/hatchery/installer/arm64/hatchery-installer"));
-    let error = read(Arch::Arm64, Some(&place.join(NAME)), None).err().expect("none");
+    let error = read(Arch::Arm64, Some(&place.join(NAME)), None).expect_err("none");
     for part in ["installer/arm64/hatchery-installer", "packaging/build-installer arm64", "--installer"] {
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -34,6 +34,6 @@ fn it_is_found_beside_us_and_named_if_not() {
     let program = made(2, 183, 1, ".text", b"");
     fs::write(place.join(NAME), &program).expect("a file");
     assert!(read(Arch::Arm64, None, Some(&own)).expect("a program") == program);
-    let error = read(Arch::X86_64, Some(&place.join(NAME)), None).err().expect("another processor");
+    let error = read(Arch::X86_64, Some(&place.join(NAME)), None).expect_err("another processor");
     assert!(error.to_string().contains("another processor than x86_64; packaging/build-installer"), "{error}");
 }
