@@ -227,6 +227,8 @@ pub struct ImageRow {
     pub edition: Option<Edition>,
     /// Size and digest, once it was hashed.
     pub image: Option<Image>,
+    /// What speaks against giving it to the product's machines.
+    pub warnings: Vec<String>,
 }
 
 /// A venue and how its names stand.
