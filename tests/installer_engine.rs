@@ -10,6 +10,8 @@ mod breaks;
 mod first_boot;
 #[path = "installer_engine/images.rs"]
 mod images;
+#[path = "installer_engine/killed.rs"]
+mod killed;
 #[path = "installer_engine/server.rs"]
 mod server;
 #[path = "installer_engine/whole.rs"]

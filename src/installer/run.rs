@@ -85,8 +85,7 @@ impl Run {
         self.watch_temperature();
         if self.as_init {
             self.board.stage("starting", "Looking for hardware");
-            let index = std::fs::read_to_string(modules::INDEX).unwrap_or_default();
-            let loaded = modules::coldplug(&modules::Index::parse(&index));
+            let loaded = modules::coldplug(&modules::Index::of_this_kernel());
             self.log(Level::Info, &format!("drivers: {}", loaded.names.join(" ")));
             loaded.troubles.iter().for_each(|trouble| self.log(Level::Warning, trouble));
         }
