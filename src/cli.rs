@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and what its help says. No behaviour.
 
 mod assets;
+mod installer;
 mod operate;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
 pub use assets::*;
+pub use installer::*;
 pub use operate::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
@@ -165,6 +167,15 @@ Examples:
   hatchery assets verify"
     )]
     Assets(Assets),
+    /// What machines boot into to be installed: build it from an OS image or a kernel package
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery installer build pi --image 2025-10-01-raspios-trixie-arm64-lite.img.xz
+  hatchery installer build pc --arch x86_64 --fetch
+  hatchery installer list"
+    )]
+    Installer(Installer),
     /// Order units, and let batches give names
     #[command(
         subcommand,

@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+pub mod installer;
 mod interrupt;
 pub mod load;
 pub mod manual;
@@ -48,6 +49,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Batch(args) => operate::batch(&args),
         Command::Image(args) => image::run(&args),
         Command::Assets(args) => assets::run(&args),
+        Command::Installer(args) => installer::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
         Command::Completions(args) => manual::completions(&args),

@@ -4,5 +4,7 @@
 
 pub mod compression;
 pub mod content;
+#[cfg(feature = "server")]
+pub mod ext4;
 pub mod fat;
 pub mod partitions;

@@ -8,8 +8,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
+use crate::disk::compression::{self, Compression};
 
 /// How an ar archive begins.
 const MAGIC: &[u8; 8] = b"!<arch>\n";
@@ -252,13 +251,14 @@ fn inner_path(path: &[u8]) -> Result<String, DebError> {
 
 /// The plain bytes of a tar archive, compressed as its name says.
 fn decoder(name: &str, stem: &str, packed: impl Read + Send + 'static) -> Result<Box<dyn Read + Send>, DebError> {
-    Ok(match name.strip_prefix(stem).unwrap_or_default() {
-        "" => Box::new(packed),
-        ".gz" => Box::new(MultiGzDecoder::new(packed)),
-        ".xz" => Box::new(XzDecoder::new_multi_decoder(packed)),
-        ".zst" => Box::new(zstd::Decoder::new(packed)?),
+    let compression = match name.strip_prefix(stem).unwrap_or_default() {
+        "" => Compression::None,
+        ".gz" => Compression::Gzip,
+        ".xz" => Compression::Xz,
+        ".zst" => Compression::Zstd,
         _ => return Err(DebError::Unsupported(format!("we cannot unpack {name}"))),
-    })
+    };
+    Ok(compression::decoder(compression, packed)?)
 }
 
 #[cfg(test)]

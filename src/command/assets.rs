@@ -33,7 +33,7 @@ pub fn run(args: &Assets) -> anyhow::Result<ExitCode> {
 }
 
 /// The configuration, and the boot directory; problems are printed.
-fn place(args: &BootDirectory) -> Result<(Config, PathBuf), ExitCode> {
+pub(super) fn place(args: &BootDirectory) -> Result<(Config, PathBuf), ExitCode> {
     let path = args.config.clone().unwrap_or_else(|| PathBuf::from(CONFIG));
     let config = if args.config.is_some() || path.exists() {
         Config::load(&path)
@@ -236,13 +236,18 @@ fn sentence(boots: &Boots) -> String {
 }
 
 /// A scratch directory that goes away.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> anyhow::Result<Scratch> {
-        let path = std::env::temp_dir().join(format!("hatchery-assets-{}", std::process::id()));
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    pub(super) fn new() -> anyhow::Result<Scratch> {
+        let path = std::env::temp_dir().join(format!("hatchery-{}", std::process::id()));
+        // Never one that somebody else has prepared.
+        fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         Ok(Scratch(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -7,6 +7,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 
+/// Entries of a directory, by the format (2 MiB of 32 bytes); a damaged one may have no end.
+const ENTRIES_MAX: usize = 65_536;
+
 /// An open FAT file system.
 pub struct Fat<'a, D: Read + Write + Seek> {
     volume: FileSystem<Window<'a, D>>,
@@ -54,7 +57,7 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
                 Err(error) => return Err(error),
             },
         };
-        let names = directory.iter().map(|entry| entry.map(|entry| entry.file_name()));
+        let names = directory.iter().take(ENTRIES_MAX).map(|entry| entry.map(|entry| entry.file_name()));
         names.filter(|name| !matches!(name.as_deref(), Ok("." | ".."))).collect()
     }
 

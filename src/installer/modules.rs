@@ -1,6 +1,6 @@
 //! Kernel modules: the drivers that this machine's devices ask for, out of those that the initramfs brings.
 //!
-//! Owns the index of modules (`/lib/modules/index`), the matching of device aliases, and their loading. A module that
+//! Owns the index of modules (`/lib/modules/VERSION/index`), the matching of device aliases, and their loading. A module that
 //! cannot be loaded is told and passed over: another may drive the same device.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,8 +12,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Where the initramfs lists its modules.
-pub const INDEX: &str = "/lib/modules/index";
+/// Where the kernel says its version.
+const RELEASE: &str = "/proc/sys/kernel/osrelease";
 
 /// Loaded whether or not a device asks for them: packet sockets are built into most kernels, but not into all.
 const ALWAYS: [&str; 1] = ["af_packet"];
@@ -36,6 +36,13 @@ struct Module {
 pub struct Index(BTreeMap<String, Module>);
 
 impl Index {
+    /// The modules that the initramfs has for the running kernel; it may have those of several. None without an index.
+    pub fn of_this_kernel() -> Index {
+        let release = fs::read_to_string(RELEASE).unwrap_or_default();
+        let text = fs::read_to_string(format!("/lib/modules/{}/index", release.trim()));
+        Index::parse(&text.unwrap_or_default())
+    }
+
     /// Reads an index: `NAME<TAB>PATH<TAB>DEP,DEP<TAB>ALIAS ALIAS …`, one line a module. Lines of another shape are
     /// left out.
     pub fn parse(text: &str) -> Index {

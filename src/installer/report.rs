@@ -179,6 +179,8 @@ impl Reporter {
         // refuses it again.
         let unheard = trouble.filter(|trouble| trouble.status.is_none_or(|status| status >= 500));
         let again = unheard.is_some() && !entries.is_empty();
+        // Before anyone who waits in `heard` goes on.
+        self.board.change(|facts| facts.unheard = unheard.map(|trouble| trouble.to_string()));
         let mut queue = self.queue();
         if again {
             entries.into_iter().rev().for_each(|entry| queue.entries.push_front(entry));
@@ -186,7 +188,6 @@ impl Reporter {
         queue.sending = false;
         drop(queue);
         self.shared.changed.notify_all();
-        self.board.change(|facts| facts.unheard = unheard.map(|trouble| trouble.to_string()));
         again
     }
 }
