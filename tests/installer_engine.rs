@@ -6,6 +6,8 @@
 mod bench;
 #[path = "installer_engine/breaks.rs"]
 mod breaks;
+#[path = "installer_engine/devices.rs"]
+mod devices;
 #[path = "installer_engine/first_boot.rs"]
 mod first_boot;
 #[path = "installer_engine/images.rs"]
