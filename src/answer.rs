@@ -41,11 +41,16 @@ impl fmt::Display for AnswerError {
 
 impl std::error::Error for AnswerError {}
 
+/// Steps of one rendering. The longest answer of the repository takes some hundred; a loop may go through thousands of
+/// values, and one that would hold up the server ends.
+const FUEL: u64 = 500_000;
+
 impl Answers {
     /// Compiles `templates` (name, text). Every one that does not compile is reported; the others are usable.
     pub fn compile(templates: &BTreeMap<String, String>) -> (Answers, Vec<AnswerError>) {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
         let syntax = SyntaxConfig::builder().keep_trailing_newline(true).trim_blocks(true).lstrip_blocks(true).build();
         environment.set_syntax(syntax.expect("the default delimiters are valid"));
         // A shell script, a config.txt and an answer.toml each quote in their own way: no escaping behind the author's
@@ -127,6 +132,10 @@ fn values(facts: &Facts) -> Value {
 }
 
 fn describe(name: &str, error: &minijinja::Error) -> AnswerError {
+    if error.kind() == ErrorKind::OutOfFuel {
+        let what = "it was given up after too many steps; shorten its loops".to_owned();
+        return AnswerError { template: name.to_owned(), line: error.line(), what };
+    }
     let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
     AnswerError { template: name.to_owned(), line: error.line(), what: format!("{}{detail}", error.kind()) }
 }

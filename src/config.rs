@@ -29,7 +29,7 @@ use crate::class::Class;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
-use crate::site::Site;
+use crate::site::{Role, Site};
 
 pub use management::Management;
 pub use problem::{Place, Problem, Problems};
@@ -121,13 +121,14 @@ impl Config {
         let classes = class::read(root);
         let names = Names::new(&products, &venues, &classes);
         let profiles = profile::read(root, &names);
-        let links = network::read(root, &names.with_profiles(&profiles));
+        let dhcp = Dhcp::read(root);
+        let links = network::read(root, dhcp.role, &names.with_profiles(&profiles));
         let management = Management::read(root, &links);
         let http = Http::read(root);
-        let dhcp = Dhcp::read(root);
         let limits = Limits::read(root);
         let mut site = Site {
             links,
+            role: dhcp.role,
             options: option::of(root, option::Level::Other),
             next_server: dhcp.next_server,
             leniency: dhcp.leniency,
@@ -196,7 +197,12 @@ impl Config {
         let ports: Vec<String> = self.http.ports.iter().map(u16::to_string).collect();
         line(format!("HTTP: {}", ports.join(", ")));
         line(format!("TFTP: {}", if self.tftp.enabled { self.tftp.port.to_string() } else { "off".to_owned() }));
-        line(format!("DHCP: {}", if self.dhcp.enabled { "67" } else { "off" }));
+        let dhcp = match (self.dhcp.enabled, self.dhcp.role) {
+            (false, _) => "off",
+            (true, Role::Server) => "67",
+            (true, Role::Proxy) => "67 and 4011, beside another server",
+        };
+        line(format!("DHCP: {dhcp}"));
         let pages: Vec<String> = self.management.listen.iter().map(SocketAddr::to_string).collect();
         line(format!("management: {}", if pages.is_empty() { "off".to_owned() } else { pages.join(", ") }));
         let Paths { data, boot, images, templates, socket } = &self.paths;

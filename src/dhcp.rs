@@ -2,12 +2,13 @@
 //!
 //! Owns the rules of the protocol and nothing that changes: which network a message belongs to is in [`relay`], which
 //! lease a REQUEST may have in [`bind`], which options hold for a client in [`options`], what each firmware insists on
-//! in [`pxe`], where a reply goes in [`route`].
+//! in [`pxe`], where a reply goes in [`route`]. What is said beside a DHCP server of others is in [`proxy`].
 
 pub mod bind;
 pub mod fqdn;
 pub mod options;
 pub mod pxe;
+pub mod proxy;
 pub mod relay;
 pub mod route;
 
@@ -17,7 +18,7 @@ use std::time::Duration;
 use crate::boot::{Boot, BootPlan};
 use crate::machine::firmware::Firmware;
 use crate::site::Link;
-use crate::wire::dhcp::{MessageType, Reply, Request, code};
+use crate::wire::dhcp::{BROADCAST_FLAG, MessageType, Reply, Request, code};
 use options::InForce;
 
 /// The lease of a BOOTP client, which never renews: longer than anything lasts. On the wire it is infinity (RFC 2131
@@ -94,7 +95,7 @@ pub fn nak(request: &Request, why: &str, terms: &Terms<'_>) -> Reply {
     let mut reply = blank(Some(MessageType::Nak), request);
     // The relay broadcasts a NAK: the client's idea of its address is wrong (RFC 2131 §4.3.2).
     if request.giaddr != Ipv4Addr::UNSPECIFIED {
-        reply.flags |= 0x8000;
+        reply.flags |= BROADCAST_FLAG;
     }
     reply.options.push((code::SERVER_ID, terms.server.octets().to_vec()));
     reply.options.push((code::MESSAGE, why.as_bytes().to_vec()));

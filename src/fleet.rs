@@ -10,6 +10,7 @@
 
 mod asking;
 mod conflict;
+mod proxy;
 pub mod board;
 pub mod boot;
 pub mod check;
@@ -189,6 +190,7 @@ impl Fleet {
         let mut out = Outbox::default();
         match event {
             Event::Dhcp { link, port, bytes } => self.on_dhcp(link, port, &bytes, now, &mut out),
+            Event::BootServer { link, from, bytes } => self.on_boot_server(link, from, &bytes, now, &mut out),
             Event::FetchStarted { transfer, address, name, size, via } => {
                 self.on_fetch_started(transfer, address, &name, size, via, now, &mut out)
             }

@@ -159,7 +159,7 @@ impl Layout {
 }
 
 /// The raw content of an image: what is on a disk after it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     /// How the file that holds it is compressed.
     pub compression: Compression,
@@ -171,6 +171,20 @@ pub struct Content {
     pub zero_runs: Arc<[ZeroRun]>,
     /// What a machine may find on it.
     pub layout: Layout,
+}
+
+/// Of the runs of zeros their number: there may be thousands.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Content { compression, size, digest, zero_runs, layout } = self;
+        f.debug_struct("Content")
+            .field("compression", compression)
+            .field("size", size)
+            .field("digest", digest)
+            .field("zero_runs", &zero_runs.len())
+            .field("layout", layout)
+            .finish()
+    }
 }
 
 #[cfg(test)]

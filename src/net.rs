@@ -81,6 +81,11 @@ impl Subnet {
     pub fn contains(self, address: Ipv4Addr) -> bool {
         u32::from(address) & u32::from(self.mask()) == u32::from(self.network)
     }
+
+    /// Whether `address` is in it and a station's: neither the first nor the last.
+    pub fn is_host(self, address: Ipv4Addr) -> bool {
+        self.contains(address) && address != self.network() && address != self.broadcast()
+    }
 }
 
 impl fmt::Display for Subnet {
@@ -108,6 +113,8 @@ pub enum Destination {
     Relay(Ipv4Addr),
     /// To an address that is in use: the client's own, or a relay agent's with a port of its choice (RFC 8357).
     Unicast(SocketAddrV4),
+    /// To the address and port that asked our port 4011, from there.
+    BootServerClient(SocketAddrV4),
     /// To 255.255.255.255:68 on the link.
     Broadcast,
     /// To an address the client does not have yet: an Ethernet frame built for its MAC, because nobody answers ARP.
@@ -123,7 +130,7 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Destination::Relay(address) => write!(f, "relay {address}:67"),
-            Destination::Unicast(address) => write!(f, "{address}"),
+            Destination::Unicast(address) | Destination::BootServerClient(address) => write!(f, "{address}"),
             Destination::Broadcast => write!(f, "broadcast"),
             Destination::Layer2 { mac, address } => write!(f, "{address} at {mac}"),
         }

@@ -171,7 +171,7 @@ pub async fn run_reloadable(
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
     let board = Arc::new(RwLock::new(board));
-    let measured = fleet.tables().measured.clone();
+    let known = images::Known::new(fleet.tables().measured.clone());
 
     let outlets = if settings.dhcp { dhcp::bind(&site)? } else { dhcp::Outlets::none() };
     let mut tftp_servers = Vec::new();
@@ -219,7 +219,8 @@ pub async fn run_reloadable(
     })?;
     // The command line stands in another directory than we.
     let images = std::path::absolute(&settings.images).unwrap_or_else(|_| settings.images.clone());
-    let watch = images::Watch { directory: settings.images, board: board.clone(), measured, inbox: inbox.clone() };
+    let watch =
+        images::Watch { directory: settings.images, board: board.clone(), known: known.clone(), inbox: inbox.clone() };
     let stop_watching = Arc::new(AtomicBool::new(false));
     let watcher = spawn("images", {
         let stop = stop_watching.clone();
@@ -240,7 +241,8 @@ pub async fn run_reloadable(
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    let desk = control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, reloader, records };
+    let desk =
+        control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, known, reloader, records };
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(access), Some(management)) = (pages, access, settings.management) {

@@ -15,6 +15,8 @@ pub use reservation::{Identifier, Identifiers, Reservation};
 pub struct Site {
     /// The served networks; [`LinkId`] is an index into this list.
     pub links: Vec<Link>,
+    /// What we are beside other DHCP servers.
+    pub role: Role,
     /// DHCP options of every network.
     pub options: Vec<DhcpOption>,
     /// `siaddr` for clients that boot from another server than us.
@@ -29,6 +31,25 @@ pub struct Site {
     pub decline_hold: Duration,
     /// A running machine that gives no sign of life for this long has failed.
     pub silence_limit: Duration,
+}
+
+/// Who gives the addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// We do.
+    Server,
+    /// Another server does; we only say what to boot (proxyDHCP, PXE 2.1 §2.2).
+    Proxy,
+}
+
+impl Role {
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Server => "server",
+            Role::Proxy => "proxy",
+        }
+    }
 }
 
 /// Departures from the protocol that some networks need.
@@ -53,6 +74,7 @@ impl Site {
     pub fn new(links: Vec<Link>) -> Site {
         Site {
             links,
+            role: Role::Server,
             options: Vec::new(),
             next_server: None,
             leniency: Leniency::default(),

@@ -6,10 +6,14 @@
 mod bench;
 #[path = "installer_engine/breaks.rs"]
 mod breaks;
+#[path = "installer_engine/devices.rs"]
+mod devices;
 #[path = "installer_engine/first_boot.rs"]
 mod first_boot;
 #[path = "installer_engine/images.rs"]
 mod images;
+#[path = "installer_engine/killed.rs"]
+mod killed;
 #[path = "installer_engine/server.rs"]
 mod server;
 #[path = "installer_engine/whole.rs"]

@@ -233,6 +233,9 @@ async fn refusals_are_error_packets() {
         assert!(message.contains(text), "{message}");
     }
     assert!(server.files.told().is_empty());
+    let mut counted = server.files.refused.lock().expect("no test panics while it holds this").clone();
+    counted.retain(|kind| *kind != "not-ours");
+    assert_eq!(counted, ["forbidden", "invalid", "unparsable", "unparsable"], "counted as those of DHCP are");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,23 @@ say() {
     printf 'hatchery-firstrun: %s\n' "$*"
 }
 
+# The installer has this started by systemd.run in cmdline.txt, and the machine restarts afterwards. That is taken out
+# again however this ends, or every boot would do the same. Since Bookworm the boot partition is /boot/firmware.
+clean_up() {
+    for boot in /boot/firmware /boot; do
+        [ -f "$boot/cmdline.txt" ] || continue
+        if grep -q ' systemd\.run=' "$boot/cmdline.txt"; then
+            sed -e 's/ systemd\.run[^ ]*//g' -e 's/ systemd\.unit=kernel-command-line\.target//g' \
+                "$boot/cmdline.txt" > "$boot/cmdline.new"
+            mv "$boot/cmdline.new" "$boot/cmdline.txt"
+            rm -f "$boot/firstrun.sh"
+        fi
+        break
+    done
+    sync
+}
+trap clean_up EXIT
+
 if [ -z "$hostname" ]; then
     say 'no host name was given; nothing to do'
     exit 0

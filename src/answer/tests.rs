@@ -126,3 +126,11 @@ fn variables_show_their_names_only() {
     let vars = Vars(BTreeMap::from([("secret".to_owned(), "hush".to_owned())]));
     assert_eq!(format!("{:?}", Facts { vars, ..Facts::default() }.vars), "{\"secret\"}");
 }
+
+#[test]
+fn a_loop_that_holds_up_the_server_ends() {
+    check("{% for n in range(1000) %}x{% endfor %}", &"x".repeat(1000));
+    let endless = "a\n{% for a in range(9999) %}{% for b in range(9999) %}\n{{ mac }}{% endfor %}{% endfor %}";
+    let error = render_with_vars(endless).expect_err("it ends");
+    assert!(error.what.contains("too many steps") && error.line.is_some(), "{error}");
+}

@@ -183,9 +183,11 @@ pub enum Image {
     /// Copy an image into the server's image directory
     #[command(
         after_help = "The file appears there when all of it is there. Interrupted, nothing is left behind (exit code 130).
+Compressed data that is cut off or damaged is refused. An image on which the product's machines would
+find nothing to boot is added, with a warning.
 
 Examples:
-  hatchery image add ./kxp2-2026.11.img --product KXP2 --version 2026.11
+  hatchery image add ./kxp2-2026.11.img.xz --product KXP2 --version 2026.11
   hatchery image add ./kxp2-2026.11.img --product KXP2 --activate"
     )]
     Add(ImageAdd),
@@ -209,7 +211,7 @@ Examples:
 /// Arguments of `image add`.
 #[derive(Debug, Args)]
 pub struct ImageAdd {
-    /// The image: a raw disk image
+    /// The image: a disk image or an ISO file, as it is or compressed by gzip, xz or zstd
     pub file: PathBuf,
     /// The product
     #[arg(long, value_name = "PRODUCT")]

@@ -1,9 +1,11 @@
 //! `hatchery image …`: image files into the image directory, and which of them machines get.
 //!
+//! A file is measured while it is copied, in one pass: what is cut off or damaged never gets there.
+//!
 //! A file appears under its name when all of it is on disk; until then it ends in `.part`, which goes away when the
 //! command ends, however it is ended.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,16 +17,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::INTERRUPTED;
-use super::ask::{reply, show, table};
+use super::ask::{cell, reply, show, table, wrong};
 use super::interrupt::Interrupt;
 use crate::boot::file::PARTIAL;
 use crate::cli::{Image, ImageAdd};
-use crate::serve::control::Request;
+use crate::disk::content::{self, Measure};
+use crate::serve::control::{Found, Request};
+use crate::serve::images;
 
-const COLUMNS: [&str; 7] = ["product_type", "version", "file", "size", "active", "since", "sha256"];
-
-/// Bytes copied between two looks at whether to stop.
-const CHUNK: usize = 4 << 20;
+const COLUMNS: [&str; 9] =
+    ["product_type", "version", "file", "format", "size", "raw_size", "active", "since", "sha256"];
 
 /// How often the server is asked whether it has hashed the image.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -33,7 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 pub fn run(args: &Image) -> anyhow::Result<ExitCode> {
     match args {
         Image::Add(args) => add(args),
-        Image::List(ask) => show(ask, &Request::Images, |all| table(all, &COLUMNS, "no product is configured")),
+        Image::List(ask) => show(ask, &Request::Images, |all| rows(all, "no product is configured")),
         Image::Activate(args) => {
             let (product, image) = (args.product.clone(), args.image.clone());
             show(&args.ask, &Request::ImageActivate { product, image }, row)
@@ -42,7 +44,23 @@ pub fn run(args: &Image) -> anyhow::Result<ExitCode> {
 }
 
 fn row(image: &Value) -> String {
-    table(&json!([image]), &COLUMNS, "")
+    rows(&json!([image]), "")
+}
+
+/// A line for each image, and behind them what speaks against it.
+fn rows(images: &Value, empty: &str) -> String {
+    let mut images = images.clone();
+    let mut warnings = String::new();
+    for image in images.as_array_mut().into_iter().flatten() {
+        let word = |key: &str| image[key].as_str().filter(|word| !["none", "disk", "unknown"].contains(word));
+        let format: Vec<&str> = word("kind").into_iter().chain(word("compression")).collect();
+        let format = if format.is_empty() { "raw".to_owned() } else { format.join(" ") };
+        for warning in image["warnings"].as_array().into_iter().flatten() {
+            warnings += &format!("warning: {}: {}\n", cell(image.get("file")), cell(Some(warning)));
+        }
+        image["format"] = if image["compression"].is_null() { Value::Null } else { json!(format) };
+    }
+    table(&images, &COLUMNS, empty) + &warnings
 }
 
 fn add(args: &ImageAdd) -> anyhow::Result<ExitCode> {
@@ -52,16 +70,20 @@ fn add(args: &ImageAdd) -> anyhow::Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let interrupt = Interrupt::listen()?;
-    match bring(&args.file, &directory.join(name), args.link, &interrupt) {
-        Ok(()) => {}
+    let found = match bring(&args.file, &directory.join(name), args.link, &interrupt) {
+        Ok(found) => found,
         Err(error) if error.kind() == io::ErrorKind::Interrupted => return interrupted("; nothing was added"),
+        // No fault of the disk: the image itself is wrong.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            return wrong(&args.ask, &[format!("{}: {error}", args.file.display())]);
+        }
         Err(error) => {
             return Err(error)
                 .with_context(|| format!("cannot bring {} to {}", args.file.display(), directory.display()));
         }
-    }
+    };
     let (product, file, version) = (args.product.clone(), name.to_owned(), args.version.clone());
-    let request = Request::ImageAdd { product: product.clone(), file: file.clone(), version };
+    let request = Request::ImageAdd { product: product.clone(), file: file.clone(), version, found: Some(found) };
     if !args.activate {
         return show(&args.ask, &request, row);
     }
@@ -89,15 +111,20 @@ fn interrupted(what: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(INTERRUPTED))
 }
 
-/// Makes `target` of `source`, all of it or nothing; [`io::ErrorKind::Interrupted`] if told to stop.
-fn bring(source: &Path, target: &Path, link: bool, interrupt: &Interrupt) -> io::Result<()> {
-    let mut file = File::open(source)?;
+/// Makes `target` of `source`, all of it or nothing, and says what is in it; [`io::ErrorKind::Interrupted`] if told to
+/// stop.
+fn bring(source: &Path, target: &Path, link: bool, interrupt: &Interrupt) -> io::Result<Found> {
+    let file = File::open(source)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
+    let size = metadata.len();
     match fs::metadata(target) {
-        Ok(there) if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) => return Ok(()),
+        Ok(there) if (there.dev(), there.ino()) == (metadata.dev(), metadata.ino()) => {
+            let measure = check(Source { file, copy: None }, size, interrupt)?;
+            return looked_into(source, target, measure, &metadata);
+        }
         Ok(_) => {
             let text =
                 format!("{} is there already; machines may be reading it: choose another name", target.display());
@@ -107,32 +134,55 @@ fn bring(source: &Path, target: &Path, link: bool, interrupt: &Interrupt) -> io:
         Err(error) => return Err(error),
     }
     if link {
-        return fs::hard_link(source, target);
+        let measure = check(Source { file, copy: None }, size, interrupt)?;
+        let found = looked_into(source, target, measure, &metadata)?;
+        fs::hard_link(source, target)?;
+        return Ok(found);
     }
     let part = Part::new(target)?;
-    copy(&mut file, &part.file, metadata.len(), interrupt)?;
-    part.finish(target)
+    let copy = Some(part.file.try_clone()?);
+    let measure = check(Source { file, copy }, size, interrupt)?;
+    let found = looked_into(&part.path, target, measure, &part.file.metadata()?)?;
+    part.finish(target)?;
+    Ok(found)
 }
 
-fn copy(from: &mut File, mut to: &File, size: u64, interrupt: &Interrupt) -> io::Result<()> {
-    let style = ProgressStyle::with_template("{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}");
-    let bar = ProgressBar::new(size).with_style(style.expect("the template is ours"));
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        if interrupt.came() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let length = match from.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        to.write_all(&buffer[..length])?;
-        bar.inc(length as u64);
-    }
+/// What was measured of the file at `path` that becomes `target`, and what a look into it adds. It must still be the one
+/// of `before`.
+fn looked_into(path: &Path, target: &Path, measure: Measure, before: &Metadata) -> io::Result<Found> {
+    let name = target.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let measured = images::identify(path, name, before, measure)?;
+    let measured = measured.ok_or_else(|| io::Error::other("it was written to while it was read"))?;
+    Ok(Found::new(&measured))
+}
+
+/// Reads all of the source, and shows how far that is.
+fn check(source: Source, size: u64, interrupt: &Interrupt) -> io::Result<Measure> {
+    let template = "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+    let style = ProgressStyle::with_template(template).expect("the template is ours");
+    let bar = ProgressBar::new(size).with_style(style);
+    let measure = content::measure(source, |read| {
+        bar.set_position(read);
+        !interrupt.came()
+    })?;
     bar.finish_and_clear();
-    Ok(())
+    if measure.size == size { Ok(measure) } else { Err(io::Error::other("it was written to while it was read")) }
+}
+
+/// A file whose bytes are copied as they are read.
+struct Source {
+    file: File,
+    copy: Option<File>,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&buffer[..length])?;
+        }
+        Ok(length)
+    }
 }
 
 /// A file that is not whole yet; removed unless it is finished.

@@ -9,7 +9,7 @@ use super::reader::{Field, Once, Table};
 use super::reservation::Reservations;
 use super::{option, server, value};
 use crate::net::Subnet;
-use crate::site::{DhcpOption, Identifier, Link, Pool};
+use crate::site::{DhcpOption, Identifier, Link, Pool, Role};
 
 /// What the system in the field had: VLAN 151.
 const ADDRESS: (Ipv4Addr, u8) = (Ipv4Addr::new(192, 168, 151, 1), 24);
@@ -21,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(12 * 3600);
 const POOL_MAX: u32 = 65_536;
 
 /// Reads every `[[network]]`.
-pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Link> {
+pub(super) fn read(root: &Table<'_>, role: Role, names: &Names) -> Vec<Link> {
     let tables = root.tables("network");
     if !root.has("network") {
         root.problem(
@@ -30,7 +30,7 @@ pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Link> {
             "name the interface to serve: [[network]] interface = \"eth1\"",
         );
     }
-    let mut across = Across { names, link_names: Once::new(), subnets: Vec::new(), hostnames: BTreeMap::new() };
+    let mut across = Across { names, role, link_names: Once::new(), subnets: Vec::new(), hostnames: BTreeMap::new() };
     // Networks with an address of their own first: the others are served from one of these.
     let own = |table: &&Table<'_>| !table.has("subnet");
     let mut links: Vec<Link> = tables.iter().filter(own).filter_map(|table| link(table, &[], &mut across)).collect();
@@ -42,6 +42,7 @@ pub(super) fn read(root: &Table<'_>, names: &Names) -> Vec<Link> {
 /// What has to differ between networks.
 pub(super) struct Across<'a> {
     pub(super) names: &'a Names,
+    role: Role,
     link_names: Once<String>,
     subnets: Vec<(Subnet, usize)>,
     /// By name in lower case: whose, and on which line.
@@ -100,6 +101,9 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
         }
     };
     let options = options(table, place.filter(|_| subnet_field.is_none()).map(|(address, _)| address));
+    if pool.is_some() && across.role == Role::Proxy {
+        table.problem("pool", "another server gives the addresses", "leave pool out, or write dhcp.mode = \"server\"");
+    }
     let pools = pool.map(|list| pools(&list, place.map(|(_, subnet)| subnet), across.names));
     let mut reservations = Reservations::new(place);
     for each in &reservation_tables {
@@ -108,6 +112,7 @@ fn link(table: &Table<'_>, home: &[Link], across: &mut Across<'_>) -> Option<Lin
     let (address, subnet) = place?;
     let pools = match pools {
         Some(pools) => pools,
+        None if across.role == Role::Proxy => Vec::new(),
         None if address_field.is_some() || subnet_field.is_some() => {
             let example = pool_example(subnet);
             table.problem(
@@ -163,7 +168,7 @@ fn place(table: &Table<'_>, field: Option<&Field<'_>>, across: &mut Across<'_>) 
         Some(field) => field.parse("our address with the prefix length", "192.168.151.1/24", address_and_prefix)?,
     };
     let subnet = Subnet::containing(address, prefix)?;
-    if let Some(field) = field.filter(|_| !is_host(subnet, address)) {
+    if let Some(field) = field.filter(|_| !subnet.is_host(address)) {
         field.problem_hint(format!("{address} is no host of {subnet}"), "give an address between its first and last");
     }
     separate(table, field, subnet, across);
@@ -225,10 +230,6 @@ fn address_and_prefix(text: &str) -> Option<(Ipv4Addr, u8)> {
     (!address.is_unspecified() && !address.is_multicast() && !address.is_broadcast()).then_some((address, prefix))
 }
 
-pub(super) fn is_host(subnet: Subnet, address: Ipv4Addr) -> bool {
-    subnet.contains(address) && address != subnet.network() && address != subnet.broadcast()
-}
-
 fn addresses(list: &[Field<'_>]) -> Vec<Ipv4Addr> {
     list.iter().filter_map(|field| field.parse("an IPv4 address", "192.168.151.1", |text| text.parse().ok())).collect()
 }
@@ -286,7 +287,7 @@ fn range(field: &Field<'_>, subnet: Subnet, pools: &[Pool]) -> Option<(Ipv4Addr,
         field.problem_hint(format!("the range {first}-{last} is reversed"), format!("write \"{last}-{first}\""));
     } else if let Some(outside) = [first, last].into_iter().find(|each| !subnet.contains(*each)) {
         field.problem(format!("{outside} lies outside of {subnet}"));
-    } else if let Some(special) = [first, last].into_iter().find(|each| !is_host(subnet, *each)) {
+    } else if let Some(special) = [first, last].into_iter().find(|each| !subnet.is_host(*each)) {
         let kind = if special == subnet.network() { "network" } else { "broadcast" };
         field.problem(format!("{special} is the {kind} address of {subnet}"));
     } else if u32::from(last) - u32::from(first) >= POOL_MAX {

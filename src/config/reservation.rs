@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::network::{Across, is_host};
+use super::network::Across;
 use super::option::{self, Level};
 use super::reader::{Field, Table};
 use super::value;
@@ -61,7 +61,7 @@ impl Reservations {
     fn address(&mut self, field: &Field<'_>) -> Option<Ipv4Addr> {
         let address: Ipv4Addr = field.parse("an IPv4 address", "192.168.151.20", |text| text.parse().ok())?;
         let (own, subnet) = self.place.unzip();
-        if let Some(subnet) = subnet.filter(|subnet| !is_host(*subnet, address)) {
+        if let Some(subnet) = subnet.filter(|subnet| !subnet.is_host(address)) {
             field.problem(format!("{address} is no host of {subnet}"));
         } else if own == Some(address) {
             field.problem(format!("{address} is our own address"));

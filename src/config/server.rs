@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Field, Once, Table};
-use crate::site::Leniency;
+use crate::site::{Leniency, Role};
 
 /// Where things lie, absolute or relative to our working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,8 @@ impl Tftp {
 pub struct Dhcp {
     /// Whether it runs.
     pub enabled: bool,
+    /// Whether we give the addresses.
+    pub role: Role,
     /// How long an offered address is set aside.
     pub offer_hold: Duration,
     /// How long a declined address stays out of use.
@@ -159,6 +161,7 @@ impl Dhcp {
         };
         Dhcp {
             enabled: table.is_none_or(|table| table.boolean("enabled", true)),
+            role: table.and_then(role).unwrap_or(Role::Server),
             offer_hold: duration("offer_hold", 120),
             decline_hold: duration("decline_hold", 600),
             next_server: table.and_then(next_server),
@@ -169,6 +172,12 @@ impl Dhcp {
             },
         }
     }
+}
+
+/// The key `mode`.
+fn role(table: &Table<'_>) -> Option<Role> {
+    let known = |text: &str| [Role::Server, Role::Proxy].into_iter().find(|role| role.word() == text);
+    table.field("mode")?.parse("\"server\" or \"proxy\"", "proxy", known)
 }
 
 /// The key `next_server`, of the place or of a network.

@@ -9,7 +9,7 @@ use crate::machine::firmware::Firmware;
 use crate::wire::dhcp::{Reply, Request, code};
 
 /// Longest text of the `file` field that leaves room for its NUL (RFC 2131 §2).
-const FILE_FIELD_MAX: usize = 127;
+pub(super) const FILE_FIELD_MAX: usize = 127;
 
 /// Adds boot server, boot file and vendor options, or nothing if the machine is not to boot from us.
 pub fn push(reply: &mut Reply, request: &Request, grant: &Grant<'_>, terms: &Terms<'_>) {
@@ -66,7 +66,7 @@ fn push_server_name(reply: &mut Reply, server: Ipv4Addr) {
 
 /// The PXE menu that a Raspberry Pi looks for: discovery control 3, prompt "PXE" at once, one entry. Only one, for old
 /// Pi 4 EEPROMs look at no other (rpi-eeprom#60). The Pi 3 ROM compares with three spaces more.
-fn raspberry_pi_menu(firmware: Firmware, menu: &PiMenu) -> Vec<u8> {
+pub(super) fn raspberry_pi_menu(firmware: Firmware, menu: &PiMenu) -> Vec<u8> {
     let mut entry = menu.entry.clone().into_bytes();
     if firmware == Firmware::RaspberryPi3 {
         entry.extend_from_slice(b"   ");

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use super::relay;
 use crate::net::Destination;
-use crate::wire::dhcp::{MessageType, Reply, Request};
+use crate::wire::dhcp::{BROADCAST_FLAG, MessageType, Reply, Request};
 
 /// The destination of `reply` to `request`, which was sent from that UDP port.
 pub fn destination(request: &Request, reply: &Reply, port: u16) -> Destination {
@@ -23,7 +23,10 @@ pub fn destination(request: &Request, reply: &Reply, port: u16) -> Destination {
         return Destination::Unicast(to_client(request.ciaddr));
     }
     match request.mac() {
-        Some(mac) if !request.broadcast() && mac.0 != [0; 6] => Destination::Layer2 { mac, address: reply.yiaddr },
+        // The reply says what the request asked for, and that of a proxy asks for it by itself.
+        Some(mac) if reply.flags & BROADCAST_FLAG == 0 && mac.0 != [0; 6] => {
+            Destination::Layer2 { mac, address: reply.yiaddr }
+        }
         _ => Destination::Broadcast,
     }
 }

@@ -1,7 +1,7 @@
 //! A FAT file system within a disk or an image file, read and edited in place without mounting.
 //!
-//! The only importer of `fatfs`. Marks the volume dirty while it is changed and clean again when it is closed, so that
-//! nothing has to be checked at the next boot.
+//! Marks the volume dirty while it is changed and clean again when it is closed, so that nothing has to be checked at
+//! the next boot.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 

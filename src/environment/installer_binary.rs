@@ -41,7 +41,8 @@ pub fn read(arch: Arch, given: Option<&Path>, own: Option<&Path>) -> Result<Vec<
     }
 }
 
-/// Beside us, where a build in the source tree leaves it, where packages install it.
+/// Beside us, where a build in the source tree leaves it, where packages install it. Never where somebody happens to stand:
+/// whoever builds as root must not pick up a program of others.
 fn places(arch: Arch, own: Option<&Path>) -> Vec<PathBuf> {
     let below = |directory: &Path| directory.join(arch.word()).join(NAME);
     let mut places = Vec::new();
@@ -52,9 +53,7 @@ fn places(arch: Arch, own: Option<&Path>) -> Vec<PathBuf> {
             places.push(below(&target.join("installer")));
         }
     }
-    places.push(below(Path::new("target/installer")));
     places.push(below(Path::new(INSTALLED)));
-    places.dedup();
     places
 }
 

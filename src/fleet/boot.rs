@@ -18,7 +18,7 @@ use crate::machine::firmware::Firmware;
 use crate::naming::{Batch, BatchState, Name, NameState, Wanted};
 use crate::net::LinkId;
 use crate::refusal::Refusal;
-use crate::site::Reservation;
+use crate::site::{Reservation, Role};
 use crate::time::Now;
 use crate::wire::dhcp::{MessageType, Request, code, codec};
 
@@ -53,6 +53,9 @@ impl Fleet {
             Err(refusal) => return self.on_foreign_network(came_by, port, &request, refusal, out),
         };
         let asking = self.identify(&site, (came_by, port), link_id, request)?;
+        if site.role == Role::Proxy {
+            return self.on_dhcp_beside(&asking, now, out);
+        }
         match asking.request.kind {
             None => self.on_bootp(&asking, now, out),
             Some(MessageType::Discover) => self.on_discover(&asking, now, out),
@@ -76,7 +79,8 @@ impl Fleet {
         refusal: Refusal,
         out: &mut Outbox,
     ) -> Result<(), Refusal> {
-        let chosen = request.address_option(code::SERVER_ID).is_some_and(|server| self.site.is_ours(server));
+        let chosen = request.address_option(code::SERVER_ID).is_some_and(|server| self.site.is_ours(server))
+            && self.site.role == Role::Server;
         let link = self.site.link(came_by).filter(|_| chosen && request.kind == Some(MessageType::Request));
         let Some(link) = link else { return Err(refusal) };
         let reply = dhcp::nak(request, "your network is not served", &Terms::of(link));
@@ -161,12 +165,26 @@ impl Fleet {
     }
 
     /// The machine whose lease the client has: all there is to know a client by that shows no hardware address.
-    fn holder(&self, asking: &Asking<'_>) -> Option<MachineId> {
+    pub(super) fn holder(&self, asking: &Asking<'_>) -> Option<MachineId> {
         self.tables.leases.by_client(asking.link_id, &asking.client).and_then(|lease| lease.machine)
     }
 
     /// Identify, assign, plan, answer.
     fn bind(&mut self, asking: &Asking<'_>, address: Ipv4Addr, lease: Duration, now: Now, out: &mut Outbox) {
+        let (machine, plan) = self.settle(asking, address, lease, now, out);
+        self.grant(asking, address, &machine, &plan, out);
+        self.probe(asking, address, out);
+    }
+
+    /// The machine has the address from now on, whoever gave it: what is remembered of that, and what it is to boot.
+    pub(super) fn settle(
+        &mut self,
+        asking: &Asking<'_>,
+        address: Ipv4Addr,
+        lease: Duration,
+        now: Now,
+        out: &mut Outbox,
+    ) -> (Machine, BootPlan) {
         let Asking { site, link_id, client, evidence, .. } = asking;
         let id = self.machine(evidence, self.holder(asking), now, out);
         let link = site.link_of(address).map_or(*link_id, |(id, _)| id);
@@ -190,8 +208,7 @@ impl Fleet {
             self.reached(id, &Milestone::Bound(firmware), now, out);
         }
         self.publish_machine(id, out);
-        self.grant(asking, address, &machine, &plan, out);
-        self.probe(asking, address, out);
+        (machine, plan)
     }
 
     /// Gives the machine the name that is certain at its first address.

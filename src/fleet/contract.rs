@@ -1,7 +1,7 @@
 //! The vocabulary between the fleet and the shell: events in; actions, changes and notices out.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,6 +31,15 @@ pub enum Event {
         link: LinkId,
         /// The UDP port that it was sent from: 68 or 67, except of relay agents with ports of their own (RFC 8357).
         port: u16,
+        /// The payload.
+        bytes: Bytes,
+    },
+    /// A UDP payload arrived on port 4011 of a link: a PXE client asks its boot server (PXE 2.1 §2.2.5).
+    BootServer {
+        /// The link it came by.
+        link: LinkId,
+        /// The address and port that it was sent from.
+        from: SocketAddrV4,
         /// The payload.
         bytes: Bytes,
     },
@@ -218,6 +227,8 @@ pub struct ImageRow {
     pub edition: Option<Edition>,
     /// Size and digest, once it was hashed.
     pub image: Option<Image>,
+    /// What speaks against giving it to the product's machines.
+    pub warnings: Vec<String>,
 }
 
 /// A venue and how its names stand.

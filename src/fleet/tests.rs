@@ -10,6 +10,7 @@ mod journal;
 mod kinds;
 mod name;
 mod operator;
+mod proxy;
 mod reload;
 mod relay;
 mod request;
@@ -163,7 +164,12 @@ impl World {
 
     /// The reply to a message, with where it goes.
     fn sent(&mut self, message: &Message) -> Option<(Reply, Destination)> {
-        let actions = self.handle(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() });
+        self.sent_for(Event::Dhcp { link: LINK, port: 68, bytes: message.bytes() })
+    }
+
+    /// The reply that an event brings about.
+    fn sent_for(&mut self, event: Event) -> Option<(Reply, Destination)> {
+        let actions = self.handle(event);
         let mut sent = actions.into_iter().filter_map(|action| match action {
             Action::Send { bytes, destination, .. } => Some((bytes, destination)),
             _ => None,

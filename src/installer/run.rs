@@ -17,7 +17,7 @@ use super::board::{Board, Outcome};
 use super::identity::{self, Identity};
 use super::imaging;
 use super::init::{self, Exit, LOOK_AT_FAILURE};
-use super::job::{After, Choose, Drive, Failure, Installed, Job, Observer, Patience, Stage, TargetRule};
+use super::job::{After, Choose, Drive, Installed, Job, Observer, Patience, Stage, TargetRule};
 use super::modules;
 use super::network::{self, News, Wanted, interface};
 use super::options::Options;
@@ -94,13 +94,16 @@ impl Run {
             self.set_clock(&server);
         }
         self.reporter.step("starting", None);
-        let server_of_reports = server.clone();
-        self.reporter.to(server_of_reports);
+        self.reporter.to(server.clone());
         self.wait_for_drives();
         let mut job = self.ask(&server)?;
         let after = self.options.after.unwrap_or(job.after);
         self.board.change(|facts| facts.hostname = Some(job.hostname.clone()));
         if let Some(path) = &self.options.target {
+            if !self.drives().iter().any(|drive| drive.path == *path) {
+                let why = format!("{path} was asked for as the target and is no drive of this machine.");
+                return Err(Stop { why, after: Some(after) });
+            }
             job.target = TargetRule { allowed: vec![path.clone()], choose: Choose::Only };
         }
         match imaging::install(&job, &self.drives(), &Patience::default(), self) {
@@ -388,11 +391,4 @@ fn summary(installed: &Installed) -> String {
         text.push_str(&format!("; the last partition grew by {}", super::job::Bytes(bytes)));
     }
     text
-}
-
-/// A failure as it stands in a report.
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop { why: failure.to_string(), after: None }
-    }
 }

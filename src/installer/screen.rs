@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -188,13 +188,18 @@ pub enum Where {
 pub struct Screen {
     board: Arc<Board>,
     place: Where,
-    still: Arc<AtomicBool>,
+    state: Arc<AtomicU8>,
 }
+
+/// What the thread is to do: go on, show how it ended and leave, leave; then it has left.
+const GOES_ON: u8 = 0;
+const ENDS: u8 = 1;
+const STOPPED: u8 = 2;
 
 impl Screen {
     /// Begins to show the board.
     pub fn start(board: Arc<Board>, place: Where) -> Screen {
-        let screen = Screen { board, place, still: Arc::default() };
+        let screen = Screen { board, place, state: Arc::new(AtomicU8::new(GOES_ON)) };
         let shown = screen.clone();
         std::thread::spawn(move || shown.keep_up());
         screen
@@ -202,24 +207,29 @@ impl Screen {
 
     /// Shows the board as it is now, and nothing any more: the last words stay.
     pub fn finish(&self) {
-        self.still.store(true, Ordering::SeqCst);
-        let facts = self.board.facts();
-        match self.place {
-            Where::Stderr => eprintln!("{}", line(&facts)),
-            Where::Consoles => consoles().iter_mut().for_each(|console| show_whole(console, &facts)),
+        if self.state.compare_exchange(GOES_ON, ENDS, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+            return;
+        }
+        let begun = Instant::now();
+        while self.state.load(Ordering::SeqCst) == ENDS && begun.elapsed() < 4 * REDRAW {
+            sleep(REDRAW / 20);
         }
     }
 
     /// Nothing is shown any more by this; for last words that come from elsewhere.
     pub fn stop(&self) {
-        self.still.store(true, Ordering::SeqCst);
+        self.state.store(STOPPED, Ordering::SeqCst);
     }
 
     fn keep_up(&self) {
         let begun = Instant::now();
         let mut consoles = if self.place == Where::Consoles { consoles() } else { Vec::new() };
         let mut lines = Lines { said: None, at: begun, shown: 0 };
-        while !self.still.load(Ordering::SeqCst) {
+        loop {
+            let state = self.state.load(Ordering::SeqCst);
+            if state == STOPPED {
+                return;
+            }
             let facts = self.board.facts();
             let time = format!("[{:6.1}]", begun.elapsed().as_secs_f32());
             let news: Vec<String> = lines.next(&facts).iter().map(|line| format!("{time} {line}")).collect();
@@ -228,12 +238,28 @@ impl Screen {
             }
             for console in &mut consoles {
                 if console.display {
-                    console.draw(&page(&facts), None);
+                    console.draw(&page(&facts), facts.outcome.as_ref());
                 } else {
                     news.iter().for_each(|line| console.write(&format!("{line}\r\n")));
                 }
             }
+            if state == ENDS {
+                self.show_outcome(&mut consoles, &facts);
+                self.state.store(STOPPED, Ordering::SeqCst);
+                return;
+            }
             sleep(REDRAW);
+        }
+    }
+
+    /// The end, where it does not stand on a display already: in one line by hand, as a page on a serial console.
+    fn show_outcome(&self, consoles: &mut [Console], facts: &Facts) {
+        if self.place == Where::Stderr {
+            eprintln!("{}", line(facts));
+        }
+        for console in consoles.iter_mut().filter(|console| !console.display) {
+            let text: String = page(facts).iter().map(|line| format!("{line}\r\n")).collect();
+            console.write(&format!("\r\n{text}\r\n"));
         }
     }
 }
@@ -255,21 +281,12 @@ impl Lines {
         let mut told: Vec<String> =
             facts.lines.iter().skip(facts.lines.len() - new).map(|line| ascii_all(line)).collect();
         let subject = (facts.doing.clone(), facts.unheard.clone());
-        let other = self.said.as_ref() != Some(&subject) && !facts.doing.is_empty();
-        if other || facts.work.is_some() && self.at.elapsed() >= LINE_EVERY {
+        let other = self.said.as_ref() != Some(&subject) && !facts.doing.is_empty() && facts.outcome.is_none();
+        if other || facts.outcome.is_none() && facts.work.is_some() && self.at.elapsed() >= LINE_EVERY {
             told.push(line(facts));
             (self.said, self.at) = (Some(subject), Instant::now());
         }
         told
-    }
-}
-
-fn show_whole(console: &mut Console, facts: &Facts) {
-    if console.display {
-        console.draw(&page(facts), facts.outcome.as_ref());
-    } else {
-        let text: String = page(facts).iter().map(|line| format!("{line}\r\n")).collect();
-        console.write(&format!("\r\n{text}{}\r\n", line(facts)));
     }
 }
 

@@ -52,6 +52,9 @@ pub trait FileSource: Send + Sync + 'static {
     /// The refusal that says why the machine gets nothing under this name. May block on disk for the open itself.
     fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal>;
 
+    /// A shell refused a request before it came to [`FileSource::open`]: too many at once, or not to be read.
+    fn refused(&self, _refusal: &Refusal) {}
+
     /// A transfer of `size` bytes of `name` to `asker` begins.
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId;
 

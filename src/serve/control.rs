@@ -1,6 +1,8 @@
 //! The local control socket: one JSON request a line, one JSON reply a line; who may use it is a matter of the
 //! socket's file permissions.
 
+mod found;
+
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream as BlockingStream;
@@ -14,16 +16,19 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 use super::core;
+use super::images::{self, Known};
 use super::inbox::Inbox;
 use super::library::Library;
 use super::preflight::Doctor;
 use super::reload::Reloader;
 use super::show;
+use crate::catalog::ImageState;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
-use crate::ids::BatchId;
+use crate::ids::{BatchId, ProductName};
 use crate::refusal::Refusal;
 use crate::store::Records;
+pub use found::Found;
 
 /// The longest request line.
 const LINE_MAX: u64 = 256 * 1024;
@@ -138,6 +143,8 @@ pub enum Request {
         file: String,
         /// What to call it.
         version: Option<String>,
+        /// What was found in it while it was copied; `None` leaves that to the server.
+        found: Option<Found>,
     },
     /// Give the machines of a product another image.
     ImageActivate {
@@ -227,6 +234,8 @@ pub struct Desk {
     pub doctor: Doctor,
     /// The image directory, as an absolute path.
     pub images: PathBuf,
+    /// What was measured of the files in it.
+    pub known: Known,
     /// Takes over another configuration; `None` where there is none to read.
     pub reloader: Option<Arc<Reloader>>,
     /// What only the journal holds.
@@ -316,8 +325,12 @@ async fn answer(request: Request, desk: &Desk) -> Reply {
         Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
         Request::ImageDirectory => return Reply::Ok(desk.images.to_string_lossy().into()),
         Request::Images => Ok(Command::ImageList),
-        Request::ImageAdd { product, file, version } => {
-            there(&desk.images, &file).map(|()| Command::ImageAdd { product, file, version })
+        Request::ImageAdd { product, file, version, found } => {
+            let there = there(&desk.images, &file);
+            if let (Ok(()), Some(found)) = (&there, found) {
+                take_over(&product, &file, &found, desk);
+            }
+            there.map(|()| Command::ImageAdd { product, file, version })
         }
         Request::ImageActivate { product, image } => return activate(product, image, desk).await,
         Request::Batches => Ok(Command::BatchList),
@@ -339,6 +352,18 @@ async fn operate(command: Command, desk: &Desk) -> Reply {
     match desk.inbox.ask(|reply_to| Event::Command { command, reply_to }).await {
         Ok(told) => Reply::Ok(show::told(&told)),
         Err(refusal) => Reply::Error(refusal.to_string()),
+    }
+}
+
+/// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured like any
+/// other.
+fn take_over(product: &str, file: &str, found: &Found, desk: &Desk) {
+    let metadata = std::fs::metadata(desk.images.join(file));
+    let same = metadata.is_ok_and(|metadata| images::identity(&metadata) == found.identity);
+    if let (true, Some(measured), Some(product)) = (same, found.measured(file), ProductName::parse(product)) {
+        desk.known.add(measured.clone());
+        let state = ImageState::Ready(measured.image.clone());
+        desk.inbox.tell(Event::Image { product, state, measured: Some(measured) });
     }
 }
 

@@ -108,7 +108,7 @@ impl Core {
         if !changes.is_empty()
             && let Err(error) = self.store.commit(&changes)
         {
-            tracing::error!(%error, changes = changes.len(), "the journal could not be written; nothing was promised");
+            log::not_stored(&error, changes.len());
             refuse_all(asked);
             return self.recover();
         }

@@ -1,4 +1,4 @@
-//! The DHCP shell: UDP port 67 of every interface in, replies out.
+//! The DHCP shell: UDP port 67 of every interface in, and 4011 beside a DHCP server of others; replies out.
 //!
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
@@ -20,11 +20,13 @@ use super::packet::{EtherType, PacketSocket};
 use super::preflight::rival::Rivals;
 use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};
-use crate::site::Site;
+use crate::site::{Role, Site};
 use crate::wire::ipv4;
 
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
+/// Where PXE clients ask a boot server that gives no addresses (PXE 2.1 §2.2.5).
+const BOOT_SERVER_PORT: u16 = 4011;
 
 /// The largest message read: more than any client sends, and option 57 allows.
 const MESSAGE_MAX: usize = 4096;
@@ -64,6 +66,8 @@ struct Port {
     /// Ours, of every network that it has.
     addresses: Vec<Ipv4Addr>,
     udp: UdpSocket,
+    /// Port 4011, beside a DHCP server of others.
+    boot_server: Option<UdpSocket>,
     unaddressed: Unaddressed,
     packet: PacketSocket,
 }
@@ -84,11 +88,15 @@ pub fn bind(site: &Site) -> Result<Outlets, DhcpError> {
         let index = match open_already {
             Some(index) => index,
             None => {
-                ports.push(open(interface, id).map_err(|source| DhcpError::Open {
-                    interface: interface.clone(),
-                    hint: hint(interface, &source),
-                    source,
-                })?);
+                let failed = |port| {
+                    let interface = interface.clone();
+                    move |source| DhcpError::Open { hint: hint(&interface, port, &source), interface, source }
+                };
+                let mut port = open(interface, id).map_err(failed(SERVER_PORT))?;
+                if site.role == Role::Proxy {
+                    port.boot_server = Some(udp(interface, BOOT_SERVER_PORT).map_err(failed(BOOT_SERVER_PORT))?);
+                }
+                ports.push(port);
                 ports.len() - 1
             }
         };
@@ -99,6 +107,19 @@ pub fn bind(site: &Site) -> Result<Outlets, DhcpError> {
 }
 
 fn open(interface: &str, link: LinkId) -> io::Result<Port> {
+    Ok(Port {
+        interface: interface.to_owned(),
+        link,
+        addresses: Vec::new(),
+        udp: udp(interface, SERVER_PORT)?,
+        boot_server: None,
+        unaddressed: Unaddressed::open(interface)?,
+        packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
+    })
+}
+
+/// A port of every address on an interface.
+fn udp(interface: &str, port: u16) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     // Bound to the interface, not to our address: a DISCOVER goes to 255.255.255.255.
     socket.bind_device(Some(interface.as_bytes()))?;
@@ -106,18 +127,11 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, SERVER_PORT)).into())?;
-    Ok(Port {
-        interface: interface.to_owned(),
-        link,
-        addresses: Vec::new(),
-        udp: UdpSocket::from_std(socket.into())?,
-        unaddressed: Unaddressed::open(interface)?,
-        packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
-    })
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
+    UdpSocket::from_std(socket.into())
 }
 
-fn hint(interface: &str, error: &io::Error) -> String {
+fn hint(interface: &str, port: u16, error: &io::Error) -> String {
     match error.raw_os_error() {
         Some(libc::ENODEV) => {
             let known: Vec<String> = nix::net::if_::if_nameindex()
@@ -125,7 +139,7 @@ fn hint(interface: &str, error: &io::Error) -> String {
                 .unwrap_or_default();
             format!("there is no interface {interface} (there are {})", known.join(", "))
         }
-        Some(libc::EADDRINUSE) => "UDP port 67 is in use; another DHCP server runs here, such as dnsmasq".into(),
+        Some(libc::EADDRINUSE) => format!("UDP port {port} is in use; another DHCP server runs here, such as dnsmasq"),
         Some(libc::EACCES | libc::EPERM) => {
             "it takes root, or the capabilities CAP_NET_BIND_SERVICE and CAP_NET_RAW".into()
         }
@@ -148,12 +162,25 @@ pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
         readers.spawn(async move {
             let port = &outlets.ports[index];
             let link = port.link;
-            let (mut buffer, mut frame) = (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
+            let (mut buffer, mut question, mut frame) =
+                (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
             loop {
                 let received = tokio::select! {
-                    received = port.udp.recv_from(&mut buffer) => received.map(|(length, from)| (&buffer[..length], from.port())),
+                    received = port.udp.recv_from(&mut buffer) => {
+                        received.map(|(length, from)| (&buffer[..length], from.port()))
+                    }
                     received = port.unaddressed.receive(&port.addresses, &mut frame) => {
                         received.map(|message| (message, CLIENT_PORT))
+                    }
+                    asked = port.asked(&mut question) => {
+                        match asked {
+                            Ok((length, from)) => {
+                                let bytes = Bytes::copy_from_slice(&question[..length]);
+                                inbox.offer(Event::BootServer { link, from, bytes });
+                                continue;
+                            }
+                            Err(error) => Err(error),
+                        }
                     }
                 };
                 match received {
@@ -189,10 +216,24 @@ impl Outlets {
 impl Port {
     fn send(&self, message: &[u8], from: Ipv4Addr, destination: Destination) -> io::Result<()> {
         match destination {
-            Destination::Relay(relay) => self.send_udp(message, from, SocketAddrV4::new(relay, SERVER_PORT)),
-            Destination::Unicast(client) => self.send_udp(message, from, client),
+            Destination::Relay(relay) => self.send_udp(&self.udp, message, from, SocketAddrV4::new(relay, SERVER_PORT)),
+            Destination::Unicast(client) => self.send_udp(&self.udp, message, from, client),
+            Destination::BootServerClient(client) => {
+                let socket = self.boot_server.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+                self.send_udp(socket, message, from, client)
+            }
             Destination::Broadcast => self.send_frame(message, from, Ipv4Addr::BROADCAST, Mac([0xff; 6])),
             Destination::Layer2 { mac, address } => self.send_frame(message, from, address, mac),
+        }
+    }
+
+    /// The next message on port 4011; none ever where it is not open.
+    async fn asked(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
+        let Some(socket) = &self.boot_server else { return std::future::pending().await };
+        loop {
+            if let (length, SocketAddr::V4(from)) = socket.recv_from(buffer).await? {
+                return Ok((length, from));
+            }
         }
     }
 
@@ -202,7 +243,7 @@ impl Port {
     }
 
     /// Sends from our own address even where the interface has several.
-    fn send_udp(&self, message: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
+    fn send_udp(&self, socket: &UdpSocket, message: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
         let source = libc::in_pktinfo {
             ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
@@ -210,7 +251,7 @@ impl Port {
         };
         let control = [ControlMessage::Ipv4PacketInfo(&source)];
         let to = SockaddrIn::from(to);
-        sendmsg(self.udp.as_raw_fd(), &[IoSlice::new(message)], &control, MsgFlags::empty(), Some(&to))?;
+        sendmsg(socket.as_raw_fd(), &[IoSlice::new(message)], &control, MsgFlags::empty(), Some(&to))?;
         Ok(())
     }
 }

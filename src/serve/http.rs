@@ -27,6 +27,7 @@ use tracing::{debug, error, warn};
 
 use self::places::Places;
 use self::reply::{Persistence, Reply};
+use crate::refusal::Refusal;
 use crate::serve::content::FileSource;
 
 /// Connections the kernel may complete ahead of us.
@@ -225,6 +226,7 @@ fn admit(
         Err(full) => full,
     };
     warn!(%peer, limit = full.limit, "HTTP connection turned away: {full}");
+    front.files.refused(&Refusal::Busy("HTTP connections"));
     if let Ok(permit) = front.turned_away.clone().try_acquire_owned() {
         let reply = Reply::new(StatusCode::SERVICE_UNAVAILABLE, Persistence::Close)
             .field("Retry-After", 5)

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::core::{SharedBoard, read};
@@ -21,6 +22,31 @@ use crate::image::Content;
 /// How often the files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// What was measured, by file name; shared by those who measure.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Mutex<BTreeMap<String, Measured>>>);
+
+impl Known {
+    /// What the journal remembers.
+    pub fn new(measured: BTreeMap<String, Measured>) -> Known {
+        Known(Arc::new(Mutex::new(measured)))
+    }
+
+    /// Takes note of a measured file.
+    pub fn add(&self, measured: Measured) {
+        self.all().insert(measured.image.file.clone(), measured);
+    }
+
+    /// What is known of the file, if it is still the same.
+    fn of(&self, file: &str, metadata: &Metadata) -> Option<Measured> {
+        self.all().get(file).filter(|known| is_unchanged(known, metadata)).cloned()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Measured>> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
 /// The image files, watched by one thread.
 #[derive(Debug)]
 pub struct Watch {
@@ -28,8 +54,8 @@ pub struct Watch {
     pub directory: PathBuf,
     /// Where it stands which file is whose.
     pub board: SharedBoard,
-    /// What the journal remembers, by file name.
-    pub measured: BTreeMap<String, Measured>,
+    /// What is known already.
+    pub known: Known,
     /// Where findings go.
     pub inbox: Inbox,
 }
@@ -37,37 +63,41 @@ pub struct Watch {
 /// What was said last of each product: the file and how it stands.
 type Told = BTreeMap<ProductName, (String, ImageState)>;
 
+/// Files that could not be measured, as they were then: the same bytes fail again.
+type Broken = BTreeMap<String, (u64, i64, u64)>;
+
 impl Watch {
     /// Looks at every file until `stop` is set.
-    pub fn run(mut self, stop: &AtomicBool) {
+    pub fn run(self, stop: &AtomicBool) {
         let mut told: Told = BTreeMap::new();
+        let mut broken = Broken::new();
         while !stop.load(Ordering::Relaxed) {
             let files = read(&self.board).image_files().clone();
             for (product, file) in &files.active {
                 if told.get(product).is_some_and(|(before, _)| before != file) {
                     told.remove(product);
                 }
-                self.look(product, file, &mut told, stop);
+                self.look(product, file, &mut told, &mut broken, stop);
             }
             // One at a time: the images in use come first again.
-            if !self.measure_spare(&files.spare, stop) {
+            if !self.measure_spare(&files.spare, &mut broken, stop) {
                 std::thread::park_timeout(INTERVAL);
             }
         }
     }
 
-    /// Hashes one of the files that may be activated later; whether there was one.
-    fn measure_spare(&mut self, spare: &[(ProductName, String)], stop: &AtomicBool) -> bool {
-        let unknown = spare.iter().find(|(_, file)| {
-            let metadata = std::fs::metadata(self.directory.join(file)).ok().filter(Metadata::is_file);
-            let known = self.measured.get(file);
-            metadata.is_some_and(|metadata| !known.is_some_and(|known| is_unchanged(known, &metadata)))
+    /// Measures one of the files that may be activated later; whether there was one.
+    fn measure_spare(&self, spare: &[(ProductName, String)], broken: &mut Broken, stop: &AtomicBool) -> bool {
+        let unknown = spare.iter().find_map(|(product, file)| {
+            let metadata = std::fs::metadata(self.directory.join(file)).ok().filter(Metadata::is_file)?;
+            let known = self.known.of(file, &metadata).is_some() || broken.get(file) == Some(&identity(&metadata));
+            (!known).then_some((product, file, metadata))
         });
-        let Some((product, file)) = unknown else { return false };
+        let Some((product, file, metadata)) = unknown else { return false };
         let path = self.directory.join(file);
         match measure(&path, file, |_| !stop.load(Ordering::Relaxed)) {
             Ok(Some(measured)) => {
-                self.measured.insert(file.clone(), measured.clone());
+                self.known.add(measured.clone());
                 let (product, state) = (product.clone(), ImageState::Ready(measured.image.clone()));
                 self.inbox.tell(Event::Image { product, state, measured: Some(measured) });
                 true
@@ -75,32 +105,36 @@ impl Watch {
             Ok(None) => false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "image cannot be read");
-                false
+                tracing::warn!(path = %path.display(), %error, "image cannot be used");
+                broken.insert(file.clone(), identity(&metadata));
+                true
             }
         }
     }
 
-    fn look(&mut self, product: &ProductName, file: &str, told: &mut Told, stop: &AtomicBool) {
+    fn look(&self, product: &ProductName, file: &str, told: &mut Told, broken: &mut Broken, stop: &AtomicBool) {
         let path = self.directory.join(file);
         let Some(metadata) = std::fs::metadata(&path).ok().filter(Metadata::is_file) else {
             return self.tell(product, file, ImageState::Missing, None, told);
         };
-        let known = self.measured.get(file).filter(|known| is_unchanged(known, &metadata)).cloned();
-        if let Some(known) = known {
+        if let Some(known) = self.known.of(file, &metadata) {
             return self.tell(product, file, ImageState::Ready(known.image), None, told);
+        }
+        if broken.get(file) == Some(&identity(&metadata)) {
+            return;
         }
         self.tell(product, file, ImageState::Measuring, None, told);
         match measure(&path, file, |_| !stop.load(Ordering::Relaxed)) {
             Ok(Some(measured)) => {
-                self.measured.insert(file.to_owned(), measured.clone());
+                self.known.add(measured.clone());
                 self.tell(product, file, ImageState::Ready(measured.image.clone()), Some(measured), told);
             }
             // Changed while it was read, or told to stop: the next look begins anew.
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "image cannot be read");
+                tracing::warn!(path = %path.display(), %error, "image cannot be used");
+                broken.insert(file.to_owned(), identity(&metadata));
                 self.tell(product, file, ImageState::Missing, None, told);
             }
         }
@@ -116,9 +150,12 @@ impl Watch {
 }
 
 fn is_unchanged(known: &Measured, metadata: &Metadata) -> bool {
-    known.image.size == metadata.len()
-        && known.modified_nanos == modified_nanos(metadata)
-        && known.inode == metadata.ino()
+    (known.image.size, known.modified_nanos, known.inode) == identity(metadata)
+}
+
+/// What tells a file from another one of the same name: size, modification time and inode.
+pub fn identity(metadata: &Metadata) -> (u64, i64, u64) {
+    (metadata.len(), modified_nanos(metadata), metadata.ino())
 }
 
 fn modified_nanos(metadata: &Metadata) -> i64 {

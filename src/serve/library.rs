@@ -234,6 +234,10 @@ impl FileSource for Library {
         self.find(asker, name, via).inspect_err(|refusal| count(&self.board, refusal))
     }
 
+    fn refused(&self, refusal: &Refusal) {
+        count(&self.board, refusal);
+    }
+
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {
         let transfer = TransferId(self.next_transfer.fetch_add(1, Ordering::Relaxed));
         self.inbox.tell(Event::FetchStarted { transfer, address: asker, name: name.to_owned(), size, via });

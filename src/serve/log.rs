@@ -1,7 +1,7 @@
 //! Log lines: a fold over notices. One per packet at debug, one per stage change at info, warnings an operator can act
 //! on.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::clock;
 use crate::fleet::Notice;
@@ -64,6 +64,19 @@ pub fn refused(what: &str, who: &str, refusal: &Refusal) {
         _ => tracing::debug!(who, kind = refusal.kind(), "{what} refused: {refusal}"),
     }
 }
+
+/// Writes that a batch of changes could not be stored. A full disk fails every batch: one line in ten seconds tells it,
+/// with how many failed since the last.
+pub fn not_stored(error: &dyn std::error::Error, changes: usize) {
+    let batches = NOT_STORED.fetch_add(1, Ordering::Relaxed) + 1;
+    if STORE_FAILED.is_due() {
+        NOT_STORED.store(0, Ordering::Relaxed);
+        tracing::error!(%error, changes, batches, "the journal could not be written; nothing was promised");
+    }
+}
+
+static NOT_STORED: AtomicU64 = AtomicU64::new(0);
+static STORE_FAILED: Seldom = Seldom(AtomicI64::new(0));
 
 /// Lets a warning through at most once in ten seconds.
 struct Seldom(AtomicI64);

@@ -19,8 +19,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::place::Place;
-use self::rival::Rivals;
+use self::rival::{Rival, Rivals};
 use super::arp::Arp;
+use crate::site::Role;
 
 /// How often everything is looked at.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -30,8 +31,11 @@ const RED_INTERVAL: Duration = Duration::from_secs(5);
 const RIVALS_INTERVAL: Duration = Duration::from_secs(300);
 /// How long answers are waited for.
 const ANSWER_TIME: Duration = Duration::from_secs(1);
+/// The same where a DHCP server of others must be there: dnsmasq and udhcpd look for two or three seconds whether an
+/// address is in use before they offer it.
+const SLOW_ANSWER_TIME: Duration = Duration::from_secs(4);
 /// How long a reader waits for a fresh look.
-const LOOK_TIME: Duration = Duration::from_secs(5);
+const LOOK_TIME: Duration = Duration::from_secs(10);
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,6 +140,7 @@ impl Preflight {
 
     /// Looks for ever.
     pub async fn run(self) {
+        let proxy = self.place.role() == Role::Proxy;
         let mut rivals_due = Instant::now();
         loop {
             if Instant::now() >= rivals_due {
@@ -143,7 +148,7 @@ impl Preflight {
                 rivals_due = Instant::now() + RIVALS_INTERVAL;
             }
             let red = self.look_around().await;
-            if self.rivals.list().any(|rivals| rivals.is_ok_and(|rivals| !rivals.is_empty())) {
+            if proxy || self.rivals.list().any(|rivals| rivals.is_ok_and(|rivals| !rivals.is_empty())) {
                 rivals_due = Instant::now();
             }
             tokio::select! {
@@ -160,7 +165,8 @@ impl Preflight {
         self.arp.probe_own();
         let place = self.place.clone();
         let local = tokio::task::spawn_blocking(move || place.look());
-        sleep(ANSWER_TIME).await;
+        let role = self.place.role();
+        sleep(if role == Role::Proxy { SLOW_ANSWER_TIME } else { ANSWER_TIME }).await;
         let mut findings = match local.await {
             Ok(findings) => findings,
             Err(error) => {
@@ -170,7 +176,7 @@ impl Preflight {
         };
         findings.extend(self.duplicates());
         findings.extend(self.proxies());
-        findings.extend(self.foreign_servers());
+        findings.extend(self.foreign_servers(role));
         let before = self.look.borrow().findings.clone();
         log(&before, &findings);
         let red = findings.iter().any(|finding| finding.level == Level::Red);
@@ -215,15 +221,25 @@ impl Preflight {
         })
     }
 
-    fn foreign_servers(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.rivals.list()).map(|((_, interface), rivals)| {
+    /// Other DHCP servers: there must be none, or, where they give the addresses, one.
+    fn foreign_servers(&self, role: Role) -> impl Iterator<Item = Finding> {
+        self.place.links().zip(self.rivals.list()).map(move |((_, interface), rivals)| {
             let check = format!("rivals {interface}");
+            let names =
+                |rivals: &[Rival]| listed(rivals.iter().map(|rival| format!("{} at {}", rival.server, rival.mac)));
             match rivals {
+                Ok(rivals) if rivals.is_empty() && role == Role::Proxy => {
+                    let what = format!("no DHCP server answers on {interface}, and in proxy mode we give no addresses");
+                    Finding::red(check, what, "switch it on or connect it, or write dhcp.mode = \"server\"")
+                }
                 Ok(rivals) if rivals.is_empty() => {
                     Finding::green(check, format!("no other DHCP server was heard on {interface}"))
                 }
+                Ok(rivals) if role == Role::Proxy => {
+                    Finding::green(check, format!("the DHCP server of {interface} answers: {}", names(&rivals)))
+                }
                 Ok(rivals) => {
-                    let names = listed(rivals.iter().map(|rival| format!("{} at {}", rival.server, rival.mac)));
+                    let names = names(&rivals);
                     let what = format!("another DHCP server answers on {interface}: {names}");
                     Finding::red(
                         check,

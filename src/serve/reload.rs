@@ -77,6 +77,7 @@ pub fn fixed(settings: &Settings) -> Fixed {
         ("paths.images", format!("{images:?}")),
         ("paths.socket", format!("{socket:?}")),
         ("dhcp.enabled", format!("{dhcp:?}")),
+        ("dhcp.mode", format!("{:?}", site.role)),
         ("tftp", format!("{tftp:?}")),
         ("http.ports", format!("{http_ports:?}")),
         ("limits", format!("{http:?}")),

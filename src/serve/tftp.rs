@@ -170,6 +170,7 @@ impl Transfers {
         };
         if let Err(refusal) = self.admit(socket, client, local, datagram) {
             tracing::debug!(%client, kind = refusal.kind(), ?refusal, "TFTP request refused");
+            self.files.refused(&refusal);
             if let Some(packet) = error_packet(&refusal) {
                 socket.say(&packet, local, client);
             }

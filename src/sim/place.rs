@@ -1,4 +1,4 @@
-//! The simulated place: one link with its pool, two products, a venue, profiles, boot files and images.
+//! The simulated place: links with their pools, relay agents, two products, a venue, profiles, boot files and images.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -166,7 +166,6 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
         let names = ["bench", "hall", "annex", "loft"];
         let relayed = index >= 2;
         let address = if relayed { at(self::subnet(0, machines), 1) } else { at(subnet, 1) };
-        let bench_alone = |reservation: &Reservation| index == 0 && reservation.address.is_some();
         Link {
             name: names[index].into(),
             interface: (!relayed).then(|| format!("eth{}", index + 1)),
@@ -175,7 +174,7 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
             options: [code::ROUTERS, code::DNS_SERVERS]
                 .map(|number| DhcpOption::new(number, at(subnet, 1).octets()))
                 .to_vec(),
-            reservations: reserved.iter().filter(|each| bench_alone(each)).cloned().collect(),
+            reservations: reserved.iter().filter(|_| index == 0).cloned().collect(),
             ..Link::new(names[index], subnet, address)
         }
     };

@@ -88,6 +88,9 @@ impl MessageType {
     }
 }
 
+/// In the flags: the answer is to be broadcast (RFC 2131 §2, figure 2).
+pub const BROADCAST_FLAG: u16 = 0x8000;
+
 /// The fields and options of a client's message, checked to be well formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -130,7 +133,7 @@ impl Request {
 
     /// Whether the client asks for a broadcast answer (RFC 2131 §2, figure 2).
     pub fn broadcast(&self) -> bool {
-        self.flags & 0x8000 != 0
+        self.flags & BROADCAST_FLAG != 0
     }
 
     /// The bytes of an option.

@@ -24,6 +24,7 @@ pub fn outcome(tool: &str, args: &[&str], input: &str) -> (Option<i32>, String) 
         "mke2fs" | "e2fsck" => "e2fsprogs",
         "xz" => "xz-utils",
         "losetup" | "blkid" => "util-linux",
+        "mount" | "umount" => "mount",
         other => other,
     };
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());

@@ -37,6 +37,8 @@ pub struct Told {
 pub struct Files {
     pub contents: BTreeMap<String, Content>,
     pub told: Mutex<Vec<Told>>,
+    /// The kinds of the refusals that the listener made by itself.
+    pub refused: Mutex<Vec<&'static str>>,
 }
 
 impl Files {
@@ -73,6 +75,10 @@ impl FileSource for Files {
             return Err(Refusal::OutsideTree(name.to_owned()));
         }
         self.contents.get(name).cloned().ok_or_else(|| Refusal::NoSuchFile(name.to_owned()))
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        self.refused.lock().expect("no test panics while it holds this").push(refusal.kind());
     }
 
     fn started(&self, _asker: Ipv4Addr, name: &str, size: u64, _via: Via) -> TransferId {

@@ -21,15 +21,19 @@ fn only_a_static_program_of_the_architecture_is_taken() {
 fn it_is_found_beside_us_and_named_if_not() {
     let directory = tempfile::tempdir().expect("a directory");
     let own = directory.path().join("release/hatchery");
-    let error = read(Arch::Arm64, None, Some(&own)).expect_err("none");
-    for part in ["release/installer/arm64/hatchery-installer", "packaging/build-installer arm64", "--installer"] {
+    let place = directory.path().join("installer/arm64");
+    let looked = places(Arch::Arm64, Some(&own));
+    assert_eq!(looked[0], directory.path().join("release/installer/arm64").join(NAME));
+    assert_eq!(looked[1], place.join(NAME));
+    assert_eq!(looked[2], Path::new("/usr/lib/hatchery/installer/arm64/hatchery-installer"));
+    let error = read(Arch::Arm64, Some(&place.join(NAME)), None).expect_err("none");
+    for part in ["installer/arm64/hatchery-installer", "packaging/build-installer arm64", "--installer"] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    let place = directory.path().join("installer/arm64");
     fs::create_dir_all(&place).expect("a directory");
     let program = made(2, 183, 1, ".text", b"");
     fs::write(place.join(NAME), &program).expect("a file");
-    assert_eq!(read(Arch::Arm64, None, Some(&own)).expect("a program"), program);
+    assert!(read(Arch::Arm64, None, Some(&own)).expect("a program") == program);
     let error = read(Arch::X86_64, Some(&place.join(NAME)), None).expect_err("another processor");
     assert!(error.to_string().contains("another processor than x86_64; packaging/build-installer"), "{error}");
 }

@@ -110,12 +110,16 @@ impl Fleet {
     }
 
     fn image_row(&self, product: &ProductName, file: &str) -> ImageRow {
+        let image = self.tables.measured.get(file).map(|measured| measured.image.clone());
+        let pi = self.catalog.is_for_raspberry_pi(product);
+        let warnings = image.as_ref().map(|image| image.content.layout.warnings(pi)).unwrap_or_default();
         ImageRow {
             product: product.clone(),
             file: file.to_owned(),
             active: self.image_file(product).as_deref() == Some(file),
             edition: self.tables.editions.get(&(product.clone(), file.to_owned())).cloned(),
-            image: self.tables.measured.get(file).map(|measured| measured.image.clone()),
+            image,
+            warnings,
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing::debug;
 use super::handoff::End;
 use super::reply::{Persistence, Reply};
 use super::{Front, file, handoff};
+use crate::refusal::Refusal;
 use crate::serve::image::{Follows, send_bytes};
 use crate::wire::http::{Body, Head, HeadError, MAX_HEAD, MAX_TARGET, Version, parse};
 
@@ -141,6 +142,7 @@ fn refusal(error: HeadError) -> Next {
 
 async fn refuse(stream: TcpStream, peer: SocketAddr, status: StatusCode, sentence: &str, front: &Front) {
     debug!(%peer, "HTTP request refused: {sentence}");
+    front.files.refused(&Refusal::Unparsable(sentence.to_owned()));
     let reply = Reply::new(status, Persistence::Close).error(sentence, None);
     if send_bytes(&stream, &reply, Follows::Nothing, front.limits.stall_timeout).await.is_ok() {
         close(stream).await;

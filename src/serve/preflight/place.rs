@@ -16,11 +16,14 @@ use crate::catalog::Profile;
 use crate::clock;
 use crate::ids::ProductName;
 use crate::serve::{Settings, dhcp};
-use crate::site::{Link, Site};
+use crate::site::{Link, Role, Site};
 use crate::time::Timestamp;
 
 /// Bytes that must be free for the journal.
 const ROOM_MIN: u64 = 100_000_000;
+
+/// What a TFTP client that does not begin block numbers anew can load, at 512 bytes a block.
+const TFTP_OLD_MAX: u64 = 32 << 20;
 
 /// Before this there was no hatchery: 2026-01-01.
 const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
@@ -54,6 +57,11 @@ impl Place {
             templates: templates(&settings.profiles, &settings.answers),
             indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
         }
+    }
+
+    /// What we are beside other DHCP servers.
+    pub fn role(&self) -> Role {
+        self.site.role
     }
 
     /// The links on interfaces of ours with these, in the order of the site.
@@ -150,7 +158,34 @@ impl Place {
             let what = format!("profile {} names the tree {tree}, which is not there", profile.name);
             return Finding::amber(check, what, format!("put the boot files into {shown}/{tree}"));
         }
+        if let Some((file, size)) = self.too_large_for_tftp(profile) {
+            let mib = size >> 20;
+            let what =
+                format!("{} has {mib} MiB: an old Raspberry Pi EEPROM loads at most 32 MiB by TFTP", file.display());
+            let hint =
+                "update the EEPROM of every machine, or make the file smaller (an initramfs compresses well by xz)";
+            return Finding::amber(check, what, hint);
+        }
         Finding::green(check, format!("the boot files of profile {} are there", profile.name))
+    }
+
+    /// The first file of a Raspberry Pi's tree with more blocks than the 16 bits of a block number count: old bootloaders
+    /// do not begin anew at 0.
+    fn too_large_for_tftp(&self, profile: &Profile) -> Option<(PathBuf, u64)> {
+        let pi = profile.firmware.iter().any(|firmware| firmware.is_raspberry_pi());
+        let tree = self.boot.join(profile.tree.as_deref().filter(|_| pi)?.trim_matches('/'));
+        let mut open = vec![tree];
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(&directory).ok()?.flatten() {
+                // Links are not followed: they might lead in a circle.
+                match entry.metadata() {
+                    Ok(metadata) if metadata.is_dir() => open.push(entry.path()),
+                    Ok(metadata) if metadata.len() > TFTP_OLD_MAX => return Some((entry.path(), metadata.len())),
+                    _ => {}
+                }
+            }
+        }
+        None
     }
 
     fn has_boot_file(&self, profile: &Profile, name: &str) -> bool {
@@ -189,7 +224,7 @@ fn templates(profiles: &[Profile], answers: &Answers) -> Finding {
         image_sha256: "0".repeat(64),
         vars: profile.vars.clone(),
     };
-    let named = profiles.iter().flat_map(|profile| profile.answers.values().map(move |name| (profile, name)));
+    let named = profiles.iter().flat_map(|profile| profile.rendered().map(move |(_, name)| (profile, name)));
     let broken = named.filter_map(|(profile, name)| answers.render(name, &facts(profile)).err());
     let broken: BTreeSet<String> = broken.map(|error| error.to_string()).collect();
     if broken.is_empty() {

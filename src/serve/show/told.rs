@@ -61,14 +61,22 @@ fn name(row: &NameRow) -> Value {
 fn image(row: &ImageRow) -> Value {
     let edition = row.edition.as_ref();
     let image = row.image.as_ref();
+    let content = image.map(|image| &image.content);
+    let zeros = content.map(|content| content.zero_runs.iter().map(|run| run.length).sum::<u64>());
     json!({
         "active": row.active,
         "added_at": edition.map(|edition| clock::iso(edition.added_at)),
+        "compression": content.map(|content| content.compression.word()),
         "file": row.file,
+        "kind": content.map(|content| content.layout.kind.word()),
         "product_type": row.product.as_str(),
+        "raw_sha256": content.map(|content| content.digest.to_string()),
+        "raw_size": content.map(|content| content.size),
         "sha256": image.map(|image| image.digest.to_string()),
         "since": edition.and_then(|edition| edition.active_since).map(clock::iso),
         "size": image.map(|image| image.size),
         "version": edition.and_then(|edition| edition.version.as_deref()),
+        "warnings": row.warnings,
+        "zero_bytes": zeros,
     })
 }

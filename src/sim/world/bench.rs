@@ -89,7 +89,7 @@ impl World {
             }
             Output::Passed(Phase::Reported) => {
                 let seat = &mut self.seats[index];
-                seat.reported = seat.success_sent > seat.meddled_at;
+                seat.reported = seat.run_begun > seat.meddled_at;
             }
             Output::Passed(_) => {}
             Output::CloseTftp { .. } => {}
@@ -101,8 +101,8 @@ impl World {
             Output::Http { exchange, method, url, body } => {
                 self.story
                     .line(self.now, || format!("{} → server  {method} {}", label(), with_body(&url, body.as_deref())));
-                if body.as_deref().is_some_and(|body| body.contains(r#""status":"success""#)) {
-                    self.seats[index].success_sent = Some(self.now);
+                if body.as_deref().is_some_and(|body| body.contains(r#""status":"starting""#)) {
+                    self.seats[index].run_begun = Some(self.now);
                 }
                 self.connect(index, exchange, &url, |asker, from, path| Happening::ServerHttp {
                     asker,

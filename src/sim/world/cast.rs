@@ -32,8 +32,8 @@ pub(super) struct Seat {
     pub end: Option<Result<String, String>>,
     /// Switched off and on again after it was finished.
     pub rebooted: bool,
-    /// When it last said that it is finished.
-    pub success_sent: Option<Instant>,
+    /// When its installer last said that it starts: the last word of a run that an operator broke off is not heard.
+    pub run_begun: Option<Instant>,
     /// When an operator last took back what it had reached.
     pub meddled_at: Option<Instant>,
     /// Its success was reported, and it knows; nobody took it back since.
@@ -53,7 +53,7 @@ impl Seat {
             armed: None,
             end: None,
             rebooted: false,
-            success_sent: None,
+            run_begun: None,
             meddled_at: None,
             reported: false,
         }

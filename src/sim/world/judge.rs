@@ -20,7 +20,7 @@ impl World {
             let stage = server.fleet.tables().machines.by_mac(mac).map(|machine| &machine.stage);
             // A machine whose power failed just before its last word boots a finished disk, and nobody knows.
             // Of two with one hardware address the other may have had the last word. What an operator did to it before
-            // its last word does not matter, what he did afterwards does.
+            // its last run does not matter, what he did afterwards does.
             let is_told = seat.reported && !self.is_cloned(mac);
             if is_told && stage != Some(&Stage::Done) {
                 return Err(format!("{} is done, and its stage is {stage:?}", seat.label));

@@ -122,13 +122,15 @@ impl World {
         let name = match (addressees.first(), destination) {
             (_, Destination::Relay(_)) => segment.map_or_else(String::new, |segment| self.relay_name(segment)),
             (Some(index), _) => self.seats[*index].label.clone(),
-            (None, Destination::Unicast(address)) => self.label_at(*address.ip()),
+            (None, Destination::Unicast(address) | Destination::BootServerClient(address)) => {
+                self.label_at(*address.ip())
+            }
             (None, _) => "nobody".to_owned(),
         };
         self.story.line(self.now, || format!("server → {name}  {}", story::dhcp_reply(bytes)));
         let server = End::new(SERVER_MAC, self.place.server(), 67);
         let client = match destination {
-            Destination::Unicast(address) => End { mac, at: address },
+            Destination::Unicast(address) | Destination::BootServerClient(address) => End { mac, at: address },
             Destination::Layer2 { mac, address } => End::new(mac, address, 68),
             Destination::Broadcast => End::new(BROADCAST_MAC, Ipv4Addr::BROADCAST, 68),
             Destination::Relay(relay) => End::new(RELAY_MAC, relay, 67),
@@ -136,7 +138,9 @@ impl World {
         self.capture.udp(now, server, client, bytes);
         let Some(segment) = segment else { return Ok(()) };
         let (to, bytes) = match destination {
-            Destination::Unicast(address) => (self.at_address(*address.ip()), bytes.to_vec()),
+            Destination::Unicast(address) | Destination::BootServerClient(address) => {
+                (self.at_address(*address.ip()), bytes.to_vec())
+            }
             Destination::Layer2 { .. } => (addressees, bytes.to_vec()),
             Destination::Broadcast => (self.with_bystander(segment, addressees), bytes.to_vec()),
             Destination::Relay(_) => {

@@ -9,11 +9,12 @@ use super::World;
 use super::odd::{FIRST_STRANGER, MESSAGE_TYPE};
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Declaration, Selector};
-use crate::fleet::report::Report;
+use crate::fleet::report::{Level, LogLine, Progress, Report};
 use crate::ids::{ProductName, ReplyTo, Serial};
 use crate::net::LinkId;
 use crate::sim::client::{Identity, Kind};
 use crate::sim::place::POOLED;
+use crate::time::Timestamp;
 use crate::transfer::{Outcome, Via};
 use crate::wire::dhcp::{MessageType, code};
 
@@ -27,15 +28,19 @@ enum Act {
     BootFile,
     Image,
     AskConfig,
+    Progress,
+    Log,
     Say(&'static str),
     Reinstall,
 }
 
-const ACTS: [Act; 11] = [
+const ACTS: [Act; 13] = [
     Act::Bind,
     Act::BootFile,
     Act::Image,
     Act::AskConfig,
+    Act::Progress,
+    Act::Log,
     Act::Say("starting"),
     Act::Say("downloading"),
     Act::Say("verifying"),
@@ -89,6 +94,14 @@ impl World {
             Act::Image => self.fetch(address, "images/rehearsal.img"),
             Act::AskConfig => {
                 self.tell_server(says(Report::Config { product: Some(POOLED.into()), venue: None, hardware: None }))
+            }
+            Act::Progress => {
+                let progress = Progress { stage: "downloading".into(), bytes: 1, total: 2, ..Progress::default() };
+                self.tell_server(says(Report::Progress(progress)));
+            }
+            Act::Log => {
+                let line = LogLine { at: Timestamp::default(), level: Level::Info, text: "a line".into() };
+                self.tell_server(says(Report::Log(vec![line])));
             }
             Act::Say(word) => {
                 self.tell_server(says(Report::Status { status: word.into(), hostname: None, message: None }));

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::super::Level;
 use super::*;
+use crate::machine::firmware::Firmware;
 
 fn profile(boot_file: Option<&str>, tree: Option<&str>) -> Profile {
     Profile {
@@ -45,6 +46,22 @@ fn a_boot_file_is_found_where_it_is_served_from() {
     assert_eq!(level(Some("http://192.168.151.9/x.efi"), None), Level::Green, "served by others");
     assert_eq!(level(Some("../secret"), None), Level::Amber, "never served");
     assert_eq!(level(None, Some("pi5")), Level::Amber, "no such tree");
+}
+
+#[test]
+fn a_file_that_an_old_eeprom_cannot_load_is_told() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = place(directory.path());
+    std::fs::create_dir_all(directory.path().join("pi/overlays")).expect("a tree");
+    let file = std::fs::File::create(directory.path().join("pi/overlays/initramfs.img")).expect("a file");
+    let pi = Profile { firmware: vec![Firmware::RaspberryPi4], ..profile(None, Some("pi")) };
+    for (size, level) in [(32 << 20, Level::Green), ((32 << 20) + 1, Level::Amber)] {
+        file.set_len(size).expect("a sparse file");
+        let finding = place.boot_files(&pi);
+        assert_eq!(finding.level, level, "{finding:?}");
+        assert_eq!(place.boot_files(&profile(None, Some("pi"))).level, Level::Green, "no Raspberry Pi reads it");
+    }
+    assert!(place.boot_files(&pi).what.contains("initramfs.img has 32 MiB"));
 }
 
 #[test]
