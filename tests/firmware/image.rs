@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions};
 use hatchery::archive::cpio::Archive;
@@ -70,25 +70,25 @@ pub fn make(path: &Path, arch: Arch) {
     let scratch = tempfile::tempdir().expect("a temporary directory");
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path).expect("a file");
     file.set_len(LENGTH).expect("a sparse file");
-    partition(&mut file);
+    partition(path);
     fill_esp(&file, arch);
     let root = root(scratch.path());
     file.seek(SeekFrom::Start(ROOT.0)).expect("a seek");
     io::copy(&mut File::open(root).expect("the root"), &mut file).expect("room");
 }
 
-fn partition(file: &mut File) {
-    let blocks = u32::try_from(LENGTH / 512 - 1).expect("a small image");
-    gpt::mbr::ProtectiveMBR::with_lb_size(blocks).overwrite_lba0(file).expect("a protective MBR");
-    let disk: Box<&mut File> = Box::new(file);
-    let mut table = gpt::GptConfig::new().writable(true).create_from_device(disk, None).expect("a partition table");
-    for (name, (start, length), kind) in
-        [("esp", ESP, gpt::partition_types::EFI), ("root", ROOT, gpt::partition_types::LINUX_FS)]
-    {
-        let added = table.add_partition_at(name, if name == "esp" { 1 } else { 2 }, start / 512, length / 512, kind, 0);
-        added.expect("a partition");
-    }
-    table.write().expect("a partition table");
+fn partition(path: &Path) {
+    let line =
+        |(start, length): (u64, u64), kind| format!("start={}, size={}, type={kind}\n", start / 512, length / 512);
+    // An EFI system partition, and Linux data.
+    let esp = line(ESP, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
+    let root = line(ROOT, "0FC63DAF-8483-4772-8E79-3D69D8477DE4");
+    let mut sfdisk = Command::new("/usr/sbin/sfdisk");
+    sfdisk.arg("--quiet").arg(path).stdin(Stdio::piped());
+    let mut child = sfdisk.spawn().expect("sfdisk, of the package fdisk");
+    let script = format!("label: gpt\n{esp}{root}");
+    child.stdin.take().expect("it is piped").write_all(script.as_bytes()).expect("it reads");
+    assert!(child.wait().expect("a child of ours").success());
 }
 
 fn fill_esp(file: &File, arch: Arch) {

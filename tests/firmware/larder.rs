@@ -126,7 +126,8 @@ fn fetch_assets(boot: &Path) -> Result<(), String> {
 fn build_installer() -> Result<(), String> {
     let _lock = lock();
     fetch_assets(&installer())?;
-    for (arch, program) in [(Arch::X86_64, INSTALLER_X86), (Arch::Arm64, INSTALLER_ARM)] {
+    let built = [(Arch::X86_64, INSTALLER_X86), (Arch::Arm64, INSTALLER_ARM)];
+    for (arch, program) in built.into_iter().filter(|(_, program)| Path::new(program).exists()) {
         let (kernel, boot) = (arch.kernel_package(), installer());
         let fixed = ["installer", "build", "pc", "--arch", arch.word(), "--installer", program].map(OsStr::new);
         let places = [OsStr::new("--kernel"), kernel.as_os_str(), OsStr::new("--boot"), boot.as_os_str()];

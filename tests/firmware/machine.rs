@@ -119,16 +119,6 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Waits until the server's log holds this.
-    pub fn wait_for_server(&mut self, text: &str, patience: Duration) {
-        let heard = until(patience, || {
-            let ended = self.child.try_wait().expect("a child of ours");
-            std::thread::sleep(Duration::from_millis(50));
-            if self.site.log().contains(text) { Some(true) } else { ended.map(|_| false) }
-        });
-        assert!(heard == Some(true), "{}: no {text:?}{}", self.name, self.stories());
-    }
-
     /// What all sides said.
     pub fn stories(&self) -> String {
         let said = self.said();

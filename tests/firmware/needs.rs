@@ -44,7 +44,7 @@ impl Need {
             Need::Arm => &["/usr/bin/qemu-system-aarch64"],
             Need::Aavmf => &["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
             Need::UBoot => &["/usr/lib/u-boot/qemu_arm64/u-boot.bin"],
-            Need::Installer => &[INSTALLER_X86, INSTALLER_ARM],
+            Need::Installer => &[INSTALLER_X86],
         }
     }
 

@@ -80,7 +80,7 @@ impl Site {
     pub fn socket(&self, number: u8) -> String {
         let name = format!("tap{number}");
         // A machine that was here before left it behind.
-        if !Path::new("/sys/class/net").join(&name).exists() {
+        if nix::net::if_::if_nametoindex(name.as_str()).is_err() {
             ip(&format!("tuntap add {name} mode tap"));
             ip(&format!("link set {name} master bridge"));
         }
