@@ -28,6 +28,8 @@ mod dhclient;
 mod dhcrelay;
 #[path = "stock_clients/lifecycle.rs"]
 mod lifecycle;
+#[path = "stock_clients/proxy.rs"]
+mod proxy;
 #[path = "stock_clients/rdisc6.rs"]
 mod rdisc6;
 #[path = "stock_clients/relay.rs"]
