@@ -86,7 +86,7 @@ pub enum Choose {
     Largest,
     /// The smallest that the image fits on; of two equal ones the first.
     Smallest,
-    /// The first by path that the image fits on.
+    /// The first in the order of the list, then by path, that the image fits on.
     First,
 }
 

@@ -25,7 +25,8 @@ pub fn choose<'a>(drives: &'a [Drive], rule: &TargetRule, needed: u64) -> Result
             None => candidates.push(drive),
         }
     }
-    candidates.sort_by(|a, b| a.path.cmp(&b.path));
+    let place = |drive: &Drive| rule.allowed.iter().position(|pattern| names(pattern, drive));
+    candidates.sort_by(|a, b| (place(a), &a.path).cmp(&(place(b), &b.path)));
     let Some(largest) =
         candidates.iter().copied().reduce(|best, drive| if drive.size > best.size { drive } else { best })
     else {

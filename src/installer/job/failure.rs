@@ -153,8 +153,14 @@ impl fmt::Display for Failure {
                 "{path} does not hold what was written to it: read back its SHA-256 is {got} instead of {expected}. \
                  The drive is probably faulty."
             ),
-            Self::FirstBoot { what } => write!(f, "The first boot cannot be prepared: {what}."),
-            Self::Grow { what } => write!(f, "The last partition cannot be grown: {what}."),
+            Self::FirstBoot { what } => write!(
+                f,
+                "The first boot cannot be prepared: {what}. An empty first_boot table in the profile asks for nothing."
+            ),
+            Self::Grow { what } => write!(
+                f,
+                "The last partition cannot be grown: {what}. With install.grow = false in the profile it stays."
+            ),
         }
     }
 }

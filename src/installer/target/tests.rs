@@ -61,6 +61,9 @@ fn several_drives_need_a_rule() {
     assert_eq!(path(&drives, &[], Choose::Largest, 8 * GB).as_deref(), Ok("/dev/sdb"));
     assert_eq!(path(&drives, &[], Choose::Smallest, 8 * GB).as_deref(), Ok("/dev/nvme0n1"));
     assert_eq!(path(&drives, &["/dev/sd*"], Choose::First, 8 * GB).as_deref(), Ok("/dev/sdb"));
+    // The order of the list goes before that of the paths.
+    assert_eq!(path(&drives, &["/dev/sdb", "nvme"], Choose::First, 8 * GB).as_deref(), Ok("/dev/sdb"));
+    assert_eq!(path(&drives, &["nvme", "ata"], Choose::First, 8 * GB).as_deref(), Ok("/dev/nvme0n1"));
     assert_eq!(path(&drives, &["nvme"], Choose::Only, 8 * GB).as_deref(), Ok("/dev/nvme0n1"));
     assert!(path(&drives, &[], Choose::Smallest, 800 * GB).is_err());
 }
