@@ -17,5 +17,7 @@ mod loaders;
 mod machine;
 #[path = "firmware/needs.rs"]
 mod needs;
+#[path = "firmware/proxy.rs"]
+mod proxy;
 #[path = "firmware/site.rs"]
 mod site;
