@@ -9,6 +9,10 @@
 #[allow(dead_code, reason = "shared with tests that start the lab by themselves")]
 mod inside;
 
+#[path = "firmware/image.rs"]
+mod image;
+#[path = "firmware/install.rs"]
+mod install;
 #[path = "firmware/larder.rs"]
 mod larder;
 #[path = "firmware/loaders.rs"]
