@@ -23,5 +23,8 @@ mod machine;
 mod needs;
 #[path = "firmware/proxy.rs"]
 mod proxy;
+#[path = "common/rival.rs"]
+#[allow(dead_code, reason = "shared with tests that look at the process")]
+mod rival;
 #[path = "firmware/site.rs"]
 mod site;
