@@ -126,7 +126,8 @@ fn fetch_assets(boot: &Path) -> Result<(), String> {
 /// The program for a PC, from the sources as they are: cargo knows whether anything is to be done.
 fn build_program() -> Result<(), String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/build-installer");
-    let output = Command::new(script).arg(Arch::X86_64.word()).output().map_err(|error| format!("{script}: {error}"))?;
+    let output =
+        Command::new(script).arg(Arch::X86_64.word()).output().map_err(|error| format!("{script}: {error}"))?;
     let said = || format!("{script}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(()) } else { Err(said()) }
 }
