@@ -9,6 +9,8 @@
 #[allow(dead_code, reason = "shared with tests that start the lab by themselves")]
 mod inside;
 
+#[path = "firmware/faults.rs"]
+mod faults;
 #[path = "firmware/image.rs"]
 mod image;
 #[path = "firmware/install.rs"]

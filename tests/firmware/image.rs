@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -22,6 +23,9 @@ const ESP: (u64, u64) = (MIB, 72 * MIB);
 const ROOT: (u64, u64) = (73 * MIB, 16 * MIB);
 /// The image's own length: the second copy of the partition table needs a little room.
 const LENGTH: u64 = 90 * MIB;
+
+/// The bytes between the two copies of the partition table: both partitions.
+pub const PARTITIONS: Range<usize> = ESP.0 as usize..(ROOT.0 + ROOT.1) as usize;
 
 /// The modules that it takes to see the disk; loaded again and again until none is missing another one.
 const MODULES: [&str; 18] = [

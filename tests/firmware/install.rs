@@ -55,14 +55,14 @@ kernel_args = "console=ttyS0"
 "#;
 
 /// A place with an image to install.
-fn site(arch: Arch) -> Site {
+pub fn site(arch: Arch) -> Site {
     Site::prepare(TABLES, &larder::installer(), |directory| {
         image::make(&directory.join("data/images/kxp2_master.img"), arch);
     })
 }
 
 /// An empty disk of that many MiB in the place, as arguments of QEMU.
-fn disk(site: &Site, mib: u64) -> Vec<String> {
+pub fn disk(site: &Site, mib: u64) -> Vec<String> {
     let path = site.path("disk.img");
     if !path.exists() {
         File::create(&path).and_then(|file| file.set_len(mib * MIB)).expect("a sparse file");
@@ -73,7 +73,7 @@ fn disk(site: &Site, mib: u64) -> Vec<String> {
 }
 
 /// What the server knows of its only machine.
-fn machine(site: &Site) -> Value {
+pub fn machine(site: &Site) -> Value {
     let machines = site.ask(&Request::Machines).expect("machines");
     machines.as_array().and_then(|all| all.first()).cloned().unwrap_or_default()
 }

@@ -99,24 +99,40 @@ impl<'a> Machine<'a> {
 
     /// Waits until it has said this; ends the test with everybody's story if it cannot any more.
     pub fn wait_for(&mut self, text: &str, patience: Duration) -> String {
+        self.wait_until(text, patience, |machine| machine.said().contains(text));
+        self.said()
+    }
+
+    /// The same until something else is so, which is called `what`.
+    pub fn wait_until(&mut self, what: &str, patience: Duration, mut is_so: impl FnMut(&Machine<'_>) -> bool) {
         let mut lost = None;
-        let heard = until(patience, || {
-            let ended = self.child.try_wait().expect("a child of ours");
-            let said = self.said();
-            if said.contains(text) {
-                return Some(Some(said));
+        let came = until(patience, || {
+            // Before the look: what both show has come then.
+            lost = self.lost();
+            if is_so(self) {
+                return Some(true);
             }
-            lost = LOST.iter().find(|sign| said.contains(**sign)).map(|sign| format!("it said {sign:?}"));
-            let failed = self.site.log().contains("to=\"failed\"").then(|| "its installer failed".to_owned());
-            lost = lost.take().or(failed).or(ended.map(|status| format!("QEMU ended: {status}")));
             // Looking is cheap beside the emulation; too often it is not.
             std::thread::sleep(Duration::from_millis(50));
-            lost.is_some().then_some(None)
+            lost.is_some().then_some(false)
         });
-        match heard {
-            Some(Some(said)) => said,
-            _ => panic!("{}: no {text:?}: {}{}", self.name, lost.unwrap_or_else(|| "too late".into()), self.stories()),
+        if came != Some(true) {
+            panic!("{}: no {what:?}: {}{}", self.name, lost.unwrap_or_else(|| "too late".into()), self.stories());
         }
+    }
+
+    /// Why nothing good will follow.
+    fn lost(&mut self) -> Option<String> {
+        let ended = self.child.try_wait().expect("a child of ours");
+        let said = self.said();
+        let sign = LOST.iter().find(|sign| said.contains(**sign)).map(|sign| format!("it said {sign:?}"));
+        let failed = || self.site.log().contains("machine failed").then(|| "its installer failed".to_owned());
+        sign.or_else(failed).or_else(|| ended.map(|status| format!("QEMU ended: {status}")))
+    }
+
+    /// Its MAC.
+    pub fn mac(&self) -> &str {
+        &self.mac
     }
 
     /// What all sides said.

@@ -6,6 +6,7 @@
 //!  tap1 ─┴─ bridge ─ bench0 ──────── veth ────────── hatch0 192.168.151.1/24
 //! ```
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -30,7 +31,7 @@ const SCRATCH_MIB: u32 = 2048;
 /// The place.
 pub struct Site {
     directory: PathBuf,
-    server: Option<Child>,
+    server: RefCell<Option<Child>>,
     network: Network,
 }
 
@@ -54,19 +55,19 @@ impl Site {
         );
         fs::write(directory.join("hatchery.toml"), config).expect("a file");
         fill(&directory);
-        let mut site = Site { directory, server: None, network };
+        let site = Site { directory, server: RefCell::default(), network };
         site.start();
         site
     }
 
     /// Starts the server and waits until it answers.
-    pub fn start(&mut self) {
+    pub fn start(&self) {
         let log = File::options().create(true).append(true).open(self.path("server.log")).expect("a file");
         let mut serve = Command::new(env!("CARGO_BIN_EXE_hatchery"));
         serve.args(["serve", "-c", "hatchery.toml", "--log", "debug"]).current_dir(&self.directory);
         serve.env("NO_COLOR", "1").stdin(Stdio::null());
         serve.stdout(log.try_clone().expect("a second descriptor")).stderr(log);
-        self.server = Some(self.network.spawn_server(serve).expect("the server"));
+        self.server.replace(Some(self.network.spawn_server(serve).expect("the server")));
         let answers = || control::ask(&self.path("socket"), &Request::Status).ok();
         assert!(until(PATIENCE, answers).is_some(), "the server does not answer:\n{}", self.log());
     }
@@ -74,6 +75,15 @@ impl Site {
     /// Gives the test's own side of the wire an address, for another server that is to answer there.
     pub fn has_bridge_address(&self, address: &str) {
         ip(&format!("address add {address} dev bridge"));
+    }
+
+    /// Ends the server as a loss of power does.
+    pub fn kill(&self) {
+        if let Some(mut server) = self.server.take() {
+            // Both fail only for a process that is gone already.
+            server.kill().ok();
+            server.wait().ok();
+        }
     }
 
     /// A path below the place's directory.
@@ -91,6 +101,16 @@ impl Site {
         }
         ip(&format!("link set {name} up"));
         name
+    }
+
+    /// Unplugs a socket; asking for it again plugs it in.
+    pub fn cut(&self, socket: &str) {
+        ip(&format!("link set {socket} down"));
+    }
+
+    /// Lets a socket give its machine no more than that.
+    pub fn slow_down(&self, socket: &str, rate: &str) {
+        run("tc", &format!("qdisc replace dev {socket} root tbf rate {rate} burst 64kb latency 400ms"));
     }
 
     /// Asks the server; its refusal in its words.
@@ -162,18 +182,18 @@ fn word(line: &str, key: &str) -> Option<String> {
     Some(value.trim_matches('"').to_owned())
 }
 
-/// Runs `ip` in the test's namespace.
 fn ip(arguments: &str) {
-    let output = Command::new("ip").args(arguments.split(' ')).output().expect("iproute2");
-    assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    run("ip", arguments);
+}
+
+/// Runs a program of iproute2 in the test's namespace.
+fn run(program: &str, arguments: &str) {
+    let output = Command::new(program).args(arguments.split(' ')).output().expect("iproute2");
+    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            // Both fail only for a process that is gone already.
-            server.kill().ok();
-            server.wait().ok();
-        }
+        self.kill();
     }
 }
