@@ -56,8 +56,13 @@ fn original(args: &AdoptOriginal) -> anyhow::Result<ExitCode> {
     let ours = config.paths.images.clone();
     let directory = args.images.as_deref().unwrap_or(&ours);
     for (row, image) in &rows.images {
+        let target = ours.join(&image.file);
+        let was_there = target.exists();
         let look = |known: Option<&Measured>| look(image, known, directory, &ours, args.how.dry_run, &interrupt);
-        adoption.image(*row, image, look);
+        // What was copied and turned out to be something else is not ours.
+        if adoption.image(*row, image, look) && !was_there && target.exists() {
+            fs::remove_file(&target).with_context(|| format!("cannot remove {}", target.display()))?;
+        }
         if interrupt.came() {
             eprintln!("hatchery: interrupted; nothing was taken over");
             return Ok(ExitCode::from(INTERRUPTED));

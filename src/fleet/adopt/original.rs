@@ -390,16 +390,18 @@ impl Adoption<'_> {
         }
     }
 
-    /// Takes over a row about an image. `look` reads the file: what was measured of it, or a sentence why it cannot be
-    /// had. It is asked only if everything else fits.
+    /// Takes over a row about an image; says whether it was refused. `look` reads the file: what was measured of it, or a
+    /// sentence why it cannot be had. It is asked only if everything else fits.
     pub fn image(
         &mut self,
         row: i64,
         image: &MasterImage,
         look: impl FnOnce(Option<&Measured>) -> Result<Measured, Objection>,
-    ) {
+    ) -> bool {
         let fate = self.try_image(image, look);
+        let refused = fate.is_err();
         self.report.note(table::IMAGES, row, fate);
+        refused
     }
 
     fn try_image(
