@@ -21,5 +21,10 @@ mod loaders;
 mod machine;
 #[path = "firmware/needs.rs"]
 mod needs;
+#[path = "firmware/proxy.rs"]
+mod proxy;
+#[path = "common/rival.rs"]
+#[allow(dead_code, reason = "shared with tests that look at the process")]
+mod rival;
 #[path = "firmware/site.rs"]
 mod site;

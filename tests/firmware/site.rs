@@ -71,6 +71,11 @@ impl Site {
         assert!(until(PATIENCE, answers).is_some(), "the server does not answer:\n{}", self.log());
     }
 
+    /// Gives the test's own side of the wire an address, for another server that is to answer there.
+    pub fn has_bridge_address(&self, address: &str) {
+        ip(&format!("address add {address} dev bridge"));
+    }
+
     /// A path below the place's directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
