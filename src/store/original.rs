@@ -90,7 +90,7 @@ fn read_tables(
     let mut done = 0;
     for table in there {
         let mut statement = db.prepare(&format!("SELECT rowid AS number_of_row, * FROM {table} ORDER BY rowid"))?;
-        let columns: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let number = row.get(0)?;
