@@ -36,7 +36,7 @@ pub struct Place {
     images: BTreeMap<ProductName, PathBuf>,
     boot: PathBuf,
     journal: PathBuf,
-    /// Templates are compiled once, so what is wrong with them does not change.
+    /// Templates are compiled once for a configuration: what is wrong with them changes with that only.
     templates: Finding,
     /// The kernel's number of each link's interface when its sockets were opened.
     indexes: Vec<Option<u32>>,
@@ -57,6 +57,11 @@ impl Place {
             templates: templates(&settings.profiles, &settings.answers),
             indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
         }
+    }
+
+    /// What other settings need, for the same sockets.
+    pub fn renewed(&self, settings: &Settings) -> Place {
+        Place { indexes: self.indexes.clone(), ..Place::new(settings) }
     }
 
     /// What we are beside other DHCP servers.
@@ -125,13 +130,7 @@ impl Place {
             Finding::green("journal", format!("the journal can be written in {shown}"))
         };
         let room = system.blocks_available().saturating_mul(system.fragment_size());
-        let room = if room < ROOM_MIN {
-            let what = format!("less than {} MB are free in {shown}", ROOM_MIN / 1_000_000);
-            Finding::red("room", what, "delete old images, or enlarge the file system: a full disk stops every ACK")
-        } else {
-            Finding::green("room", format!("there is room in {shown}"))
-        };
-        vec![journal, room]
+        vec![journal, room_finding(room, directory)]
     }
 
     /// The files that a profile's machines will ask for by name.
@@ -195,6 +194,17 @@ impl Place {
     }
 }
 
+/// Whether the journal can grow, with that many bytes free.
+fn room_finding(free: u64, directory: &Path) -> Finding {
+    let shown = directory.display();
+    if free < ROOM_MIN {
+        let what = format!("less than {} MB are free in {shown}", ROOM_MIN / 1_000_000);
+        Finding::red("room", what, "delete old images, or enlarge the file system: a full disk stops every ACK")
+    } else {
+        Finding::green("room", format!("there is room in {shown}"))
+    }
+}
+
 fn image(product: &ProductName, path: &Path) -> Finding {
     let check = format!("image {product}");
     if path.is_file() {
@@ -231,7 +241,7 @@ fn templates(profiles: &[Profile], answers: &Answers) -> Finding {
         return Finding::green("templates", "every answer template renders");
     }
     let what = format!("answer templates do not render: {}", Vec::from_iter(broken).join("; "));
-    Finding::red("templates", what, "correct them and restart hatchery: the machines that need them get no answer")
+    Finding::red("templates", what, "correct them, then `hatchery reload`: the machines that need them get no answer")
 }
 
 fn clock_finding(now: Timestamp) -> Option<Finding> {
@@ -276,14 +286,18 @@ fn on_port_67(text: &str) -> impl Iterator<Item = u64> {
 fn buffers() -> Option<Finding> {
     // Only the first network namespace has this variable.
     let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok()?;
-    let max: usize = text.trim().parse().ok()?;
-    Some(if max < dhcp::RECEIVE_BUFFER {
+    Some(buffers_finding(text.trim().parse().ok()?))
+}
+
+/// The same where the kernel allows `max` bytes.
+fn buffers_finding(max: usize) -> Finding {
+    if max < dhcp::RECEIVE_BUFFER {
         let what =
             format!("the kernel allows receive buffers of {max} bytes; port 67 would like {}", dhcp::RECEIVE_BUFFER);
         Finding::amber("buffers", what, format!("sysctl -w net.core.rmem_max={}", dhcp::RECEIVE_BUFFER))
     } else {
         Finding::green("buffers", "the kernel's receive buffers are large enough")
-    })
+    }
 }
 
 #[cfg(test)]
