@@ -3,6 +3,7 @@
 mod assets;
 mod installer;
 mod operate;
+mod people;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 pub use assets::*;
 pub use installer::*;
 pub use operate::*;
+pub use people::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
 #[derive(Debug, Parser)]
@@ -186,6 +188,24 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// Who may use the pages and the API
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery user add anna --role admin
+  hatchery user list
+  hatchery user password anna"
+    )]
+    User(User),
+    /// What programs show to use the API
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery token add dashboard
+  hatchery token list
+  hatchery token remove 3"
+    )]
+    Token(Token),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   hatchery completions bash > /etc/bash_completion.d/hatchery

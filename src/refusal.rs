@@ -44,6 +44,8 @@ pub enum Refusal {
     },
     /// Input of an operator or a client that cannot be carried out; the sentence is meant for them.
     Invalid(String),
+    /// What an operator asked for does not go with how things stand now; the sentence is meant for them.
+    Conflict(String),
     /// The thing an operator named does not exist; the sentence is meant for them.
     NotFound(String),
     /// A limit on simultaneous work is reached; the text says which.
@@ -69,6 +71,7 @@ impl Refusal {
             Refusal::UnknownProduct(_) => "unknown-product",
             Refusal::TooFewNames { .. } => "too-few-names",
             Refusal::Invalid(_) => "invalid",
+            Refusal::Conflict(_) => "conflict",
             Refusal::NotFound(_) => "not-found",
             Refusal::Busy(_) => "busy",
             Refusal::NotStored => "not-stored",
@@ -95,7 +98,9 @@ impl fmt::Display for Refusal {
             Refusal::TooFewNames { requested, available, .. } => {
                 write!(f, "Insufficient available hostnames. Requested: {requested}, Available: {available}")
             }
-            Refusal::Invalid(sentence) | Refusal::NotFound(sentence) => f.write_str(sentence),
+            Refusal::Invalid(sentence) | Refusal::Conflict(sentence) | Refusal::NotFound(sentence) => {
+                f.write_str(sentence)
+            }
             Refusal::Busy(what) => write!(f, "limit reached: {what}"),
             Refusal::NotStored => write!(f, "the journal could not be written; nothing was promised, ask again"),
         }
