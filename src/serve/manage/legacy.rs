@@ -36,25 +36,25 @@ const DEPLOYMENTS_MAX: usize = 100;
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     let seen = Router::new()
-        .route("/stats", get(stats))
-        .route("/venues", get(venues))
-        .route("/venues/{code}/stats", get(venue_stats))
-        .route("/deployments", get(deployments))
-        .route("/system/status", get(system))
-        .route("/batches", get(batches))
-        .route("/batches/active", get(active))
-        .route("/batches/{id}", get(one_batch))
+        .route("/api/stats", get(stats))
+        .route("/api/venues", get(venues))
+        .route("/api/venues/{code}/stats", get(venue_stats))
+        .route("/api/deployments", get(deployments))
+        .route("/api/system/status", get(system))
+        .route("/api/batches", get(batches))
+        .route("/api/batches/active", get(active))
+        .route("/api/batches/{id}", get(one_batch))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     let done = Router::new()
-        .route("/venues", post(add_venue))
-        .route("/kart-numbers", post(add_numbers))
-        .route("/batches", post(order))
-        .route("/batches/{id}/start", post(start))
-        .route("/batches/{id}/pause", post(pause))
-        .route("/batches/{id}/priority", put(priority))
+        .route("/api/venues", post(add_venue))
+        .route("/api/kart-numbers", post(add_numbers))
+        .route("/api/batches", post(order))
+        .route("/api/batches/{id}/start", post(start))
+        .route("/api/batches/{id}/pause", post(pause))
+        .route("/api/batches/{id}/priority", put(priority))
         .route_layer(from_fn_with_state(manage.clone(), caller::operator));
     let all = seen.merge(done).layer(program::body_limit());
-    Router::new().nest("/api", all.method_not_allowed_fallback(program::no_such_method))
+    all.method_not_allowed_fallback(program::no_such_method)
 }
 
 /// Why there is no answer.

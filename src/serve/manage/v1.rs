@@ -23,47 +23,44 @@ use crate::serve::control::{Password, Reply, Request};
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     let seen = Router::new()
-        .route("/status", get(async |state: ManageState| ask(&state, StatusCode::OK, Request::Status).await))
-        .route("/machines", get(machines))
-        .route("/machines/{machine}", get(explain))
-        .route("/machines/{machine}/log", get(log))
-        .route("/leases", get(leases))
-        .route("/doctor", get(doctor))
-        .route("/venues", get(venues))
-        .route("/names", get(names))
-        .route("/images", get(images))
-        .route("/batches", get(batches))
-        .route("/batches/{id}", get(batch))
-        .route("/deployments", get(deployments))
+        .route("/api/v1/status", get(async |state: ManageState| ask(&state, StatusCode::OK, Request::Status).await))
+        .route("/api/v1/machines", get(machines))
+        .route("/api/v1/machines/{machine}", get(explain))
+        .route("/api/v1/machines/{machine}/log", get(log))
+        .route("/api/v1/leases", get(leases))
+        .route("/api/v1/doctor", get(doctor))
+        .route("/api/v1/venues", get(venues))
+        .route("/api/v1/names", get(names))
+        .route("/api/v1/images", get(images))
+        .route("/api/v1/batches", get(batches))
+        .route("/api/v1/batches/{id}", get(batch))
+        .route("/api/v1/deployments", get(deployments))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     let done = Router::new()
-        .route("/machines/{machine}/reinstall", post(reinstall))
-        .route("/machines/{machine}/hold", post(hold))
-        .route("/machines/{machine}/forget", post(forget))
-        .route("/venues", post(add_venue))
-        .route("/names/import", post(import))
-        .route("/names/{hostname}/release", post(release))
-        .route("/names/{hostname}/retire", post(retire))
-        .route("/names/{hostname}/reinstate", post(reinstate))
-        .route("/images/activate", post(activate))
-        .route("/batches", post(order))
-        .route("/batches/{id}/start", post(start))
-        .route("/batches/{id}/pause", post(pause))
-        .route("/batches/{id}/cancel", post(cancel))
-        .route("/batches/{id}/priority", put(priority))
-        .route(
-            "/reload",
-            post(async |state: ManageState, _: Json<Nothing>| ask(&state, StatusCode::OK, Request::Reload).await),
-        )
+        .route("/api/v1/machines/{machine}/reinstall", post(reinstall))
+        .route("/api/v1/machines/{machine}/hold", post(hold))
+        .route("/api/v1/machines/{machine}/forget", post(forget))
+        .route("/api/v1/venues", post(add_venue))
+        .route("/api/v1/names/import", post(import))
+        .route("/api/v1/names/{hostname}/release", post(release))
+        .route("/api/v1/names/{hostname}/retire", post(retire))
+        .route("/api/v1/names/{hostname}/reinstate", post(reinstate))
+        .route("/api/v1/images/activate", post(activate))
+        .route("/api/v1/batches", post(order))
+        .route("/api/v1/batches/{id}/start", post(start))
+        .route("/api/v1/batches/{id}/pause", post(pause))
+        .route("/api/v1/batches/{id}/cancel", post(cancel))
+        .route("/api/v1/batches/{id}/priority", put(priority))
+        .route("/api/v1/reload", post(reload))
         .route_layer(from_fn_with_state(manage.clone(), caller::operator));
     let people = Router::new()
-        .route("/users", get(users).post(add_user))
-        .route("/users/{name}", delete(remove_user).put(change_user))
-        .route("/tokens", get(tokens).post(add_token))
-        .route("/tokens/{id}", delete(remove_token))
+        .route("/api/v1/users", get(users).post(add_user))
+        .route("/api/v1/users/{name}", delete(remove_user).put(change_user))
+        .route("/api/v1/tokens", get(tokens).post(add_token))
+        .route("/api/v1/tokens/{id}", delete(remove_token))
         .route_layer(from_fn_with_state(manage.clone(), caller::admin));
     let all = seen.merge(done).merge(people).layer(program::body_limit());
-    Router::new().nest("/api/v1", all.method_not_allowed_fallback(program::no_such_method))
+    all.method_not_allowed_fallback(program::no_such_method)
 }
 
 /// A list in parts. `limit`, `offset` and `q` are known of every list, the parameters of `filters` besides.
@@ -155,6 +152,10 @@ async fn log(state: ManageState, Path(machine): Path<String>) -> Response {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
+
+async fn reload(state: ManageState, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::Reload).await
+}
 
 async fn reinstall(state: ManageState, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
     ask(&state, StatusCode::OK, Request::Reinstall { machine }).await
