@@ -9,6 +9,10 @@
 #[allow(dead_code, reason = "shared with tests that start the lab by themselves")]
 mod inside;
 
+#[path = "firmware/image.rs"]
+mod image;
+#[path = "firmware/install.rs"]
+mod install;
 #[path = "firmware/larder.rs"]
 mod larder;
 #[path = "firmware/loaders.rs"]
@@ -17,5 +21,10 @@ mod loaders;
 mod machine;
 #[path = "firmware/needs.rs"]
 mod needs;
+#[path = "firmware/proxy.rs"]
+mod proxy;
+#[path = "common/rival.rs"]
+#[allow(dead_code, reason = "shared with tests that look at the process")]
+mod rival;
 #[path = "firmware/site.rs"]
 mod site;

@@ -121,7 +121,7 @@ fn another_dhcp_server_is_red_until_it_leaves() {
     assert_eq!(red(&findings(&bench)), Vec::<&Finding>::new(), "a bench is in order");
     let mut port = bench.network().add_machine_port(0, mac(9)).expect("a port");
     port.set_address(Ipv4Addr::new(192, 168, 151, 9), SERVER.1).expect("an address");
-    let Some(rival) = rival::udhcpd(&bench, &port) else { return };
+    let Some(rival) = rival::udhcpd(bench.directory(), port.interface()) else { return };
     let what = wait_for_red(&bench, "rivals hatch0");
     assert!(what.contains("192.168.151.9") && what.contains(&mac(9).to_string()), "{what}");
     assert_eq!(bench.ask(&Request::Leases).expect("leases"), serde_json::json!([]), "our question is no client");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use super::manifest::{Asset, Origin};
@@ -23,6 +24,8 @@ pub struct Places<'a> {
     pub scratch: &'a Path,
     /// Where packages are looked for first and kept, if anywhere: the file `PACKAGE_ARCHITECTURE.deb`.
     pub packages: Option<&'a Path>,
+    /// Our addresses on the served networks: what a GRUB image tries when nothing else names the boot server.
+    pub servers: &'a [Ipv4Addr],
     /// Asked while apt runs.
     pub stop: &'a dyn Fn() -> bool,
 }
@@ -83,7 +86,7 @@ impl<'a> Fetcher<'a> {
                 let modules = self.places.scratch.join(platform);
                 fs::create_dir_all(&modules).map_err(Error::file(&modules))?;
                 unpack_directory(package, &format!("usr/lib/grub/{platform}/"), &modules).map_err(wrong)?;
-                grub::build(platform, &modules, self.places.scratch)?
+                grub::build(platform, &modules, self.places.servers, self.places.scratch)?
             }
         };
         let from = From::Package {

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
@@ -15,6 +16,9 @@ const CONFIG: &str = include_str!("../../boot-assets/grub.cfg");
 
 /// Where `normal` looks for it: grub-mkimage makes this the prefix of every image with a memory disk.
 const CONFIG_PATH: &str = "boot/grub/grub.cfg";
+
+/// Where the configuration looks for the servers that were known when the image was built.
+const SERVERS_PATH: &str = "boot/grub/servers.cfg";
 
 /// What is built in: the network, the script language, Linux, and enough to look at a disk by hand.
 const MODULES: [&str; 36] = [
@@ -56,13 +60,14 @@ const MODULES: [&str; 36] = [
     "xzio",
 ];
 
-/// Builds the image of a platform, such as `arm64-efi`, from the modules in `modules`; `scratch` holds what lies between.
+/// Builds the image of a platform, such as `arm64-efi`, from the modules in `modules`; `servers` are tried when DHCP names
+/// no boot server that answers, and `scratch` holds what lies between.
 ///
 /// # Errors
 /// If `grub-mkimage` is missing or fails, or `scratch` cannot be written.
-pub fn build(platform: &str, modules: &Path, scratch: &Path) -> Result<Vec<u8>, Error> {
+pub fn build(platform: &str, modules: &Path, servers: &[Ipv4Addr], scratch: &Path) -> Result<Vec<u8>, Error> {
     let (memdisk, image) = (scratch.join("memdisk.tar"), scratch.join("grub.efi"));
-    memory_disk().and_then(|bytes| fs::write(&memdisk, bytes)).map_err(Error::file(&memdisk))?;
+    memory_disk(servers).and_then(|bytes| fs::write(&memdisk, bytes)).map_err(Error::file(&memdisk))?;
     let mut command = Command::new("grub-mkimage");
     command.args(["--format", platform, "--prefix", "(memdisk)/boot/grub", "--directory"]).arg(modules);
     command.arg("--memdisk").arg(&memdisk).arg("--output").arg(&image).args(MODULES).env("LC_ALL", "C");
@@ -76,13 +81,17 @@ pub fn build(platform: &str, modules: &Path, scratch: &Path) -> Result<Vec<u8>, 
     fs::read(&image).map_err(Error::file(&image))
 }
 
-/// A tar archive of the configuration alone; the same bytes every time.
-fn memory_disk() -> io::Result<Vec<u8>> {
+/// A tar archive of the configuration and the servers; the same bytes every time.
+fn memory_disk(servers: &[Ipv4Addr]) -> io::Result<Vec<u8>> {
+    let servers: Vec<String> = servers.iter().map(Ipv4Addr::to_string).collect();
+    let servers = format!("set servers=\"{}\"\n", servers.join(" "));
     let mut archive = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_ustar();
-    header.set_size(CONFIG.len() as u64);
-    header.set_mode(0o644);
-    header.set_cksum();
-    archive.append_data(&mut header, CONFIG_PATH, CONFIG.as_bytes())?;
+    for (path, text) in [(CONFIG_PATH, CONFIG), (SERVERS_PATH, servers.as_str())] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        archive.append_data(&mut header, path, text.as_bytes())?;
+    }
     archive.into_inner()
 }

@@ -1,6 +1,7 @@
 //! `hatchery assets …`: boot files into the boot directory, and what stands there.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -100,14 +101,18 @@ fn fetch(args: &AssetsFetch) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     };
-    let (_, boot) = match place(&args.place) {
+    let (config, boot) = match place(&args.place) {
         Ok(place) => place,
         Err(code) => return Ok(code),
     };
+    let mut servers: Vec<Ipv4Addr> = config.site.links.iter().map(|link| link.address).collect();
+    servers.sort_unstable();
+    servers.dedup();
     let interrupt = Interrupt::listen()?;
     let scratch = Scratch::new()?;
     let stop = || interrupt.came();
-    let places = Places { boot: &boot, scratch: &scratch.0, packages: args.debs.as_deref(), stop: &stop };
+    let packages = args.debs.as_deref();
+    let places = Places { boot: &boot, scratch: &scratch.0, packages, servers: &servers, stop: &stop };
     let mut fetcher = Fetcher::new(places)?;
     let mut brought = Vec::new();
     let mut failed = Vec::new();

@@ -21,6 +21,9 @@ const BOOT_ITEM: u8 = 71;
 ///
 /// It gives no address, so it is broadcast (dnsmasq does so in the field, and the Pi takes it).
 pub fn offer(request: &Request, firmware: Firmware, net: &NetBoot, terms: &Terms<'_>) -> Option<Reply> {
+    // A loader that asks anew without a word about itself takes the first OFFER for its address, even one without any (GRUB
+    // 2.06). Whoever looks for a boot server beside its DHCP server says so in option 60 (PXE 2.1 §2.2.1).
+    request.option(code::VENDOR_CLASS)?;
     let mut reply = blank(Some(MessageType::Offer), request);
     reply.flags |= BROADCAST_FLAG;
     reply.options.push((code::SERVER_ID, terms.server.octets().to_vec()));

@@ -107,7 +107,8 @@ impl<'a> Machine<'a> {
                 return Some(Some(said));
             }
             lost = LOST.iter().find(|sign| said.contains(**sign)).map(|sign| format!("it said {sign:?}"));
-            lost = lost.take().or(ended.map(|status| format!("QEMU ended: {status}")));
+            let failed = self.site.log().contains("to=\"failed\"").then(|| "its installer failed".to_owned());
+            lost = lost.take().or(failed).or(ended.map(|status| format!("QEMU ended: {status}")));
             // Looking is cheap beside the emulation; too often it is not.
             std::thread::sleep(Duration::from_millis(50));
             lost.is_some().then_some(None)

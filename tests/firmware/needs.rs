@@ -9,6 +9,10 @@ use hatchery::lab;
 use crate::inside::inside_within;
 use crate::larder;
 
+/// The installers that `packaging/build-installer` makes.
+pub const INSTALLER_X86: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/installer/x86_64/hatchery-installer");
+pub const INSTALLER_ARM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/installer/arm64/hatchery-installer");
+
 /// Something of this machine, with the package that brings it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -17,6 +21,8 @@ pub enum Need {
     Arm,
     Aavmf,
     UBoot,
+    /// Our own installer; the larder builds it.
+    Installer,
 }
 
 impl Need {
@@ -27,6 +33,7 @@ impl Need {
             Need::Arm => "qemu-system-arm",
             Need::Aavmf => "qemu-efi-aarch64",
             Need::UBoot => "u-boot-qemu",
+            Need::Installer => "cargo",
         }
     }
 
@@ -37,6 +44,7 @@ impl Need {
             Need::Arm => &["/usr/bin/qemu-system-aarch64"],
             Need::Aavmf => &["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
             Need::UBoot => &["/usr/lib/u-boot/qemu_arm64/u-boot.bin"],
+            Need::Installer => &[],
         }
     }
 
@@ -59,7 +67,7 @@ pub fn inside_with(needs: &[Need], test: &str, deadline: Duration) -> bool {
     let others = Need::OTHERS.into_iter().filter(|(path, _)| absent(path)).map(|(_, what)| what);
     let mut missing: Vec<String> = firmware.chain(others).map(|what| format!("{what} is missing")).collect();
     if missing.is_empty()
-        && let Err(problem) = larder::stock()
+        && let Err(problem) = larder::stock(needs.contains(&Need::Installer))
     {
         missing.push(problem);
     }

@@ -37,6 +37,11 @@ pub struct Site {
 impl Site {
     /// A place whose server runs with its default profiles, or with these further tables of the configuration.
     pub fn new(tables: &str) -> Site {
+        Site::prepare(tables, &larder::boot(), |_| ())
+    }
+
+    /// The same with a boot directory, and with what `fill` puts into the place before the server sees it.
+    pub fn prepare(tables: &str, boot: &Path, fill: impl FnOnce(&Path)) -> Site {
         let directory = lab::private_tmpfs(SCRATCH_MIB).expect("scratch space");
         let network = Network::new(&[SERVER]).expect("a network");
         ip("link add bridge type bridge");
@@ -45,9 +50,10 @@ impl Site {
         fs::create_dir_all(directory.join("data/images")).expect("a directory");
         let config = format!(
             "[paths]\ndata = \"data\"\nboot = \"{}\"\nsocket = \"socket\"\n\n[[network]]\ninterface = \"hatch0\"\n\n{tables}",
-            larder::boot().display()
+            boot.display()
         );
         fs::write(directory.join("hatchery.toml"), config).expect("a file");
+        fill(&directory);
         let mut site = Site { directory, server: None, network };
         site.start();
         site
@@ -65,6 +71,11 @@ impl Site {
         assert!(until(PATIENCE, answers).is_some(), "the server does not answer:\n{}", self.log());
     }
 
+    /// Gives the test's own side of the wire an address, for another server that is to answer there.
+    pub fn has_bridge_address(&self, address: &str) {
+        ip(&format!("address add {address} dev bridge"));
+    }
+
     /// A path below the place's directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
@@ -74,7 +85,7 @@ impl Site {
     pub fn socket(&self, number: u8) -> String {
         let name = format!("tap{number}");
         // A machine that was here before left it behind.
-        if !Path::new("/sys/class/net").join(&name).exists() {
+        if nix::net::if_::if_nametoindex(name.as_str()).is_err() {
             ip(&format!("tuntap add {name} mode tap"));
             ip(&format!("link set {name} master bridge"));
         }

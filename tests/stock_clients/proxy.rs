@@ -28,7 +28,7 @@ fn beside() -> Option<(Table, Ends)> {
     assert_eq!(level(&table), "red", "nobody gives addresses");
     let mut port = table.plug(mac(99));
     port.set_address(Ipv4Addr::new(192, 168, 151, 9), SERVER.1).expect("an address");
-    let server = udhcpd(&table.bench, &port)?;
+    let server = udhcpd(table.bench.directory(), port.interface())?;
     table.wait_for("the other server is found", || (level(&table) == "green").then_some(()));
     Some((table, server))
 }

@@ -25,7 +25,7 @@ fn a_client_takes_either_and_we_answer_for_our_own_only() {
     }
     let table = Table::serving("", "");
     let rival_port = table.plug_at(mac(99), RIVAL);
-    let Some(rival) = udhcpd(&table.bench, &rival_port) else { return };
+    let Some(rival) = udhcpd(table.bench.directory(), rival_port.interface()) else { return };
     let red = |wanted: bool| {
         let findings = table.ask(&Request::Doctor);
         let is_red = |each: &serde_json::Value| each["check"] == "rivals hatch0" && each["level"] == "red";

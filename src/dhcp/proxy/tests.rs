@@ -16,8 +16,13 @@ fn guid() -> Vec<u8> {
     [&[0][..], b"RPi4", &[7; 12]].concat()
 }
 
-fn discover() -> Message {
+/// A DISCOVER without a word about who sends it.
+fn bare() -> Message {
     Message::new(MessageType::Discover, 1).with(code::CLIENT_UUID, guid()).asking_for([1, 3, 43, 60, 66, 67])
+}
+
+fn discover() -> Message {
+    bare().with(code::VENDOR_CLASS, *b"PXEClient")
 }
 
 fn offered(firmware: Firmware, net: &NetBoot) -> Option<Reply> {
@@ -67,6 +72,15 @@ fn what_each_firmware_is_offered() {
         for of_an_address in [code::LEASE_TIME, code::SUBNET_MASK, code::ROUTERS, code::IPXE] {
             assert_eq!(reply.option(of_an_address), None, "{firmware}");
         }
+    }
+}
+
+/// GRUB 2.06 takes the first OFFER, even one without an address, and never gets one then.
+#[test]
+fn who_does_not_say_that_it_looks_for_a_boot_server_is_left_to_the_dhcp_server() {
+    let net = net(SERVER, "x.efi");
+    for firmware in Firmware::ALL {
+        assert_eq!(offer(&bare().request(), firmware, &net, &Terms::of(&link(9))), None, "{firmware}");
     }
 }
 
