@@ -76,6 +76,17 @@ impl Records {
         Records { path: path.to_owned() }
     }
 
+    /// Every deployment by id; none if there is no journal yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] as [`super::Store::load`].
+    pub fn deployments(&self) -> Result<Vec<Deployment>, StoreError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        self.read(read_deployments)
+    }
+
     /// The last deployment of a machine and what is kept of its log; `None` if there never was one.
     ///
     /// # Errors
@@ -88,8 +99,8 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::log`].
-    pub fn deployments(&self, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, StoreError> {
-        self.read(|db| read_deployments(db, filter, limit, offset))
+    pub fn history(&self, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, StoreError> {
+        self.read(|db| read_history(db, filter, limit, offset))
     }
 
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
@@ -120,14 +131,7 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
     Ok(Some((deployment, lines)))
 }
 
-fn read_deployment(row: &Row<'_>) -> Result<Deployment, ReadError> {
-    match rows::read_deployment(&Record { table: "deployment", row })? {
-        Change::Deployment(deployment) => Ok(deployment),
-        other => unreachable!("a row of the deployments is a deployment, not {other:?}"),
-    }
-}
-
-fn read_deployments(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {
+fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {
     let DeploymentFilter { product, venue, status } = filter;
     let fits = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)";
     let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {fits}");
@@ -143,6 +147,23 @@ fn read_deployments(db: &Connection, filter: &DeploymentFilter, limit: u64, offs
         deployments.push(read_deployment(row)?);
     }
     Ok(History { deployments, total, successful })
+}
+
+fn read_deployments(db: &Connection) -> Result<Vec<Deployment>, ReadError> {
+    let mut statement = db.prepare(&format!("SELECT {} FROM deployment ORDER BY id", rows::DEPLOYMENT))?;
+    let mut found = statement.query([])?;
+    let mut deployments = Vec::new();
+    while let Some(row) = found.next()? {
+        deployments.push(read_deployment(row)?);
+    }
+    Ok(deployments)
+}
+
+fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
+    match rows::read_deployment(&Record { table: "deployment", row })? {
+        Change::Deployment(deployment) => Ok(deployment),
+        _ => unreachable!("a row of the deployments is a deployment"),
+    }
 }
 
 fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {

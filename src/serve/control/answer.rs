@@ -150,7 +150,7 @@ impl Desk {
 
     async fn deployments(&self, filter: DeploymentFilter, limit: u64, offset: u64) -> Reply {
         let records = self.records.clone();
-        let find = move || records.deployments(&filter, limit, offset);
+        let find = move || records.history(&filter, limit, offset);
         recorded(find, |history| show::deployments(&core::read(&self.library.board), &history)).await
     }
 

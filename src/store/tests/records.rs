@@ -58,7 +58,7 @@ fn the_history_comes_in_parts_the_latest_first() {
     }
     let records = Records::new(&journal.path());
     let ids = |filter: &DeploymentFilter, limit, offset| {
-        let found = records.deployments(filter, limit, offset).unwrap();
+        let found = records.history(filter, limit, offset).unwrap();
         let ids: Vec<u64> = found.deployments.iter().map(|deployment| deployment.id.0).collect();
         (ids, found.total, found.successful)
     };
