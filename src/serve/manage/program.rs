@@ -101,13 +101,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request<Body>, state: &S) -> Result<Json<T>, Response> {
         let is_json = says_json(request.headers());
-        let refuse_as = |status, sentence: &str| Err(refused(status, code(status), sentence));
+        let refuse_as = |status, sentence: &str| refused(status, code(status), sentence);
         let Ok(body) = Bytes::from_request(request, state).await else {
-            return refuse_as(StatusCode::PAYLOAD_TOO_LARGE, "The body is too long, or broke off");
+            return Err(refuse_as(StatusCode::PAYLOAD_TOO_LARGE, "The body is too long, or broke off"));
         };
         if !is_json && !body.is_empty() {
             let sentence = "Send JSON, with the header Content-Type: application/json";
-            return refuse_as(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence);
+            return Err(refuse_as(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence));
         }
         let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
         let parsed = serde_json::from_slice(body);
