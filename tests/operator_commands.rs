@@ -17,6 +17,10 @@ use tempfile::TempDir;
 const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
 const IMAGE_SIZE: usize = 48 << 20;
 
+/// A profile for what asks as no firmware does, with a template of the operator's.
+const KIOSK: &str =
+    "[[profile]]\nname = \"kiosk\"\nfirmware = [\"plain\"]\n[profile.answers]\n\"hello.txt\" = \"hello.txt\"\n";
+
 /// A server process with its files in a directory of its own; killed when dropped.
 struct Server {
     directory: TempDir,
@@ -123,6 +127,12 @@ impl Server {
 
     fn configure(&self, rest: &str) {
         fs::write(self.directory.path().join("hatchery.toml"), config(self.port, rest)).expect("a configuration");
+    }
+
+    fn template(&self, name: &str, text: &str) {
+        let directory = self.directory.path().join("data/templates");
+        fs::create_dir_all(&directory).expect("a directory");
+        fs::write(directory.join(name), text).expect("a template");
     }
 
     fn log(&self) -> String {
@@ -308,6 +318,154 @@ fn a_bad_configuration_is_refused_and_the_old_one_serves_on() {
     server.configure("[[venue]]\ncode = \"SPAA\"\nnumbers = { KXP2 = [7] }\n");
     kill(Pid::from_raw(id), Signal::SIGHUP).expect("the server is there");
     wait_for("the new venue", || server.json(&["venue", "list"]).as_array().is_some_and(|all| all.len() == 2));
+}
+
+#[test]
+fn what_a_machine_gets_is_explained_and_rendered() {
+    let server = Server::start();
+    let serial = "10000000d9780558";
+    assert_eq!(server.named(serial), "KXP2-ARLT-001");
+    server.template("hello.txt", "hello {{ hostname }}, from {{ server }}\n");
+    server.configure(KIOSK);
+    server.json(&["reload"]);
+
+    let text = "hello KXP2-ARLT-001, from 127.0.0.1\n";
+    let rendered = server.run(&["render", "hello.txt", "--serial", serial]);
+    assert_eq!((rendered.code, rendered.out.as_str()), (0, text), "the text and nothing else: {rendered:?}");
+    assert_eq!(server.json(&["render", "hello.txt", "--hostname", "KXP2-ARLT-001"]), text);
+    assert_eq!(server.refused(&["render", "nothing.txt", "--serial", serial]), "file not found: nothing.txt");
+    assert!(server.refused(&["render", "hello.txt", "--serial", "1"]).starts_with("No machine is known by 1"));
+
+    let explained = server.json(&["explain", "--serial", serial]);
+    let machine = &explained["machine"];
+    assert_eq!((&machine["serial"], &machine["hostname"]), (&json!(serial), &json!("KXP2-ARLT-001")), "{explained}");
+    let reasons: Vec<&str> = explained["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    assert!(!reasons.is_empty(), "{explained}");
+    let shown = server.run(&["explain", "--hostname", "KXP2-ARLT-001"]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(reasons.iter().all(|reason| shown.out.contains(&format!("\n  - {reason}\n"))), "{shown:?}");
+    assert!(server.refused(&["explain", "--mac", "52:54:00:00:00:01"]).starts_with("No machine is known"));
+}
+
+#[test]
+fn an_answer_is_rendered_for_an_invented_machine_without_a_server() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::create_dir_all(directory.path().join("data/templates")).expect("a directory");
+    let template = directory.path().join("data/templates/hello.txt");
+    fs::write(&template, "hello {{ hostname }}\n").expect("a template");
+    fs::write(directory.path().join("hatchery.toml"), config(80, KIOSK)).expect("a configuration");
+    let fixture =
+        |more: &[&str]| run(&directory, "", &[&["render", "--fixture", "-c", "hatchery.toml"], more].concat());
+    let text = fixture(&["hello.txt"]);
+    assert!(text.code == 0 && text.out.starts_with("hello ") && text.out.lines().count() == 1, "{text:?}");
+    assert_eq!(fixture(&["hello.txt", "--json"]).json(), text.out);
+    let unknown = fixture(&["nothing"]);
+    assert_eq!((unknown.code, unknown.out.as_str()), (2, ""));
+    assert!(unknown.err.contains("no profile has an answer or template named \"nothing\""), "{unknown:?}");
+    fs::write(&template, "one\n{{ hostnam }}\n").expect("a template");
+    let broken = fixture(&["hello.txt"]);
+    assert!(broken.code == 2 && broken.err.contains("hello.txt:2: "), "file and line: {broken:?}");
+    assert_eq!(run(&directory, "", &["render", "hello.txt"]).code, 2, "for which machine?");
+}
+
+#[test]
+fn the_doctor_looks_at_the_configuration_that_is_in_force() {
+    let server = Server::start();
+    let diagnosis = || {
+        let done = server.run(&["doctor", "-c", "hatchery.toml", "--json"]);
+        let findings = done.json();
+        let templates = findings.as_array().into_iter().flatten().find(|each| each["check"] == "templates").cloned();
+        (done.code, templates.expect("templates are looked at"))
+    };
+    let (code, finding) = diagnosis();
+    assert_eq!((code, &finding["level"], &finding["hint"]), (0, &json!("green"), &json!("")), "{finding}");
+
+    // It compiles; that the name does not exist shows when it is rendered.
+    server.template("hello.txt", "{{ hostnam }}\n");
+    server.configure(KIOSK);
+    server.json(&["reload"]);
+    let (code, finding) = diagnosis();
+    assert_eq!((code, &finding["level"]), (1, &json!("red")), "{finding}");
+    assert!(finding["what"].as_str().is_some_and(|what| what.contains("hello.txt:1")), "{finding}");
+    assert!(finding["hint"].as_str().is_some_and(|hint| hint.contains("hatchery reload")), "{finding}");
+
+    // What the hint says helps.
+    server.template("hello.txt", "{{ hostname }}\n");
+    server.json(&["reload"]);
+    let (code, finding) = diagnosis();
+    assert_eq!((code, &finding["level"]), (0, &json!("green")), "{finding}");
+}
+
+#[test]
+fn a_port_of_somebody_else_is_red_before_the_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::create_dir_all(directory.path().join("data")).expect("a directory");
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = other.local_addr().expect("an address").port();
+    fs::write(directory.path().join("hatchery.toml"), config(port, "")).expect("a configuration");
+    let diagnosis = || {
+        let done = run(&directory, "", &["doctor", "-c", "hatchery.toml", "--json"]);
+        let findings = done.json();
+        let check = format!("port of HTTP 127.0.0.1:{port}");
+        let level = |check: &str| {
+            let found = findings.as_array().into_iter().flatten().find(|each| each["check"] == check);
+            found.map(|each| each["level"].clone()).unwrap_or_else(|| panic!("no {check}: {findings:#}"))
+        };
+        (done.code, level(&check), level("server"))
+    };
+    assert_eq!(diagnosis(), (1, json!("red"), json!("amber")));
+    drop(other);
+    assert_eq!(diagnosis(), (0, json!("green"), json!("amber")));
+}
+
+#[test]
+fn a_simulated_world_is_told_by_its_seed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let sim = |more: &[&str]| {
+        let done = run(&directory, "", &[&["sim", "--clients", "3", "--seed", "7"], more].concat());
+        assert_eq!(done.code, 0, "{done:?}");
+        done
+    };
+    let report = sim(&["--json"]).json();
+    assert_eq!((&report["clients"], &report["seed"], &report["story"]), (&json!(3), &json!(7), &Value::Null));
+    let faulted = report["faulted"].as_array().map_or(0, Vec::len) as u64;
+    assert_eq!(report["done"].as_u64().map(|done| done + faulted), Some(3), "{report}");
+    let hash = report["hash"].as_str().expect("a hash");
+    let text = sim(&[]).out;
+    assert!(text.ends_with(&format!("seed 7, hash {hash}\n")), "the same film again: {text}");
+    let story = sim(&["--story", "--pcap", "sim.pcap"]).out;
+    assert!(story.contains("DHCP DISCOVER") && story.ends_with(&format!("hash {hash}\n")), "{story}");
+    let capture = fs::read(directory.path().join("sim.pcap")).expect("a capture");
+    assert!(capture.len() > 24 && capture[..4] == 0xa1b2_c3d4_u32.to_ne_bytes(), "{:?}", &capture[..4]);
+    assert_eq!(run(&directory, "", &["sim", "--clients", "0"]).code, 2);
+}
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let help = run(&directory, "", &["--help"]).out;
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = listed
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(names.len() > 15, "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let done = run(&directory, "", &["completions", shell]);
+        assert_eq!((done.code, done.err.as_str()), (0, ""), "{shell}");
+        for name in &names {
+            assert!(done.out.contains(name), "{shell} completes no {name}");
+        }
+    }
+    assert_eq!(run(&directory, "", &["completions", "none"]).code, 2);
+    let done = run(&directory, "", &["man", "pages/man1"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let page = |name: &str| fs::read_to_string(directory.path().join("pages/man1").join(name)).unwrap_or_default();
+    assert!(page("hatchery.1").contains(".TH hatchery 1"));
+    for name in names {
+        assert!(page(&format!("hatchery-{name}.1")).contains(".SH SYNOPSIS"), "no page of {name}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::image::{self, FIRST_BOOT};
 use crate::larder::{self, Arch};
 use crate::machine::{Firmware, Machine};
-use crate::needs::Need::{Installer, Ovmf, X86};
+use crate::needs::Need::{Aavmf, Arm, Installer, Ovmf, X86};
 use crate::needs::{Need, inside_with};
 use crate::site::Site;
 
@@ -115,4 +115,10 @@ fn installs(test: &str, needs: &[Need], firmware: Firmware, arch: Arch) {
 #[test]
 fn a_pc_from_an_empty_disk_to_its_name() {
     installs("a_pc_from_an_empty_disk_to_its_name", &[X86, Ovmf, Installer], Firmware::OvmfPxe, Arch::X86_64);
+}
+
+#[test]
+fn an_arm64_server_from_an_empty_disk_to_its_name() {
+    let needs = [Arm, Aavmf, Installer];
+    installs("an_arm64_server_from_an_empty_disk_to_its_name", &needs, Firmware::AavmfPxe, Arch::Arm64);
 }

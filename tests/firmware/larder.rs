@@ -12,8 +12,6 @@ use hatchery::archive::cpio::Archive;
 use hatchery::archive::deb::{self, Kind};
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::needs::{INSTALLER_ARM, INSTALLER_X86};
-
 /// What the initramfs says once it runs; the kernel's command line follows.
 pub const GREETING: &str = "HATCHERY-INITRAMFS";
 
@@ -99,15 +97,19 @@ fn kept() -> PathBuf {
     directory().join("debs")
 }
 
-/// Fills the larder, once in this process; with our installer if asked for.
+/// Fills the larder, once in this process; with our installer for these.
 ///
 /// # Errors
-/// A sentence: which package could not be had, and why.
-pub fn stock(with_installer: bool) -> Result<(), String> {
+/// A sentence: what could not be had or built, and why.
+pub fn stock(installers: &[Arch]) -> Result<(), String> {
     static STOCKED: OnceLock<Result<(), String>> = OnceLock::new();
-    static INSTALLER: OnceLock<Result<(), String>> = OnceLock::new();
+    static ASSETS: OnceLock<Result<(), String>> = OnceLock::new();
+    static INSTALLERS: [OnceLock<Result<(), String>>; Arch::ALL.len()] = [const { OnceLock::new() }; Arch::ALL.len()];
     STOCKED.get_or_init(fill).clone()?;
-    if with_installer { INSTALLER.get_or_init(build_installer).clone() } else { Ok(()) }
+    installers.iter().try_for_each(|arch| {
+        ASSETS.get_or_init(|| fetch_assets(&installer())).clone()?;
+        INSTALLERS[*arch as usize].get_or_init(|| build_installer(*arch)).clone()
+    })
 }
 
 /// Runs our own program.
@@ -118,32 +120,28 @@ fn hatchery(arguments: &[&OsStr]) -> Result<(), String> {
 }
 
 fn fetch_assets(boot: &Path) -> Result<(), String> {
+    let _lock = lock();
     let (boot, kept) = (boot.as_os_str(), kept());
     let fixed = ["assets", "fetch", "ipxe", "grub", "pxelinux", "--boot"].map(OsStr::new);
     hatchery(&[&fixed[..], &[boot, OsStr::new("--debs"), kept.as_os_str()]].concat())
 }
 
-/// The program for a PC, from the sources as they are: cargo knows whether anything is to be done.
-fn build_program() -> Result<(), String> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/build-installer");
-    let output =
-        Command::new(script).arg(Arch::X86_64.word()).output().map_err(|error| format!("{script}: {error}"))?;
-    let said = || format!("{script}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(()) } else { Err(said()) }
-}
-
-fn build_installer() -> Result<(), String> {
+/// Our installer from the sources as they are (cargo knows whether anything is to be done), and what boots it.
+fn build_installer(arch: Arch) -> Result<(), String> {
     let _lock = lock();
-    build_program()?;
-    fetch_assets(&installer())?;
-    let built = [(Arch::X86_64, INSTALLER_X86), (Arch::Arm64, INSTALLER_ARM)];
-    for (arch, program) in built.into_iter().filter(|(_, program)| Path::new(program).exists()) {
-        let (kernel, boot) = (arch.kernel_package(), installer());
-        let fixed = ["installer", "build", "pc", "--arch", arch.word(), "--installer", program].map(OsStr::new);
-        let places = [OsStr::new("--kernel"), kernel.as_os_str(), OsStr::new("--boot"), boot.as_os_str()];
-        hatchery(&[&fixed[..], &places].concat())?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = root.join("packaging/build-installer");
+    let output = Command::new(&script).arg(arch.word()).output().expect("bash");
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{} {}: {}: {said}", script.display(), arch.word(), output.status));
     }
-    Ok(())
+    let program = root.join("target/installer").join(arch.word()).join("hatchery-installer");
+    let (kernel, boot) = (arch.kernel_package(), installer());
+    let fixed = ["installer", "build", "pc", "--arch", arch.word()].map(OsStr::new);
+    let places = [("--installer", &program), ("--kernel", &kernel), ("--boot", &boot)];
+    let places = places.iter().flat_map(|(name, path)| [OsStr::new(name), path.as_os_str()]);
+    hatchery(&fixed.into_iter().chain(places).collect::<Vec<_>>())
 }
 
 /// Another run of the tests may be doing the same.
@@ -154,9 +152,9 @@ fn lock() -> Flock<fs::File> {
 }
 
 fn fill() -> Result<(), String> {
+    fetch_assets(&boot())?;
     let _lock = lock();
     let kept = kept();
-    fetch_assets(&boot())?;
     Arch::ALL.into_iter().try_for_each(|arch| {
         let debian = arch.debian();
         let place = boot().join("installer").join(arch.word());

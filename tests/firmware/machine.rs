@@ -30,14 +30,14 @@ impl Firmware {
     }
 }
 
-/// What the serial line says when nothing good will follow; waiting for the limit would only take time.
-const LOST: [&str; 12] = [
+/// What the serial line says when nothing good will follow; waiting for the limit would only take time. A network boot
+/// by IPv6 that finds nothing is none of them: the disk may come after it.
+const LOST: [&str; 11] = [
     "PXE-E",
     "Kernel panic",
     "No bootable device",
     "Boot Failed",
     "Server response timeout",
-    "Could not retrieve NBP",
     "could not be loaded",
     "No more network devices",
     "Nothing to boot",

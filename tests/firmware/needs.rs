@@ -7,11 +7,7 @@ use std::time::Duration;
 use hatchery::lab;
 
 use crate::inside::inside_within;
-use crate::larder;
-
-/// The installers that `packaging/build-installer` makes.
-pub const INSTALLER_X86: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/installer/x86_64/hatchery-installer");
-pub const INSTALLER_ARM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/installer/arm64/hatchery-installer");
+use crate::larder::{self, Arch};
 
 /// Something of this machine, with the package that brings it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +17,7 @@ pub enum Need {
     Arm,
     Aavmf,
     UBoot,
-    /// Our own installer; the larder builds it.
+    /// Our own installer for the processors of the emulators; the larder builds it.
     Installer,
 }
 
@@ -34,6 +30,15 @@ impl Need {
             Need::Aavmf => "qemu-efi-aarch64",
             Need::UBoot => "u-boot-qemu",
             Need::Installer => "cargo",
+        }
+    }
+
+    /// The processor of an emulator.
+    fn arch(self) -> Option<Arch> {
+        match self {
+            Need::X86 => Some(Arch::X86_64),
+            Need::Arm => Some(Arch::Arm64),
+            _ => None,
         }
     }
 
@@ -66,8 +71,12 @@ pub fn inside_with(needs: &[Need], test: &str, deadline: Duration) -> bool {
     let firmware = needs.iter().filter(|need| need.files().iter().any(|path| absent(path))).map(|need| need.package());
     let others = Need::OTHERS.into_iter().filter(|(path, _)| absent(path)).map(|(_, what)| what);
     let mut missing: Vec<String> = firmware.chain(others).map(|what| format!("{what} is missing")).collect();
+    let installers: Vec<Arch> = match needs.contains(&Need::Installer) {
+        true => needs.iter().filter_map(|need| need.arch()).collect(),
+        false => Vec::new(),
+    };
     if missing.is_empty()
-        && let Err(problem) = larder::stock(needs.contains(&Need::Installer))
+        && let Err(problem) = larder::stock(&installers)
     {
         missing.push(problem);
     }

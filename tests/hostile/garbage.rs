@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddrV4, TcpStream, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -18,14 +18,16 @@ use hatchery::wire::dhcp::MessageType;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::inside::inside;
+use crate::inside::{inside, until};
 use crate::mutate::mutate;
 use crate::pcap;
 use crate::shortage::{answer, answer_text, connect, message};
-use crate::table::{Station, Table, client, mac, name_of};
+use crate::table::{PATIENCE, Station, Table, client, mac, name_of};
 
 /// Of the whole process, in a debug build.
 const MEMORY_MAX_KIB: u64 = 200 << 10;
+/// Of that, what the allocator may keep when all is over.
+const MEMORY_KEPT_KIB: u64 = 64 << 10;
 /// Requests for files that nobody acknowledges: more than one client may have open.
 const HALF_OPEN: usize = 200;
 /// As many again, all of them granted: four clients with 500 each.
@@ -129,7 +131,9 @@ fn tftp_garbage(port: &Port, storm: &Storm) {
 
 fn http_garbage(port: &Port, storm: &Storm) {
     let mut rng = Rng::with_seed(3);
+    let deep = nested(20_000);
     let bodies = [
+        &deep,
         "",
         "{",
         "[]",
@@ -163,6 +167,11 @@ fn http_garbage(port: &Port, storm: &Storm) {
     });
 }
 
+/// JSON so deep that a reader which calls itself for each level needs a stack without end.
+fn nested(levels: usize) -> String {
+    format!("{{\"product_type\":{}{}}}", "[".repeat(levels), "]".repeat(levels))
+}
+
 /// Connections that come and go without a word, thirty at once.
 fn connection_flood(port: &Port, storm: &Storm) {
     storm.blow(|| {
@@ -194,6 +203,48 @@ fn status_of(process: u32, key: &str) -> u64 {
     line.and_then(|value| value.split_whitespace().next()?.parse().ok()).expect("a number")
 }
 
+/// What a process holds open: sockets, and descriptors of all kinds.
+fn open_in(process: u32) -> (usize, usize) {
+    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("the server's descriptors");
+    let descriptors: Vec<_> = descriptors.filter_map(|each| fs::read_link(each.ok()?.path()).ok()).collect();
+    let is_socket = |target: &&PathBuf| target.to_string_lossy().starts_with("socket:");
+    (descriptors.iter().filter(is_socket).count(), descriptors.len())
+}
+
+/// A server's use of the system, measured at rest.
+struct Idle {
+    process: u32,
+    sockets: usize,
+    descriptors: usize,
+    memory_kib: u64,
+}
+
+impl Idle {
+    fn of(process: u32) -> Self {
+        let (sockets, descriptors) = open_in(process);
+        Idle { process, sockets, descriptors, memory_kib: status_of(process, "RssAnon") }
+    }
+
+    /// Waits until the server has closed all that it opened since; then its memory is bounded too.
+    fn wait_until_again(&self, table: &Table) {
+        let mut last = (0, 0);
+        let closed = until(PATIENCE, || {
+            last = open_in(self.process);
+            (last.0 <= self.sockets && last.1 <= self.descriptors).then_some(())
+        });
+        let (sockets, descriptors) = last;
+        assert!(
+            closed.is_some(),
+            "left open: {sockets} sockets of {}, {descriptors} descriptors of {}; the log ends:\n{}",
+            self.sockets,
+            self.descriptors,
+            table.bench.log_tail(40)
+        );
+        let kept = status_of(self.process, "RssAnon").saturating_sub(self.memory_kib);
+        assert!(kept < MEMORY_KEPT_KIB, "{kept} KiB more than at rest are kept");
+    }
+}
+
 #[test]
 fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     if !inside("garbage::twenty_machines_finish_while_garbage_comes_in_on_every_port") {
@@ -205,6 +256,7 @@ fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     let process = table.bench.server_id().expect("a server that runs");
     let ports: Vec<Port> = (1..=5).map(|n| table.plug_at(mac(n), 20 + n)).collect();
     let clients: Vec<Client> = (1..=20).map(|n| client(KINDS[n as usize % KINDS.len()], n)).collect();
+    let idle = Idle::of(process);
     let storm = Storm { over: AtomicBool::new(false), thrown: AtomicU32::new(0) };
     let held = half_open(&ports[4]);
     let records = thread::scope(|scope| {
@@ -239,14 +291,7 @@ fn twenty_machines_finish_while_garbage_comes_in_on_every_port() {
     assert!(!log.contains("ended by itself"), "a server within the server ended");
     let peak = status_of(process, "VmHWM");
     assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at most in memory");
-}
-
-/// The sockets that a process holds open.
-fn sockets_of(process: u32) -> usize {
-    let descriptors = fs::read_dir(format!("/proc/{process}/fd")).expect("the server's descriptors");
-    let is_socket =
-        |path: &Path| fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with("socket:"));
-    descriptors.filter(|each| each.as_ref().is_ok_and(|each| is_socket(&each.path()))).count()
+    idle.wait_until_again(&table);
 }
 
 #[test]
@@ -261,7 +306,7 @@ fn twenty_machines_finish_beside_two_thousand_half_open_transfers() {
         Table::serving("", &format!("[tftp]\nmax_transfers = {}\nmax_per_client = {GRANTED_TO_ONE}", GRANTED + 100));
     let process = table.bench.server_id().expect("a server that runs");
     let ports: Vec<Port> = (1..=4).map(|n| table.plug_at(mac(n), 20 + n)).collect();
-    let idle = sockets_of(process);
+    let idle = Idle::of(process);
     let sockets: Vec<UdpSocket> = (0..GRANTED).map(|n| udp(&ports[n / GRANTED_TO_ONE])).collect();
     let over = AtomicBool::new(false);
     let records = thread::scope(|scope| {
@@ -276,9 +321,9 @@ fn twenty_machines_finish_beside_two_thousand_half_open_transfers() {
             }
         });
         // Sockets are counted: each transfer has a port of its own (RFC 1350 §4).
-        table.wait_for("2,000 transfers", || (sockets_of(process) >= idle + GRANTED).then_some(()));
+        table.wait_for("2,000 transfers", || (open_in(process).0 >= idle.sockets + GRANTED).then_some(()));
         let records = table.boot((1..=20).map(|n| client(KINDS[n as usize % KINDS.len()], n)).collect(), || ());
-        let open = sockets_of(process) - idle;
+        let open = open_in(process).0 - idle.sockets;
         over.store(true, Ordering::Relaxed);
         assert!(open >= GRANTED / 10 * 9, "{open} transfers still wait when the machines are done");
         records
@@ -287,6 +332,8 @@ fn twenty_machines_finish_beside_two_thousand_half_open_transfers() {
     assert_eq!(table.bench.server_id(), Some(process));
     let peak = status_of(process, "VmHWM");
     assert!(peak < MEMORY_MAX_KIB, "{peak} KiB at most in memory");
+    drop(sockets);
+    idle.wait_until_again(&table);
 }
 
 #[test]
@@ -309,6 +356,8 @@ fn bad_heads_and_bodies_get_their_own_answers() {
         ("POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n{".to_owned(), "413"),
         (post("{"), "400"),
         (post("[1,2]"), "400"),
+        (post(&nested(400_000)), "400"),
+        (post(&"{\"status\":".repeat(90_000)), "400"),
         (post("{\"product_type\":7}"), "400"),
         (post("{\"product_type\":\"NOPE\"}"), "400"),
         ("GET /images/../../secret HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".to_owned(), "404"),

@@ -130,13 +130,7 @@ impl Place {
             Finding::green("journal", format!("the journal can be written in {shown}"))
         };
         let room = system.blocks_available().saturating_mul(system.fragment_size());
-        let room = if room < ROOM_MIN {
-            let what = format!("less than {} MB are free in {shown}", ROOM_MIN / 1_000_000);
-            Finding::red("room", what, "delete old images, or enlarge the file system: a full disk stops every ACK")
-        } else {
-            Finding::green("room", format!("there is room in {shown}"))
-        };
-        vec![journal, room]
+        vec![journal, room_finding(room, directory)]
     }
 
     /// The files that a profile's machines will ask for by name.
@@ -197,6 +191,17 @@ impl Place {
         let Ok(path) = RelativePath::clean(name) else { return false };
         let tree = profile.tree.as_ref().map(|tree| self.boot.join(tree.trim_matches('/')));
         tree.into_iter().chain([self.boot.clone()]).any(|directory| directory.join(path.as_str()).is_file())
+    }
+}
+
+/// Whether the journal can grow, with that many bytes free.
+fn room_finding(free: u64, directory: &Path) -> Finding {
+    let shown = directory.display();
+    if free < ROOM_MIN {
+        let what = format!("less than {} MB are free in {shown}", ROOM_MIN / 1_000_000);
+        Finding::red("room", what, "delete old images, or enlarge the file system: a full disk stops every ACK")
+    } else {
+        Finding::green("room", format!("there is room in {shown}"))
     }
 }
 
@@ -281,14 +286,18 @@ fn on_port_67(text: &str) -> impl Iterator<Item = u64> {
 fn buffers() -> Option<Finding> {
     // Only the first network namespace has this variable.
     let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok()?;
-    let max: usize = text.trim().parse().ok()?;
-    Some(if max < dhcp::RECEIVE_BUFFER {
+    Some(buffers_finding(text.trim().parse().ok()?))
+}
+
+/// The same where the kernel allows `max` bytes.
+fn buffers_finding(max: usize) -> Finding {
+    if max < dhcp::RECEIVE_BUFFER {
         let what =
             format!("the kernel allows receive buffers of {max} bytes; port 67 would like {}", dhcp::RECEIVE_BUFFER);
         Finding::amber("buffers", what, format!("sysctl -w net.core.rmem_max={}", dhcp::RECEIVE_BUFFER))
     } else {
         Finding::green("buffers", "the kernel's receive buffers are large enough")
-    })
+    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,23 @@ fn a_journal_without_a_directory_is_red() {
 }
 
 #[test]
+fn a_disk_that_is_nearly_full_is_red() {
+    let directory = Path::new("data");
+    assert_eq!(room_finding(ROOM_MIN, directory).level, Level::Green);
+    let finding = room_finding(ROOM_MIN - 1, directory);
+    assert_eq!(finding.level, Level::Red);
+    assert_eq!(finding.what, "less than 100 MB are free in data");
+}
+
+#[test]
+fn a_kernel_with_small_buffers_is_told_with_the_command_that_enlarges_them() {
+    assert_eq!(buffers_finding(dhcp::RECEIVE_BUFFER).level, Level::Green);
+    let finding = buffers_finding(dhcp::RECEIVE_BUFFER - 1);
+    assert_eq!(finding.level, Level::Amber);
+    assert_eq!(finding.hint, format!("sysctl -w net.core.rmem_max={}", dhcp::RECEIVE_BUFFER));
+}
+
+#[test]
 fn a_clock_from_before_hatchery_is_told() {
     assert!(clock_finding(Timestamp::default()).is_some_and(|finding| finding.level == Level::Amber));
     assert_eq!(clock_finding(EPOCH), None);

@@ -42,22 +42,31 @@ async fn send_and_compare(refuse_gso: bool) {
 #[tokio::test]
 async fn a_window_arrives_with_and_without_segmentation() {
     send_and_compare(false).await;
-    let worked = GSO_WORKS.load(Ordering::Relaxed);
+    assert!(GSO_WORKS.load(Ordering::Relaxed), "loopback segments UDP since Linux 4.18 (udp(7), UDP_SEGMENT)");
     send_and_compare(true).await;
     assert!(!GSO_WORKS.load(Ordering::Relaxed), "the kernel took a segmented send without checksum");
-    GSO_WORKS.store(worked, Ordering::Relaxed);
+    GSO_WORKS.store(true, Ordering::Relaxed);
 }
 
 #[tokio::test]
 async fn packets_may_be_fragmented_on_their_way() {
     let client = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9);
-    let socket = TransferSocket::connect(Ipv4Addr::LOCALHOST, client, None).expect("loopback");
+    let own = TransferSocket::connect(Ipv4Addr::LOCALHOST, client, None).expect("loopback");
+    assert_eq!(mtu_discovery(&own.socket), libc::IP_PMTUDISC_DONT, "a port of its own");
+    let listen = ListenSocket::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0), None).expect("a free port");
+    let (_heard, hears) = tokio::sync::mpsc::channel(1);
+    let shared = TransferSocket::share(&listen, Ipv4Addr::LOCALHOST, client, None, hears).expect("loopback");
+    assert_eq!(mtu_discovery(&shared.socket), libc::IP_PMTUDISC_DONT, "the port of the service");
+}
+
+/// The socket's `IP_MTU_DISCOVER` (ip(7)), by which the kernel sets DF or not.
+fn mtu_discovery(socket: &UdpSocket) -> libc::c_int {
     let mut mode: libc::c_int = -1;
     let mut length = size_of_val(&mode) as libc::socklen_t;
     let pointer = std::ptr::from_mut(&mut mode).cast();
     // SAFETY: the descriptor is open, and pointer and length describe `mode`.
-    let result = unsafe {
-        libc::getsockopt(socket.socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, pointer, &mut length)
-    };
-    assert_eq!((result, mode), (0, libc::IP_PMTUDISC_DONT));
+    let result =
+        unsafe { libc::getsockopt(socket.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, pointer, &mut length) };
+    assert_eq!(result, 0, "IP_MTU_DISCOVER can be read");
+    mode
 }
