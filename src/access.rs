@@ -95,6 +95,15 @@ pub fn weakness(password: &str, user: &UserName) -> Option<String> {
     }
 }
 
+/// Whether somebody could still do everything if `user` had that role, or were gone.
+pub fn leaves_an_admin<'a>(
+    mut users: impl Iterator<Item = (&'a UserName, Role)>,
+    user: &UserName,
+    becomes: Option<Role>,
+) -> bool {
+    users.any(|(name, role)| if name == user { becomes == Some(Role::Admin) } else { role == Role::Admin })
+}
+
 /// Failed attempts to log in, by user and by address.
 ///
 /// After [`Attempts::FREE`] failures in a row each further one makes that user, or that address, wait: a second at first,

@@ -4,6 +4,7 @@ mod adopt;
 mod assets;
 mod installer;
 mod operate;
+mod people;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub use adopt::*;
 pub use assets::*;
 pub use installer::*;
 pub use operate::*;
+pub use people::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
 #[derive(Debug, Parser)]
@@ -188,6 +190,24 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// Who may use the pages and the API
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery user add anna --role admin
+  hatchery user list
+  hatchery user password anna"
+    )]
+    User(User),
+    /// What programs show to use the API
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery token add dashboard
+  hatchery token list
+  hatchery token remove 3"
+    )]
+    Token(Token),
     /// Take over what another system remembers
     #[command(
         subcommand,

@@ -13,6 +13,7 @@ pub mod load;
 pub mod manual;
 pub mod render;
 pub mod operate;
+pub mod people;
 pub mod serve;
 pub mod sim;
 
@@ -53,6 +54,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Installer(args) => installer::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
+        Command::User(args) => people::user(&args),
+        Command::Token(args) => people::token(&args),
         Command::Adopt(args) => adopt::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),

@@ -44,6 +44,8 @@ pub enum Refusal {
     },
     /// Input of an operator or a client that cannot be carried out; the sentence is meant for them.
     Invalid(String),
+    /// What an operator asked for does not go with how things stand now; the sentence is meant for them.
+    Conflict(String),
     /// The thing an operator named does not exist; the sentence is meant for them.
     NotFound(String),
     /// A limit on simultaneous work is reached; the text says which.
@@ -54,7 +56,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every word that [`Refusal::kind`] says, in the order of the list.
-    pub const KINDS: [&'static str; 16] = [
+    pub const KINDS: [&'static str; 17] = [
         "not-ours",
         "unparsable",
         "forbidden",
@@ -71,6 +73,7 @@ impl Refusal {
         "not-found",
         "busy",
         "not-stored",
+        "conflict",
     ];
 
     /// A stable short word for counters and log fields.
@@ -92,6 +95,7 @@ impl Refusal {
             Refusal::NotFound(_) => Refusal::KINDS[13],
             Refusal::Busy(_) => Refusal::KINDS[14],
             Refusal::NotStored => Refusal::KINDS[15],
+            Refusal::Conflict(_) => Refusal::KINDS[16],
         }
     }
 }
@@ -115,7 +119,9 @@ impl fmt::Display for Refusal {
             Refusal::TooFewNames { requested, available, .. } => {
                 write!(f, "Insufficient available hostnames. Requested: {requested}, Available: {available}")
             }
-            Refusal::Invalid(sentence) | Refusal::NotFound(sentence) => f.write_str(sentence),
+            Refusal::Invalid(sentence) | Refusal::Conflict(sentence) | Refusal::NotFound(sentence) => {
+                f.write_str(sentence)
+            }
             Refusal::Busy(what) => write!(f, "limit reached: {what}"),
             Refusal::NotStored => write!(f, "the journal could not be written; nothing was promised, ask again"),
         }

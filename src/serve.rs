@@ -21,6 +21,8 @@ pub mod images;
 pub mod api;
 pub mod proxmox;
 pub mod reload;
+pub mod secret;
+pub mod people;
 pub mod show;
 pub mod control;
 pub mod manage;
@@ -41,6 +43,7 @@ use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
 use self::manage::Manage;
+use self::people::People;
 use self::preflight::Preflight;
 use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
@@ -194,6 +197,7 @@ pub async fn run_reloadable(
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
     let access = management.map(|management| Access::open(&management.users)).transpose()?;
+    let people = access.map(|access| Arc::new(People::new(access)));
     let arp = Arp::open(&site);
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
@@ -241,12 +245,20 @@ pub async fn run_reloadable(
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
-    let desk =
-        control::Desk { inbox: inbox.clone(), library: library.clone(), doctor, images, known, reloader, records };
+    let desk = control::Desk {
+        inbox: inbox.clone(),
+        library: library.clone(),
+        doctor,
+        images,
+        known,
+        reloader,
+        records,
+        people: people.clone(),
+    };
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
-    if let (Some(listeners), Some(access), Some(management)) = (pages, access, settings.management) {
-        let manage = Manage::new(desk, access, management.session);
+    if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
+        let manage = Manage::new(desk, people, management.session);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

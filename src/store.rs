@@ -22,7 +22,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
 pub use record::BadRow;
-pub use records::Records;
+pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
 
 /// How long we wait for someone who writes to the journal with another program.

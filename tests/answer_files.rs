@@ -334,7 +334,7 @@ fn the_operator_sees_what_a_machine_would_get() {
     assert!(text(MAC_A, "pxelinux.cfg/7F000002").contains(MAC_A));
     assert!(text(MAC_A, "ubuntu/meta-data").contains(&format!("hatchery-{MAC_A}")), "a template of no profile");
     let refused = |machine, name| match server.render(machine, name) {
-        Reply::Error(sentence) => sentence,
+        Reply::Error { sentence, .. } => sentence,
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(MAC_A, "only-b"), "file not found: only-b");

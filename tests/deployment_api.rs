@@ -87,6 +87,10 @@ fn error(reply: (u16, String)) -> (u16, String) {
     (reply.0, value["error"].as_str().expect("an error is a sentence").to_owned())
 }
 
+fn refused(code: &str, sentence: &str) -> Reply {
+    Reply::Error { code: code.into(), sentence: sentence.into() }
+}
+
 #[test]
 fn config_has_the_shape_of_the_replaced_system() {
     let server = Server::start();
@@ -143,16 +147,16 @@ fn names_follow_the_rules_of_the_replaced_system() {
     let order = |count| Request::BatchCreate { venue: "SPAA".into(), product: "KXP2".into(), count, priority: 0 };
     assert_eq!(
         server.0.ask(&order(99)),
-        Reply::Error("Insufficient available hostnames. Requested: 99, Available: 6".into())
+        refused("too-few-names", "Insufficient available hostnames. Requested: 99, Available: 6")
     );
-    assert_eq!(server.0.ask(&order(0)), Reply::Error("total_count must be > 0, got 0".into()));
+    assert_eq!(server.0.ask(&order(0)), refused("invalid", "total_count must be > 0, got 0"));
     let unknown = Request::BatchCreate { venue: "ZZZZ".into(), product: "KXP2".into(), count: 1, priority: 0 };
-    assert_eq!(server.0.ask(&unknown), Reply::Error("Venue not found: ZZZZ".into()));
+    assert_eq!(server.0.ask(&unknown), refused("invalid", "Venue not found: ZZZZ"));
     let unknown = Request::BatchCreate { venue: "SPAA".into(), product: "ABC".into(), count: 1, priority: 0 };
-    assert_eq!(server.0.ask(&unknown), Reply::Error("Invalid product_type: ABC. Must be 'KXP2' or 'RXP2'".into()));
+    assert_eq!(server.0.ask(&unknown), refused("invalid", "Invalid product_type: ABC. Must be 'KXP2' or 'RXP2'"));
     assert!(matches!(server.0.ask(&order(2)), Reply::Ok(_)));
     let pause = server.0.ask(&Request::BatchPause { id: 1 });
-    assert_eq!(pause, Reply::Error("Batch 1 must be active to pause (current status: pending)".into()));
+    assert_eq!(pause, refused("conflict", "Batch 1 must be active to pause (current status: pending)"));
     assert!(matches!(server.0.ask(&Request::BatchStart { id: 1 }), Reply::Ok(_)));
     for _ in 0..3 {
         assert_eq!(server.config("RXP2", "NONE", "1000000000000011")["hostname"], "KXP2-SPAA-001");
@@ -160,8 +164,8 @@ fn names_follow_the_rules_of_the_replaced_system() {
     assert_eq!(server.config("RXP2", "NONE", "1000000000000022")["hostname"], "KXP2-SPAA-002");
     let Reply::Ok(batches) = server.0.ask(&Request::Batches) else { panic!("the batches") };
     assert_eq!((&batches[0]["status"], &batches[0]["remaining_count"]), (&json!("completed"), &json!(0)));
-    assert_eq!(server.0.ask(&Request::BatchStart { id: 1 }), Reply::Error("Cannot start completed batch 1".into()));
-    assert_eq!(server.0.ask(&Request::BatchStart { id: 9 }), Reply::Error("Batch not found".into()));
+    assert_eq!(server.0.ask(&Request::BatchStart { id: 1 }), refused("conflict", "Cannot start completed batch 1"));
+    assert_eq!(server.0.ask(&Request::BatchStart { id: 9 }), refused("not-found", "Batch not found"));
 }
 
 #[test]

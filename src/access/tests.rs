@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::{Attempts, Role, UserName, weakness};
+use super::{Attempts, Role, UserName, leaves_an_admin, weakness};
 use crate::time::Timestamp;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 101, 7));
@@ -87,4 +87,18 @@ fn what_is_remembered_is_bounded_and_old_failures_are_forgiven() {
         attempts.fail(&format!("user{n}"), elsewhere((n % 250) as u8), at(3 * 24 * 3600 + n));
     }
     assert!(attempts.failed.len() <= Attempts::REMEMBERED);
+}
+
+#[test]
+fn somebody_is_left_who_may_do_everything() {
+    let name = |text| UserName::parse(text).expect("a name");
+    let (anna, ben, carl) = (name("anna"), name("ben"), name("carl"));
+    let left = |users: &[(&UserName, Role)], user, becomes| leaves_an_admin(users.iter().copied(), user, becomes);
+    let one = [(&anna, Role::Admin), (&ben, Role::Operator)];
+    assert!(!left(&one, &anna, None) && !left(&one, &anna, Some(Role::Operator)));
+    assert!(left(&one, &anna, Some(Role::Admin)), "another password is no demotion");
+    assert!(left(&one, &ben, None) && left(&one, &ben, Some(Role::Viewer)));
+    let two = [(&anna, Role::Admin), (&carl, Role::Admin)];
+    assert!(left(&two, &anna, None) && left(&two, &carl, Some(Role::Viewer)));
+    assert!(!left(&[], &anna, None));
 }

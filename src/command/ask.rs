@@ -79,17 +79,20 @@ pub(super) fn show(ask: &Ask, request: &Request, words: impl FnOnce(&Value) -> S
 
 /// Asks the server. What it refuses, or that there is none, is said here; the error is the exit code.
 pub(super) fn reply(ask: &Ask, request: &Request) -> anyhow::Result<Result<Value, ExitCode>> {
-    let (sentence, code) = match control::ask(&ask.socket, request) {
+    let (code, sentence, exit) = match control::ask(&ask.socket, request) {
         Ok(Reply::Ok(value)) => return Ok(Ok(value)),
         Ok(Reply::Problems(problems)) => return wrong(ask, &problems).map(Err),
-        Ok(Reply::Error(sentence)) => (sentence, ExitCode::FAILURE),
-        Err(error) => (format!("{}: {error}", unreachable_server(&ask.socket)), ExitCode::from(UNREACHABLE)),
+        Ok(Reply::Error { code, sentence }) => (code, sentence, ExitCode::FAILURE),
+        Err(error) => {
+            let sentence = format!("{}: {error}", unreachable_server(&ask.socket));
+            ("unreachable".to_owned(), sentence, ExitCode::from(UNREACHABLE))
+        }
     };
     if ask.json {
-        print(&format!("{}\n", json!({ "error": sentence })))?;
+        print(&format!("{}\n", json!({ "code": code, "error": sentence })))?;
     }
     eprintln!("hatchery: {sentence}");
-    Ok(Err(code))
+    Ok(Err(exit))
 }
 
 /// Says what is wrong with what was typed or configured.

@@ -23,7 +23,7 @@ pub fn run(args: &Doctor) -> anyhow::Result<ExitCode> {
     let socket = args.socket.clone().unwrap_or_else(of_config);
     let findings = match control::ask(&socket, &Request::Doctor) {
         Ok(Reply::Ok(findings)) => serde_json::from_value(findings).context("the server speaks another version")?,
-        Ok(Reply::Error(sentence)) => anyhow::bail!(sentence),
+        Ok(Reply::Error { sentence, .. }) => anyhow::bail!(sentence),
         Ok(Reply::Problems(problems)) => anyhow::bail!(problems.join("\n")),
         Err(error) if is_silent(&error) => without_server(config, &socket)?,
         Err(error) => return Err(error).with_context(|| format!("cannot ask the server at {}", socket.display())),

@@ -118,6 +118,10 @@ pub enum Command {
     },
     /// Say how the batches stand.
     BatchList,
+    /// Say which batches give names, in the order in which they do.
+    BatchListActive,
+    /// Say how one batch stands.
+    BatchShow(BatchId),
 }
 
 /// A venue and the numbers of its name pools, as the configuration states them.
@@ -202,6 +206,10 @@ impl Fleet {
             Command::BatchCancel(id) => self.cancel_batch(id, now, out).map(Told::Batch),
             Command::BatchPriority { id, priority } => self.set_batch_priority(id, priority, out).map(Told::Batch),
             Command::BatchList => Ok(Told::Batches(self.tables.naming.batches().cloned().collect())),
+            Command::BatchListActive => {
+                Ok(Told::Batches(self.tables.naming.active_batches().into_iter().cloned().collect()))
+            }
+            Command::BatchShow(id) => self.batch(id).map(Told::Batch),
         }
     }
 

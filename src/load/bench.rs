@@ -217,7 +217,7 @@ impl Bench {
     pub fn ask(&self, request: &Request) -> Result<Value, BenchError> {
         match control::ask(&self.socket(), request)? {
             Reply::Ok(value) => Ok(value),
-            Reply::Error(sentence) => Err(BenchError::Refused(sentence)),
+            Reply::Error { sentence, .. } => Err(BenchError::Refused(sentence)),
             Reply::Problems(problems) => Err(BenchError::Refused(problems.join("; "))),
         }
     }

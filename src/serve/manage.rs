@@ -5,10 +5,12 @@
 
 pub mod caller;
 mod assets;
+mod legacy;
 mod listener;
 mod login;
 pub mod page;
-pub mod secret;
+mod program;
+mod v1;
 mod wall;
 
 use std::fmt;
@@ -19,23 +21,21 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
 use self::wall::Painter;
 use super::control::Desk;
+use super::people::People;
+use super::secret;
 use crate::access::Attempts;
 use crate::clock;
-use crate::store::access::{Access, AccessError};
-
-/// Passwords hashed at once: each takes 19 MiB and a core for tens of milliseconds.
-const HASHING_AT_ONCE: usize = 2;
+use crate::store::access::AccessError;
 
 /// What the management side is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +51,14 @@ pub struct Settings {
 /// What the routes work with.
 pub struct Manage {
     desk: Desk,
-    access: Mutex<Access>,
+    people: Arc<People>,
     attempts: Mutex<Attempts>,
-    hashing: Semaphore,
     session: Duration,
     painter: Painter,
 }
+
+/// As handlers take it.
+type ManageState = State<Arc<Manage>>;
 
 impl fmt::Debug for Manage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,16 +67,9 @@ impl fmt::Debug for Manage {
 }
 
 impl Manage {
-    /// Lets in who `access` knows.
-    pub fn new(desk: Desk, access: Access, session: Duration) -> Manage {
-        Manage {
-            desk,
-            access: Mutex::new(access),
-            attempts: Mutex::default(),
-            hashing: Semaphore::new(HASHING_AT_ONCE),
-            session,
-            painter: Painter::new(),
-        }
+    /// Lets in these people.
+    pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
+        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -82,7 +77,7 @@ impl Manage {
     /// # Errors
     /// The users cannot be read or written.
     pub fn invite(&self) -> Result<Option<String>, AccessError> {
-        let access = self.access();
+        let access = self.people.access();
         if !access.users()?.is_empty() {
             return Ok(None);
         }
@@ -91,22 +86,8 @@ impl Manage {
         Ok(Some(format!("/setup?code={code}")))
     }
 
-    /// The users; held for one query.
-    fn access(&self) -> MutexGuard<'_, Access> {
-        self.access.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
     fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Does what takes a core for a while, elsewhere, and not too much of it at once.
-    async fn hashing<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
-        let _permit = self.hashing.acquire().await.expect("the semaphore is never closed");
-        match tokio::task::spawn_blocking(job).await {
-            Ok(done) => done,
-            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-        }
     }
 
     fn cookie_name(&self) -> &'static str {
@@ -157,6 +138,8 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
         .merge(known)
+        .merge(v1::routes(&manage))
+        .merge(legacy::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

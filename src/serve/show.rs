@@ -1,5 +1,6 @@
-//! The board as JSON, for the command line.
+//! The board as JSON, for the command line and the API.
 
+mod people;
 mod told;
 
 use std::collections::BTreeMap;
@@ -18,8 +19,9 @@ use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
-use crate::store::hardware;
+use crate::store::{History, hardware};
 use crate::time::Timestamp;
+pub use people::{new_token, tokens, user, users};
 pub use told::told;
 
 /// Counts of everything.
@@ -110,6 +112,31 @@ pub fn log(view: &View, found: Option<(Deployment, Vec<LogLine>)>) -> Value {
         "lines": lines.iter().map(line).collect::<Value>(),
         "machine": view.label(),
     })
+}
+
+/// What was deployed. Machines that were forgotten since have neither MAC nor serial here.
+pub fn deployments(board: &Board, history: &History) -> Value {
+    let row = |deployment: &Deployment| {
+        let view = board.machines().find(|view| view.machine.id == deployment.machine);
+        let machine = view.map(|view| &view.machine);
+        json!({
+            "completed_at": deployment.completed_at.map(clock::iso),
+            "error_message": deployment.error_message,
+            "hostname": deployment.hostname.as_ref().map(|hostname| hostname.as_str()),
+            "id": deployment.id.0,
+            "image": deployment.image,
+            "installer": deployment.installer,
+            "ip_address": deployment.address.to_string(),
+            "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
+            "product_type": deployment.product.as_ref().map(|product| product.as_str()),
+            "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
+            "started_at": clock::iso(deployment.started_at),
+            "status": deployment.status,
+            "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
+        })
+    };
+    let rows: Vec<Value> = history.deployments.iter().map(row).collect();
+    json!({ "items": rows, "successful": history.successful, "total": history.total })
 }
 
 /// Every lease, by address.

@@ -42,6 +42,28 @@ pub(super) fn write_log(db: &Connection, deployment: DeploymentId, lines: &[LogL
     run(db, "DELETE FROM log WHERE deployment <= ?1", [integer(deployment.0.saturating_sub(LOGS_MAX))?])
 }
 
+/// Which deployments are wanted; what is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeploymentFilter {
+    /// Of this product.
+    pub product: Option<String>,
+    /// At this venue.
+    pub venue: Option<String>,
+    /// Whose installer's last word was this.
+    pub status: Option<String>,
+}
+
+/// What was deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Some of those that fit.
+    pub deployments: Vec<Deployment>,
+    /// How many fit.
+    pub total: u64,
+    /// How many of these ended well.
+    pub successful: u64,
+}
+
 /// The journal, to be read.
 #[derive(Clone, Debug)]
 pub struct Records {
@@ -73,11 +95,19 @@ impl Records {
         self.read(|db| read_log(db, machine))
     }
 
+    /// What was deployed, the latest first: at most `limit` of those that fit, after `offset` of them.
+    ///
+    /// # Errors
+    /// As [`Records::log`].
+    pub fn history(&self, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, StoreError> {
+        self.read(|db| read_history(db, filter, limit, offset))
+    }
+
     fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
         let path = || self.path.clone();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags).map_err(|error| opening(&self.path, error))?;
-        let found = db.busy_timeout(BUSY_TIMEOUT).map_err(ReadError::Sqlite).and_then(|()| read(&db));
+        let found = db.busy_timeout(BUSY_TIMEOUT).map_err(ReadError::from).and_then(|()| read(&db));
         found.map_err(|error| match error {
             ReadError::Sqlite(source) => StoreError::Load { path: path(), advice: advice(&source), source },
             ReadError::Row(row) => StoreError::Row { path: path(), row },
@@ -99,6 +129,24 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
         lines.push(read_line(&Record { table: "log", row })?);
     }
     Ok(Some((deployment, lines)))
+}
+
+fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {
+    let DeploymentFilter { product, venue, status } = filter;
+    let fits = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)";
+    let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {fits}");
+    let (total, successful) = db.query_row(&count, params![product, venue, status], |row| {
+        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs()))
+    })?;
+    let columns = rows::DEPLOYMENT;
+    let sql = format!("SELECT {columns} FROM deployment WHERE {fits} ORDER BY id DESC LIMIT ?4 OFFSET ?5");
+    let mut statement = db.prepare(&sql)?;
+    let mut found = statement.query(params![product, venue, status, integer(limit)?, integer(offset)?])?;
+    let mut deployments = Vec::new();
+    while let Some(row) = found.next()? {
+        deployments.push(read_deployment(row)?);
+    }
+    Ok(History { deployments, total, successful })
 }
 
 fn read_deployments(db: &Connection) -> Result<Vec<Deployment>, ReadError> {

@@ -43,7 +43,7 @@ impl Fleet {
         Ok(batch)
     }
 
-    fn batch(&self, id: BatchId) -> Result<Batch, Refusal> {
+    pub(super) fn batch(&self, id: BatchId) -> Result<Batch, Refusal> {
         self.tables.naming.batch(id).cloned().ok_or_else(|| Refusal::NotFound("Batch not found".into()))
     }
 
@@ -51,7 +51,7 @@ impl Fleet {
         let batch = self.batch(id)?;
         match batch.state {
             BatchState::Completed | BatchState::Cancelled => {
-                return Err(Refusal::Invalid(format!("Cannot start {} batch {id}", batch.state.word())));
+                return Err(Refusal::Conflict(format!("Cannot start {} batch {id}", batch.state.word())));
             }
             BatchState::Active => return Ok(batch),
             BatchState::Pending | BatchState::Paused => {}
@@ -66,7 +66,7 @@ impl Fleet {
         let batch = self.batch(id)?;
         if batch.state != BatchState::Active {
             let state = batch.state.word();
-            return Err(Refusal::Invalid(format!("Batch {id} must be active to pause (current status: {state})")));
+            return Err(Refusal::Conflict(format!("Batch {id} must be active to pause (current status: {state})")));
         }
         let batch = Batch { state: BatchState::Paused, ..batch };
         self.commit(out, Change::Batch(batch.clone()));
@@ -76,7 +76,7 @@ impl Fleet {
     pub(super) fn cancel_batch(&mut self, id: BatchId, now: Now, out: &mut Outbox) -> Result<Batch, Refusal> {
         let batch = self.batch(id)?;
         match batch.state {
-            BatchState::Completed => Err(Refusal::Invalid(format!("Cannot cancel completed batch {id}"))),
+            BatchState::Completed => Err(Refusal::Conflict(format!("Cannot cancel completed batch {id}"))),
             BatchState::Cancelled => Ok(batch),
             BatchState::Pending | BatchState::Active | BatchState::Paused => {
                 let batch = Batch { state: BatchState::Cancelled, completed_at: Some(now.timestamp), ..batch };

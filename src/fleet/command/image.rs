@@ -85,7 +85,7 @@ impl Fleet {
             return Ok(row);
         }
         let Some(image) = row.image else {
-            return Err(Refusal::Invalid(format!("{} is still being checked; ask again in a moment", row.file)));
+            return Err(Refusal::Conflict(format!("{} is still being checked; ask again in a moment", row.file)));
         };
         // What only the configuration names was never added.
         let edition = row.edition.unwrap_or(Edition {

@@ -80,7 +80,7 @@ impl Fleet {
         match self.tables.machines.get(id) {
             Some(machine) if machine.stage.is_running() && !force => {
                 let (label, stage) = (self.view(machine).label(), machine.stage.word());
-                Err(Refusal::Invalid(format!("{label} is being installed (stage {stage}); wait, or force it")))
+                Err(Refusal::Conflict(format!("{label} is being installed (stage {stage}); wait, or force it")))
             }
             _ => Ok(()),
         }

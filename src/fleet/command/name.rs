@@ -150,7 +150,7 @@ impl Fleet {
             NameState::Available => Ok(self.name_row(name)),
             NameState::Retired => {
                 let hostname = name.hostname;
-                Err(Refusal::Invalid(format!("{hostname} is retired: reinstate it to let it be given again")))
+                Err(Refusal::Conflict(format!("{hostname} is retired: reinstate it to let it be given again")))
             }
             NameState::Assigned(machine) => {
                 self.refuse_running(machine, force)?;
@@ -173,7 +173,7 @@ impl Fleet {
             NameState::Assigned(machine) => {
                 let label = self.tables.machines.get(machine).map(Machine::label);
                 let (hostname, label) = (name.hostname, label.unwrap_or_default());
-                return Err(Refusal::Invalid(format!("{hostname} is held by {label}: release it first")));
+                return Err(Refusal::Conflict(format!("{hostname} is held by {label}: release it first")));
             }
         };
         Ok(self.name_row(name))
@@ -185,7 +185,7 @@ impl Fleet {
             NameState::Available => name,
             NameState::Retired => self.give_back(name, out),
             NameState::Assigned(_) => {
-                return Err(Refusal::Invalid(format!("{} is assigned, not retired", name.hostname)));
+                return Err(Refusal::Conflict(format!("{} is assigned, not retired", name.hostname)));
             }
         };
         Ok(self.name_row(name))

@@ -14,9 +14,10 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::{Manage, page, secret};
+use super::{Manage, page};
 use crate::access::Role;
 use crate::clock;
+use crate::serve::secret;
 use crate::store::access::{AccessError, Session};
 use crate::time::Timestamp;
 
@@ -69,8 +70,15 @@ pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, ne
         let sentence = format!("This takes the role {needed}; {} has the role {}", caller.name, caller.role);
         return page::refusal(&request, StatusCode::FORBIDDEN, &sentence);
     }
+    if request.method().is_safe() {
+        request.extensions_mut().insert(caller);
+        return next.run(request).await;
+    }
+    let (method, path, by) = (request.method().clone(), request.uri().path().to_owned(), caller.name.clone());
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    let response = next.run(request).await;
+    tracing::info!(by, %method, path, status = response.status().as_u16(), "managed");
+    response
 }
 
 /// As [`require`], for `axum::middleware::from_fn_with_state`.
@@ -90,7 +98,7 @@ pub async fn admin(State(manage): State<Arc<Manage>>, request: Request, next: Ne
 
 /// The caller, and whether a browser may have sent the proof by itself.
 fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(Caller, bool)>, AccessError> {
-    let access = manage.access();
+    let access = manage.people.access();
     if let Some(token) = bearer(headers) {
         let token = access.use_token(&secret::digest(token), now)?;
         let caller = |name, role| Caller { name: format!("token {name}"), role, form_key: String::new() };

@@ -12,9 +12,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::{Manage, caller, page, secret};
+use super::{Manage, caller, page};
 use crate::access::{Role, UserName, weakness};
 use crate::clock;
+use crate::serve::secret;
 use crate::store::access::{AccessError, Session, User};
 
 /// How long the one-time link is good.
@@ -72,13 +73,13 @@ pub async fn enter(
         let shown = page::show(&LoginPage { next: &next, name: &name, wrong: &wrong });
         return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, HeaderValue::from(secs))], shown).into_response();
     }
-    let user = UserName::parse(&name).map_or(Ok(None), |name| manage.access().user(&name));
+    let user = UserName::parse(&name).map_or(Ok(None), |name| manage.people.access().user(&name));
     let user = match user {
         Ok(user) => user,
         Err(error) => return unreadable(&error),
     };
     let hash = user.as_ref().map(|user| user.password.clone());
-    let checked = manage.hashing(move || secret::verify(&password, hash.as_deref())).await;
+    let checked = manage.people.hashing(move || secret::verify(&password, hash.as_deref())).await;
     let Some(user) = user.filter(|_| checked) else {
         manage.attempts().fail(&key, peer.ip(), now);
         tracing::warn!(user = key.escape_debug().to_string(), ip = %peer.ip(), "a login failed");
@@ -94,7 +95,7 @@ fn begin(manage: &Manage, user: &User, next: &str) -> Response {
     let (cookie, now) = (secret::new(), clock::now().timestamp);
     let ends_at = now + manage.session;
     let session = Session { user: user.name.clone(), role: user.role, form_key: secret::new(), seen_at: now, ends_at };
-    if let Err(error) = manage.access().begin_session(&secret::digest(&cookie), &session) {
+    if let Err(error) = manage.people.access().begin_session(&secret::digest(&cookie), &session) {
         return unreadable(&error);
     }
     tracing::info!(user = %user.name, "logged in");
@@ -110,7 +111,7 @@ fn own_page(next: &str) -> &str {
 /// `POST /logout`.
 pub async fn leave(State(manage): State<Arc<Manage>>, headers: HeaderMap) -> Response {
     if let Some(cookie) = caller::cookie(&headers, manage.cookie_name())
-        && let Err(error) = manage.access().end_session(&secret::digest(cookie))
+        && let Err(error) = manage.people.access().end_session(&secret::digest(cookie))
     {
         return unreadable(&error);
     }
@@ -135,7 +136,7 @@ pub struct Setup {
 
 /// `GET /setup`.
 pub async fn setup_form(State(manage): State<Arc<Manage>>, Query(Code { code }): Query<Code>) -> Response {
-    match manage.access().is_setup(&secret::digest(&code), clock::now().timestamp) {
+    match manage.people.access().is_setup(&secret::digest(&code), clock::now().timestamp) {
         Ok(true) => page::show(&SetupPage { code: &code, name: "admin", wrong: "" }),
         Ok(false) => void_link(),
         Err(error) => unreadable(&error),
@@ -159,18 +160,18 @@ pub async fn set_up(State(manage): State<Arc<Manage>>, Form(form): Form<Setup>) 
     }
     // Hashing takes a while: only for who has the link.
     let (digest, now) = (secret::digest(&form.code), clock::now().timestamp);
-    match manage.access().is_setup(&digest, now) {
+    match manage.people.access().is_setup(&digest, now) {
         Ok(true) => {}
         Ok(false) => return void_link(),
         Err(error) => return unreadable(&error),
     }
     let password = form.password.clone();
-    let hash = match manage.hashing(move || secret::hash(&password)).await {
+    let hash = match manage.people.hashing(move || secret::hash(&password)).await {
         Ok(hash) => hash,
         Err(sentence) => return again(&sentence),
     };
     let user = User { name, role: Role::Admin, password: hash, created_at: now, last_seen_at: None };
-    let made = manage.access().set_up(&digest, &user, now);
+    let made = manage.people.access().set_up(&digest, &user, now);
     match made {
         Ok(true) => begin(&manage, &user, "/"),
         Ok(false) => void_link(),

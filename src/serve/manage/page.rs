@@ -1,11 +1,11 @@
 //! What every page has around it, and how a refusal looks to a person and to a program.
 
 use askama::Template;
-use axum::Json;
 use axum::extract::Request;
 use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
-use serde_json::json;
+
+use super::program;
 
 /// A page, or the sentence that it could not be made.
 pub fn show(page: &impl Template) -> Response {
@@ -33,7 +33,7 @@ struct Refusal<'a> {
 /// A refusal, as a page or as JSON.
 pub fn refusal(request: &Request, status: StatusCode, sentence: &str) -> Response {
     if is_program(request.uri()) {
-        return (status, Json(json!({ "error": sentence }))).into_response();
+        return program::refused(status, program::code(status), sentence);
     }
     let title = status.canonical_reason().unwrap_or("Refused");
     (status, show(&Refusal { title, sentence })).into_response()

@@ -149,5 +149,7 @@ fn word(command: &Command) -> &'static str {
         Command::BatchCancel(_) => "batch cancel",
         Command::BatchPriority { .. } => "batch priority",
         Command::BatchList => "batch list",
+        Command::BatchListActive => "batch list active",
+        Command::BatchShow(_) => "batch show",
     }
 }

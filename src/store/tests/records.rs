@@ -44,3 +44,30 @@ fn of_a_long_log_the_end_is_kept() {
     assert_eq!(lines.last().expect("lines").text.trim(), "1999");
     assert!((400..=640).contains(&lines.len()), "{} lines", lines.len());
 }
+
+#[test]
+fn the_history_comes_in_parts_the_latest_first() {
+    let journal = Journal::new();
+    let mut store = journal.open();
+    store.commit(&[Change::Machine(machine(1))]).unwrap();
+    for id in 1..=5 {
+        let (product, status) = if id % 2 == 0 { ("RXP2", "failed") } else { ("KXP2", "success") };
+        let product = ProductName::parse(product);
+        let over = Deployment { product, status: status.to_owned(), completed_at: Some(at(9)), ..deployment(id, 1) };
+        store.commit(&[Change::Deployment(over)]).unwrap();
+    }
+    let records = Records::new(&journal.path());
+    let ids = |filter: &DeploymentFilter, limit, offset| {
+        let found = records.history(filter, limit, offset).unwrap();
+        let ids: Vec<u64> = found.deployments.iter().map(|deployment| deployment.id.0).collect();
+        (ids, found.total, found.successful)
+    };
+    let all = DeploymentFilter::default();
+    assert_eq!(ids(&all, 2, 0), (vec![5, 4], 5, 3));
+    assert_eq!(ids(&all, 2, 4), (vec![1], 5, 3));
+    assert_eq!(ids(&all, 0, 0), (vec![], 5, 3));
+    let failed = DeploymentFilter { product: Some("RXP2".into()), venue: None, status: Some("failed".into()) };
+    assert_eq!(ids(&failed, 9, 0), (vec![4, 2], 2, 0));
+    let elsewhere = DeploymentFilter { venue: Some("SPAA".into()), ..DeploymentFilter::default() };
+    assert_eq!(ids(&elsewhere, 9, 0), (vec![], 0, 0));
+}

@@ -1,0 +1,196 @@
+//! What the server does for each request, whoever asks: the control socket, the API, the pages. No rule is made here.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Desk, Found, Reply, Request};
+use crate::catalog::ImageState;
+use crate::fleet::command::{Command, NameFilter, Selector};
+use crate::fleet::{Event, ImageRow, Told};
+use crate::ids::{BatchId, ProductName};
+use crate::refusal::Refusal;
+use crate::serve::people::People;
+use crate::serve::{core, images, show};
+use crate::store::{DeploymentFilter, StoreError};
+
+impl Desk {
+    /// Does what is asked, or says why not.
+    pub async fn answer(&self, request: Request) -> Reply {
+        let Desk { library, doctor, reloader, .. } = self;
+        let read = || core::read(&library.board);
+        let command = match request {
+            Request::Status => return Reply::Ok(show::status(&read())),
+            Request::Machines => return Reply::Ok(show::machines(&read())),
+            Request::Leases => return Reply::Ok(show::leases(&read())),
+            Request::Doctor => {
+                let findings = doctor.findings().await;
+                return Reply::Ok(show::findings(findings, &read()));
+            }
+            Request::Explain { machine } => {
+                return select(&machine).and_then(|selector| show::explain(&read(), &selector)).into();
+            }
+            Request::Render { machine, name } => {
+                let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
+                return found.and_then(|view| library.preview(&view, &name)).map(Value::from).into();
+            }
+            Request::MachineLog { machine } => return self.machine_log(&machine).await,
+            Request::Deployments { limit, offset, product, venue, status } => {
+                return self.deployments(DeploymentFilter { product, venue, status }, limit, offset).await;
+            }
+            Request::Reload => {
+                let Some(reloader) = reloader else {
+                    return Refusal::Invalid("this server has no configuration file to read again".into()).into();
+                };
+                return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));
+            }
+            Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
+            Request::Hold { machine } => select(&machine).map(Command::Hold),
+            Request::Forget { machine, release_name, force } => {
+                select(&machine).map(|machine| Command::Forget { machine, release_name, force })
+            }
+            Request::Venues => Ok(Command::VenueList),
+            Request::VenueAdd { code, name, location, contact_email } => {
+                Ok(Command::VenueAdd { code, name, location, contact_email })
+            }
+            Request::Names { product, venue, state } => {
+                NameFilter::parse(product.as_deref(), venue.as_deref(), state.as_deref()).map(Command::NameList)
+            }
+            Request::NamesImport { product, venue, numbers } => Ok(Command::NamesImport { product, venue, numbers }),
+            Request::NameRelease { hostname, force } => Ok(Command::NameRelease { hostname, force }),
+            Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
+            Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
+            Request::ImageDirectory => return Reply::Ok(self.images.to_string_lossy().into()),
+            Request::Images => Ok(Command::ImageList),
+            Request::ImageAdd { product, file, version, found } => {
+                let there = there(&self.images, &file);
+                if let (Ok(()), Some(found)) = (&there, found) {
+                    self.take_over(&product, &file, &found);
+                }
+                there.map(|()| Command::ImageAdd { product, file, version })
+            }
+            Request::ImageActivate { product, image } => return self.activate(product, image).await,
+            Request::Batches => Ok(Command::BatchList),
+            Request::ActiveBatches => Ok(Command::BatchListActive),
+            Request::Batch { id } => Ok(Command::BatchShow(BatchId(id))),
+            Request::BatchCreate { venue, product, count, priority } => {
+                Ok(Command::BatchCreate { venue, product, total: count, priority })
+            }
+            Request::BatchStart { id } => Ok(Command::BatchStart(BatchId(id))),
+            Request::BatchPause { id } => Ok(Command::BatchPause(BatchId(id))),
+            Request::BatchCancel { id } => Ok(Command::BatchCancel(BatchId(id))),
+            Request::BatchPriority { id, priority } => Ok(Command::BatchPriority { id: BatchId(id), priority }),
+            Request::Users => return self.people().and_then(People::users).map(|all| show::users(&all)).into(),
+            Request::UserAdd { name, role, password } => {
+                let people = match self.people() {
+                    Ok(people) => people,
+                    Err(refusal) => return refusal.into(),
+                };
+                return people.add_user(&name, &role, password).await.map(|user| show::user(&user)).into();
+            }
+            Request::UserChange { name, role, password } => {
+                let people = match self.people() {
+                    Ok(people) => people,
+                    Err(refusal) => return refusal.into(),
+                };
+                let changed = people.change_user(&name, role.as_deref(), password).await;
+                return changed.map(|user| show::user(&user)).into();
+            }
+            Request::UserRemove { name } => {
+                return self.people().and_then(|people| people.remove_user(&name)).map(Value::from).into();
+            }
+            Request::Tokens => return self.people().and_then(People::tokens).map(|all| show::tokens(&all)).into(),
+            Request::TokenAdd { name, role, days, created_by } => {
+                let made = self.people().and_then(|people| people.add_token(&name, &role, days, &created_by));
+                return made.map(|(token, secret)| show::new_token(&token, &secret)).into();
+            }
+            Request::TokenRemove { id } => {
+                return self.people().and_then(|people| people.remove_token(id)).map(Value::from).into();
+            }
+        };
+        match command {
+            Ok(command) => self.operate(command).await,
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    fn people(&self) -> Result<&People, Refusal> {
+        let none = || Refusal::Invalid("this server has no management side: set management.listen".into());
+        self.people.as_deref().ok_or_else(none)
+    }
+
+    async fn operate(&self, command: Command) -> Reply {
+        let told = self.inbox.ask(|reply_to| Event::Command { command, reply_to }).await;
+        told.map(|told| show::told(&told)).into()
+    }
+
+    /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured
+    /// like any other.
+    fn take_over(&self, product: &str, file: &str, found: &Found) {
+        let metadata = std::fs::metadata(self.images.join(file));
+        let same = metadata.is_ok_and(|metadata| images::identity(&metadata) == found.identity);
+        if let (true, Some(measured), Some(product)) = (same, found.measured(file), ProductName::parse(product)) {
+            self.known.add(measured.clone());
+            let state = ImageState::Ready(measured.image.clone());
+            self.inbox.tell(Event::Image { product, state, measured: Some(measured) });
+        }
+    }
+
+    async fn machine_log(&self, machine: &str) -> Reply {
+        let board = &self.library.board;
+        let found = select(machine).and_then(|selector| show::find(&core::read(board), &selector).cloned());
+        match found {
+            Ok(view) => {
+                let (records, id) = (self.records.clone(), view.machine.id);
+                recorded(move || records.log(id), |found| show::log(&view, found)).await
+            }
+            Err(refusal) => refusal.into(),
+        }
+    }
+
+    async fn deployments(&self, filter: DeploymentFilter, limit: u64, offset: u64) -> Reply {
+        let records = self.records.clone();
+        let find = move || records.history(&filter, limit, offset);
+        recorded(find, |history| show::deployments(&core::read(&self.library.board), &history)).await
+    }
+
+    /// The fleet knows what was hashed; whether the file is still there, only a look can tell.
+    async fn activate(&self, product: String, image: String) -> Reply {
+        let listed = self.inbox.ask(|reply_to| Event::Command { command: Command::ImageList, reply_to }).await;
+        if let Ok(Told::Images(rows)) = listed {
+            let named = |row: &&ImageRow| {
+                let version = row.edition.as_ref().and_then(|edition| edition.version.as_deref());
+                row.product.as_str().eq_ignore_ascii_case(&product) && (row.file == image || version == Some(&image))
+            };
+            if let Some(Err(refusal)) = rows.iter().find(named).map(|row| there(&self.images, &row.file)) {
+                return refusal.into();
+            }
+        }
+        self.operate(Command::ImageActivate { product, image }).await
+    }
+}
+
+/// Refuses a file that is not in the image directory.
+fn there(directory: &Path, file: &str) -> Result<(), Refusal> {
+    match std::fs::metadata(directory.join(file)) {
+        Ok(metadata) if metadata.is_file() => Ok(()),
+        _ => Err(Refusal::NotFound(format!("There is no file {file} in {}", directory.display()))),
+    }
+}
+
+fn select(text: &str) -> Result<Selector, Refusal> {
+    Selector::parse(text)
+        .ok_or_else(|| Refusal::Invalid(format!("'{text}' is neither a MAC, an address, a serial nor a host name")))
+}
+
+/// What the journal says. SQLite blocks, and may have to wait for the disk.
+async fn recorded<T: Send + 'static>(
+    find: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+    show: impl FnOnce(T) -> Value,
+) -> Reply {
+    match tokio::task::spawn_blocking(find).await {
+        Ok(Ok(found)) => Reply::Ok(show(found)),
+        Ok(Err(error)) => Reply::internal(error),
+        Err(error) => Reply::internal(format!("the journal was not read: {error}")),
+    }
+}

@@ -1,0 +1,345 @@
+//! `/api/v1`: every operation for programs. Viewers look, operators act, admins manage users and tokens.
+//!
+//! Turns requests into those of the [`Desk`](crate::serve::control::Desk) and its replies into JSON; no rule is here.
+
+use std::sync::Arc;
+
+use axum::extract::Path;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::Response;
+use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::caller::{self, Caller};
+use super::program::{self, Json, Parameters, ask, refuse};
+use super::{Manage, ManageState};
+use crate::refusal::Refusal;
+use crate::serve::api::reply;
+use crate::serve::control::{Password, Reply, Request};
+
+/// The routes.
+pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
+    let seen = Router::new()
+        .route("/api/v1/status", get(async |state: ManageState| ask(&state, StatusCode::OK, Request::Status).await))
+        .route("/api/v1/machines", get(machines))
+        .route("/api/v1/machines/{machine}", get(explain))
+        .route("/api/v1/machines/{machine}/log", get(log))
+        .route("/api/v1/leases", get(leases))
+        .route("/api/v1/doctor", get(doctor))
+        .route("/api/v1/venues", get(venues))
+        .route("/api/v1/names", get(names))
+        .route("/api/v1/images", get(images))
+        .route("/api/v1/batches", get(batches))
+        .route("/api/v1/batches/{id}", get(batch))
+        .route("/api/v1/deployments", get(deployments))
+        .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
+    let done = Router::new()
+        .route("/api/v1/machines/{machine}/reinstall", post(reinstall))
+        .route("/api/v1/machines/{machine}/hold", post(hold))
+        .route("/api/v1/machines/{machine}/forget", post(forget))
+        .route("/api/v1/venues", post(add_venue))
+        .route("/api/v1/names/import", post(import))
+        .route("/api/v1/names/{hostname}/release", post(release))
+        .route("/api/v1/names/{hostname}/retire", post(retire))
+        .route("/api/v1/names/{hostname}/reinstate", post(reinstate))
+        .route("/api/v1/images/activate", post(activate))
+        .route("/api/v1/batches", post(order))
+        .route("/api/v1/batches/{id}/start", post(start))
+        .route("/api/v1/batches/{id}/pause", post(pause))
+        .route("/api/v1/batches/{id}/cancel", post(cancel))
+        .route("/api/v1/batches/{id}/priority", put(priority))
+        .route("/api/v1/reload", post(reload))
+        .route_layer(from_fn_with_state(manage.clone(), caller::operator));
+    let people = Router::new()
+        .route("/api/v1/users", get(users).post(add_user))
+        .route("/api/v1/users/{name}", delete(remove_user).put(change_user))
+        .route("/api/v1/tokens", get(tokens).post(add_token))
+        .route("/api/v1/tokens/{id}", delete(remove_token))
+        .route_layer(from_fn_with_state(manage.clone(), caller::admin));
+    let all = seen.merge(done).merge(people).layer(program::body_limit());
+    all.method_not_allowed_fallback(program::no_such_method)
+}
+
+/// A list in parts. `limit`, `offset` and `q` are known of every list, the parameters of `filters` besides.
+async fn list(state: ManageState, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
+    let known: Vec<&str> = ["limit", "offset", "q"].into_iter().chain(filters.iter().map(|(name, _)| *name)).collect();
+    let parameters = match Parameters::read(&uri, &known) {
+        Ok(parameters) => parameters,
+        Err(refusal) => return refuse(&refusal),
+    };
+    match state.desk.answer(request).await {
+        Reply::Ok(rows) => match program::page(rows, &parameters, filters) {
+            Ok(page) => reply(StatusCode::OK, &page),
+            Err(refusal) => refuse(&refusal),
+        },
+        other => program::answer(StatusCode::OK, other),
+    }
+}
+
+async fn machines(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Machines, &[("stage", "stage"), ("order", "order"), ("firmware", "firmware")]).await
+}
+
+async fn leases(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Leases, &[("state", "state")]).await
+}
+
+async fn doctor(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Doctor, &[("level", "level")]).await
+}
+
+async fn venues(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Venues, &[]).await
+}
+
+/// The fleet filters names itself, and says so if a filter makes no sense.
+async fn names(state: ManageState, uri: Uri) -> Response {
+    let filters = [("product", "product_type"), ("venue", "venue_code"), ("state", "status")];
+    let known = ["limit", "offset", "q", "product", "venue", "state"];
+    match Parameters::read(&uri, &known) {
+        Ok(given) => {
+            let [product, venue, state_word] = ["product", "venue", "state"].map(|name| given.text(name));
+            list(state, uri, Request::Names { product, venue, state: state_word }, &filters).await
+        }
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn images(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Images, &[("product", "product_type")]).await
+}
+
+async fn batches(state: ManageState, uri: Uri) -> Response {
+    let filters = [("product", "product_type"), ("venue", "venue_code"), ("status", "status")];
+    list(state, uri, Request::Batches, &filters).await
+}
+
+/// The journal pages by itself: it may hold years.
+async fn deployments(state: ManageState, uri: Uri) -> Response {
+    let read = || -> Result<_, Refusal> {
+        let given = Parameters::read(&uri, &["limit", "offset", "product", "venue", "status"])?;
+        let (limit, offset) = given.window()?;
+        let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
+        Ok((limit, offset, product, venue, given.text("status")))
+    };
+    let (limit, offset, product, venue, status) = match read() {
+        Ok(read) => read,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let request = Request::Deployments { limit: limit as u64, offset: offset as u64, product, venue, status };
+    match state.desk.answer(request).await {
+        Reply::Ok(mut page) => {
+            page["limit"] = json!(limit);
+            page["offset"] = json!(offset);
+            reply(StatusCode::OK, &page)
+        }
+        other => program::answer(StatusCode::OK, other),
+    }
+}
+
+async fn explain(state: ManageState, Path(machine): Path<String>) -> Response {
+    ask(&state, StatusCode::OK, Request::Explain { machine }).await
+}
+
+async fn log(state: ManageState, Path(machine): Path<String>) -> Response {
+    ask(&state, StatusCode::OK, Request::MachineLog { machine }).await
+}
+
+/// No field at all.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn reload(state: ManageState, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::Reload).await
+}
+
+async fn reinstall(state: ManageState, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::Reinstall { machine }).await
+}
+
+async fn hold(state: ManageState, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::Hold { machine }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    #[serde(default)]
+    release_name: bool,
+    #[serde(default)]
+    force: bool,
+}
+
+async fn forget(state: ManageState, Path(machine): Path<String>, Json(how): Json<Forget>) -> Response {
+    let Forget { release_name, force } = how;
+    ask(&state, StatusCode::OK, Request::Forget { machine, release_name, force }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Venue {
+    code: String,
+    name: String,
+    location: Option<String>,
+    contact_email: Option<String>,
+}
+
+async fn add_venue(state: ManageState, Json(venue): Json<Venue>) -> Response {
+    let Venue { code, name, location, contact_email } = venue;
+    ask(&state, StatusCode::CREATED, Request::VenueAdd { code, name, location, contact_email }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Import {
+    product_type: String,
+    venue_code: String,
+    numbers: Vec<u32>,
+}
+
+async fn import(state: ManageState, Json(import): Json<Import>) -> Response {
+    let Import { product_type: product, venue_code: venue, numbers } = import;
+    ask(&state, StatusCode::OK, Request::NamesImport { product, venue, numbers }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    #[serde(default)]
+    force: bool,
+}
+
+async fn release(state: ManageState, Path(hostname): Path<String>, Json(how): Json<Release>) -> Response {
+    ask(&state, StatusCode::OK, Request::NameRelease { hostname, force: how.force }).await
+}
+
+async fn retire(state: ManageState, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::NameRetire { hostname }).await
+}
+
+async fn reinstate(state: ManageState, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::NameReinstate { hostname }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Activate {
+    product_type: String,
+    image: String,
+}
+
+async fn activate(state: ManageState, Json(which): Json<Activate>) -> Response {
+    let Activate { product_type: product, image } = which;
+    ask(&state, StatusCode::OK, Request::ImageActivate { product, image }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    venue_code: String,
+    product_type: String,
+    total_count: i64,
+    #[serde(default)]
+    priority: i64,
+}
+
+async fn order(state: ManageState, Json(order): Json<Order>) -> Response {
+    let Order { venue_code: venue, product_type: product, total_count: count, priority } = order;
+    ask(&state, StatusCode::CREATED, Request::BatchCreate { venue, product, count, priority }).await
+}
+
+/// Asks about the batch of a number.
+pub async fn of_batch(state: &Manage, id: &str, question: impl FnOnce(u64) -> Request) -> Reply {
+    match id.parse() {
+        Ok(id) => state.desk.answer(question(id)).await,
+        Err(_) => Refusal::NotFound("Batch not found".into()).into(),
+    }
+}
+
+async fn batch(state: ManageState, Path(id): Path<String>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::Batch { id }).await)
+}
+
+async fn start(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchStart { id }).await)
+}
+
+async fn pause(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchPause { id }).await)
+}
+
+async fn cancel(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchCancel { id }).await)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Priority {
+    priority: i64,
+}
+
+async fn priority(state: ManageState, Path(id): Path<String>, Json(to): Json<Priority>) -> Response {
+    let question = |id| Request::BatchPriority { id, priority: to.priority };
+    program::answer(StatusCode::OK, of_batch(&state, &id, question).await)
+}
+
+async fn users(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Users, &[("role", "role")]).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    name: String,
+    role: String,
+    password: Password,
+}
+
+async fn add_user(state: ManageState, Json(user): Json<NewUser>) -> Response {
+    let NewUser { name, role, password } = user;
+    ask(&state, StatusCode::CREATED, Request::UserAdd { name, role, password }).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangedUser {
+    role: Option<String>,
+    password: Option<Password>,
+}
+
+async fn change_user(state: ManageState, Path(name): Path<String>, Json(to): Json<ChangedUser>) -> Response {
+    let ChangedUser { role, password } = to;
+    ask(&state, StatusCode::OK, Request::UserChange { name, role, password }).await
+}
+
+async fn remove_user(state: ManageState, Path(name): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&state, StatusCode::OK, Request::UserRemove { name }).await
+}
+
+async fn tokens(state: ManageState, uri: Uri) -> Response {
+    list(state, uri, Request::Tokens, &[("role", "role")]).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    name: String,
+    role: String,
+    days: Option<u32>,
+}
+
+async fn add_token(state: ManageState, Extension(caller): Extension<Caller>, Json(token): Json<NewToken>) -> Response {
+    let NewToken { name, role, days } = token;
+    ask(&state, StatusCode::CREATED, Request::TokenAdd { name, role, days, created_by: caller.name }).await
+}
+
+async fn remove_token(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    match id.parse() {
+        Ok(id) => ask(&state, StatusCode::OK, Request::TokenRemove { id }).await,
+        Err(_) => refuse(&Refusal::NotFound(format!("There is no token {id}"))),
+    }
+}
