@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and what its help says. No behaviour.
 
+mod adopt;
 mod assets;
 mod installer;
 mod operate;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
 
+pub use adopt::*;
 pub use assets::*;
 pub use installer::*;
 pub use operate::*;
@@ -186,6 +188,14 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// Take over what another system remembers
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery adopt original --db deployment.db --dry-run
+  hatchery adopt leases /var/lib/misc/dnsmasq.leases"
+    )]
+    Adopt(Adopt),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   hatchery completions bash > /etc/bash_completion.d/hatchery

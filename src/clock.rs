@@ -29,3 +29,8 @@ pub fn parse_iso(text: &str) -> Option<Timestamp> {
     let time: jiff::Timestamp = text.parse().ok()?;
     Some(Timestamp::from_millis(time.as_millisecond()))
 }
+
+/// The time of a text such as `2026-11-21 09:30:00`, in UTC unless it says otherwise.
+pub fn parse_utc(text: &str) -> Option<Timestamp> {
+    parse_iso(text).or_else(|| parse_iso(&format!("{text}Z")))
+}

@@ -1,5 +1,6 @@
 //! What each command does: joins configuration, server, simulator and terminal.
 
+pub mod adopt;
 pub mod ask;
 pub mod assets;
 pub mod check;
@@ -52,6 +53,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Installer(args) => installer::run(&args),
         Command::Venue(args) => operate::venue(&args),
         Command::Names(args) => operate::names(&args),
+        Command::Adopt(args) => adopt::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),
     }

@@ -8,6 +8,7 @@
 //! - The same events give the same actions, and a repeated event a repeated answer.
 //! - Loading the tables gives the same fleet as replaying the changes.
 
+pub mod adopt;
 mod asking;
 mod conflict;
 mod proxy;

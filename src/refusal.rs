@@ -53,25 +53,45 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every word that [`Refusal::kind`] says, in the order of the list.
+    pub const KINDS: [&'static str; 16] = [
+        "not-ours",
+        "unparsable",
+        "forbidden",
+        "no-free-address",
+        "unknown-machine",
+        "nothing-to-boot",
+        "no-such-file",
+        "outside-tree",
+        "no-image",
+        "image-not-ready",
+        "unknown-product",
+        "too-few-names",
+        "invalid",
+        "not-found",
+        "busy",
+        "not-stored",
+    ];
+
     /// A stable short word for counters and log fields.
     pub fn kind(&self) -> &'static str {
         match self {
-            Refusal::NotOurs(_) => "not-ours",
-            Refusal::Unparsable(_) => "unparsable",
-            Refusal::Forbidden(_) => "forbidden",
-            Refusal::NoFreeAddress => "no-free-address",
-            Refusal::UnknownMachine => "unknown-machine",
-            Refusal::NothingToBoot(_) => "nothing-to-boot",
-            Refusal::NoSuchFile(_) => "no-such-file",
-            Refusal::OutsideTree(_) => "outside-tree",
-            Refusal::NoImage(_) => "no-image",
-            Refusal::ImageNotReady(_) => "image-not-ready",
-            Refusal::UnknownProduct(_) => "unknown-product",
-            Refusal::TooFewNames { .. } => "too-few-names",
-            Refusal::Invalid(_) => "invalid",
-            Refusal::NotFound(_) => "not-found",
-            Refusal::Busy(_) => "busy",
-            Refusal::NotStored => "not-stored",
+            Refusal::NotOurs(_) => Refusal::KINDS[0],
+            Refusal::Unparsable(_) => Refusal::KINDS[1],
+            Refusal::Forbidden(_) => Refusal::KINDS[2],
+            Refusal::NoFreeAddress => Refusal::KINDS[3],
+            Refusal::UnknownMachine => Refusal::KINDS[4],
+            Refusal::NothingToBoot(_) => Refusal::KINDS[5],
+            Refusal::NoSuchFile(_) => Refusal::KINDS[6],
+            Refusal::OutsideTree(_) => Refusal::KINDS[7],
+            Refusal::NoImage(_) => Refusal::KINDS[8],
+            Refusal::ImageNotReady(_) => Refusal::KINDS[9],
+            Refusal::UnknownProduct(_) => Refusal::KINDS[10],
+            Refusal::TooFewNames { .. } => Refusal::KINDS[11],
+            Refusal::Invalid(_) => Refusal::KINDS[12],
+            Refusal::NotFound(_) => Refusal::KINDS[13],
+            Refusal::Busy(_) => Refusal::KINDS[14],
+            Refusal::NotStored => Refusal::KINDS[15],
         }
     }
 }

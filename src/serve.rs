@@ -160,7 +160,7 @@ pub async fn run_reloadable(
 ) -> Result<(), ServeError> {
     let hangup = reread.is_some().then(reload::hangup).transpose().map_err(ServeError::Signal)?;
     let fixed = reload::fixed(&settings);
-    let place = Place::new(&settings);
+    let (place, looked_at) = watch::channel(Arc::new(Place::new(&settings)));
     let site = Arc::new(settings.site);
     let mut store = Store::open(&settings.journal)?;
     let records = Records::new(&settings.journal);
@@ -230,14 +230,14 @@ pub async fn run_reloadable(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
-    let (preflight, doctor) = Preflight::new(place, arp.clone(), rivals.clone());
+    let (preflight, doctor) = Preflight::new(looked_at, arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
     endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat));
     let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
-    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone())));
+    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place)));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }

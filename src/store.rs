@@ -6,6 +6,7 @@
 pub mod access;
 pub mod hardware;
 mod image;
+pub mod original;
 mod record;
 mod records;
 mod rows;

@@ -23,7 +23,7 @@ impl fmt::Display for Via {
 /// How a transfer ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every byte asked for was sent, and (TFTP) acknowledged.
+    /// Every byte asked for was sent and acknowledged.
     Complete,
     /// The client ended it: a size probe, an existence probe, a closed connection. Not a failure.
     Abandoned(String),

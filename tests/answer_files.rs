@@ -1,5 +1,5 @@
 //! Who gets which answer file from the whole server, over loopback: the machine that holds the asking address, and
-//! nobody else, by HTTP and TFTP names, as a Proxmox installer, and in the operator's preview.
+//! nobody else, and only as long as it holds it: by HTTP and TFTP, as a Proxmox installer, and in the operator's preview.
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
@@ -8,8 +8,7 @@
 mod loopback;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
 use hatchery::answer::Answers;
@@ -21,11 +20,12 @@ use hatchery::lease::{ClientKey, Lease, LeaseState};
 use hatchery::machine::firmware::Firmware;
 use hatchery::machine::{Evidence, Machine};
 use hatchery::net::{Mac, Subnet};
-use hatchery::serve::Settings;
 use hatchery::serve::control::{Reply, Request};
+use hatchery::serve::{Settings, tftp as tftp_server};
 use hatchery::site::{Identifier, Link, Pool, Reservation};
 use hatchery::store::Store;
 use hatchery::time::Timestamp;
+use hatchery::wire::tftp::{self, ErrorCode, Mode, Options, Packet};
 use loopback::Answer;
 use serde_json::{Value, json};
 
@@ -39,25 +39,93 @@ const MAC_B: &str = "52:54:00:00:00:0b";
 const C: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
 const MAC_C: &str = "52:54:00:00:00:0c";
 
+/// Somebody new, who asks by iPXE.
+const MAC_D: &str = "52:54:00:00:00:0d";
+/// How long a datagram may take: a test that waits this long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A server that remembers A, B and C.
-struct Server(loopback::Server);
+struct Server {
+    server: loopback::Server,
+    tftp: u16,
+}
 
 impl Server {
     fn start() -> Server {
-        let mut server = loopback::Server::new();
-        remember(&server.path("hatchery.db"));
+        let server = loopback::Server::new();
+        let now = now();
+        let machines =
+            [(1, MAC_A, A, Firmware::BiosPxe), (2, MAC_B, B, Firmware::Ipxe), (3, MAC_C, C, Firmware::Plain)];
+        let journal = machines.map(|(id, mac, address, firmware)| {
+            let lease = lease(id, mac, address, LeaseState::Bound, now + Duration::from_secs(3600));
+            [Change::Machine(machine(id, mac, firmware, now)), Change::Lease(lease)]
+        });
+        let mut server = Server { server, tftp: 0 };
+        server.restart(&journal.concat());
+        server
+    }
+
+    /// Ends the server, writes these changes to its journal, and starts it anew.
+    fn restart(&mut self, changes: &[Change]) {
+        self.server.stop();
+        let journal = self.server.path("hatchery.db");
+        Store::open(&journal).and_then(|mut store| store.commit(changes)).expect("a journal");
         let subnet = Subnet::parse("127.0.0.0/8").expect("a subnet");
         let of_c = Reservation::new(Identifier::Mac(Mac::parse(MAC_C).expect("a MAC")));
         let reservations = vec![Reservation { profile: Some("c".into()), ..of_c }];
         let pools = vec![Pool::new(A, C)];
         let link = Link { pools, reservations, ..Link::new("lo", subnet, Ipv4Addr::LOCALHOST) };
-        server.run(link, arrange);
-        Server(server)
+        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
+        self.tftp = free.expect("a port").port();
+        let listen = SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.tftp);
+        let config = tftp_server::Config { listen, ..tftp_server::Config::default() };
+        self.server.run(link, |settings| Settings { tftp: Some(config), ..arrange(settings) });
     }
 
     fn get(&self, from: Ipv4Addr, path: &str) -> (u16, String) {
-        let Answer { code, body, .. } = self.0.send(from, "GET", path, "");
+        let Answer { code, body, .. } = self.server.send(from, "GET", path, "");
         (code, body)
+    }
+
+    /// The file as it comes by TFTP in blocks of 512 bytes (RFC 1350), or the code of the ERROR.
+    fn tftp(&self, from: Ipv4Addr, name: &str) -> Result<String, ErrorCode> {
+        let socket = UdpSocket::bind((from, 0)).expect("all of 127.0.0.0/8 is ours");
+        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = tftp::Request { name: name.into(), mode: Mode::Octet, options: Options::default() };
+        socket.send_to(&Packet::Read(request).encode(), (Ipv4Addr::LOCALHOST, self.tftp)).expect("an RRQ sent");
+        let mut file = Vec::new();
+        let mut next = 1;
+        let mut buffer = [0; 1024];
+        loop {
+            let (length, server) = socket.recv_from(&mut buffer).expect("DATA or ERROR");
+            match Packet::parse(&buffer[..length]).expect("a TFTP packet") {
+                Packet::Data { block, content } => {
+                    socket.send_to(&Packet::Ack { block }.encode(), server).expect("an ACK sent");
+                    // An older one is a block that was sent twice.
+                    if block == next {
+                        next += 1;
+                        file.extend_from_slice(content);
+                        if content.len() < 512 {
+                            return Ok(String::from_utf8(file).expect("text"));
+                        }
+                    }
+                }
+                Packet::Error { code, .. } => return Err(code),
+                other => panic!("{other:?} to a plain RRQ"),
+            }
+        }
+    }
+
+    /// The answer file, which must be the same by HTTP and TFTP; nothing if there is none for this address.
+    fn both(&self, from: Ipv4Addr, name: &str) -> Option<String> {
+        let (code, body) = self.get(from, &format!("/boot/{name}"));
+        let by_tftp = self.tftp(from, name);
+        if code == 404 {
+            assert_eq!(by_tftp, Err(ErrorCode::FILE_NOT_FOUND), "{from}: {name}");
+            return None;
+        }
+        assert_eq!((code, by_tftp.as_ref()), (200, Ok(&body)), "{from}: {name}");
+        Some(body)
     }
 
     /// What a Proxmox installer with these interfaces gets from `POST /answer`.
@@ -70,34 +138,33 @@ impl Server {
             "dmi": { "system": { "serial": "x", "uuid": "y", "name": "z" }, "baseboard": {}, "chassis": {} },
             "network_interfaces": interfaces,
         });
-        self.0.send(from, "POST", "/answer", &body.to_string())
+        self.server.send(from, "POST", "/answer", &body.to_string())
     }
 
     fn render(&self, machine: &str, name: &str) -> Reply {
-        self.0.ask(&Request::Render { machine: machine.into(), name: name.into() })
+        self.server.ask(&Request::Render { machine: machine.into(), name: name.into() })
     }
 
     fn stage(&self, machine: &str) -> (Value, Value) {
-        let machine = self.0.explain(machine);
+        let machine = self.server.explain(machine);
         (machine["stage"].clone(), machine["order"].clone())
     }
 }
 
-/// Writes a journal in which A, a BIOS machine, B, an iPXE, and C, which boots from a stick, hold their addresses.
-fn remember(journal: &Path) {
+fn now() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
-    let now = Timestamp::from_millis(i64::try_from(now).expect("a date of our time"));
-    let mut changes = Vec::new();
-    let machines = [(1, MAC_A, A, Firmware::BiosPxe), (2, MAC_B, B, Firmware::Ipxe), (3, MAC_C, C, Firmware::Plain)];
-    for (id, mac, address, firmware) in machines {
-        let (id, mac) = (MachineId(id), Mac::parse(mac).expect("a MAC"));
-        let evidence = Evidence { mac: Some(mac), firmware: Some(firmware), ..Evidence::default() };
-        changes.push(Change::Machine(Machine::new(id, &evidence, now)));
-        let expires = now + Duration::from_secs(3600);
-        let client = ClientKey::Mac(mac);
-        changes.push(Change::Lease(Lease { address, client, machine: Some(id), state: LeaseState::Bound, expires }));
-    }
-    Store::open(journal).and_then(|mut store| store.commit(&changes)).expect("a journal");
+    Timestamp::from_millis(i64::try_from(now).expect("a date of our time"))
+}
+
+fn machine(id: u64, mac: &str, firmware: Firmware, now: Timestamp) -> Machine {
+    let mac = Mac::parse(mac).expect("a MAC");
+    let evidence = Evidence { mac: Some(mac), firmware: Some(firmware), ..Evidence::default() };
+    Machine::new(MachineId(id), &evidence, now)
+}
+
+fn lease(id: u64, mac: &str, address: Ipv4Addr, state: LeaseState, expires: Timestamp) -> Lease {
+    let client = ClientKey::Mac(Mac::parse(mac).expect("a MAC"));
+    Lease { address, client, machine: Some(MachineId(id)), state, expires }
 }
 
 fn profile(name: &str, firmware: Firmware, secret: &str) -> Profile {
@@ -156,6 +223,56 @@ fn an_answer_goes_to_the_machine_that_holds_the_asking_address_and_to_nobody_els
 }
 
 #[test]
+fn tftp_keeps_the_same_secrets() {
+    let server = Server::start();
+    assert!(server.both(A, "answer.toml").is_some_and(|text| text.contains("secret-of-a") && !text.contains("of-b")));
+    assert!(server.both(B, "answer.toml").is_some_and(|text| text.contains("secret-of-b") && !text.contains("of-a")));
+    assert!(server.both(A, "pxelinux.cfg/01-52-54-00-00-00-0a").is_some_and(|text| text.contains(MAC_A)));
+    for name in ["only-b", "52-54-00-00-00-0b/only-b", "pxelinux.cfg/01-52-54-00-00-00-0b", "proxmox/answer.toml"] {
+        assert_eq!(server.both(A, name), None, "{name}");
+    }
+    for name in ["answer.toml", "only-a", "nocloud/user-data", "pxelinux.cfg/default"] {
+        assert_eq!(server.both(STRANGER, name), None, "{name}");
+    }
+}
+
+#[test]
+fn an_answer_ends_with_the_lease_and_the_next_holder_gets_its_own() {
+    let mut server = Server::start();
+    let asked = |server: &Server| server.both(A, "answer.toml");
+    assert!(asked(&server).is_some_and(|text| text.contains("secret-of-a")));
+
+    // It runs out while the server runs. How long that takes is no matter here: only that it comes.
+    let soon = lease(1, MAC_A, A, LeaseState::Bound, now() + Duration::from_secs(3));
+    server.restart(&[Change::Lease(soon)]);
+    loopback::wait_for("the end of the lease", || server.get(A, "/boot/answer.toml").0 == 404);
+    assert_eq!(asked(&server), None);
+    assert_eq!(server.answer(A, &[MAC_A]).code, 404, "nor as a Proxmox installer");
+
+    let later = now() + Duration::from_secs(3600);
+    for state in [LeaseState::Released, LeaseState::Declined] {
+        server.restart(&[Change::Lease(lease(1, MAC_A, A, state, later))]);
+        for name in ["answer.toml", "only-a", "nocloud/user-data", "pxelinux.cfg/01-52-54-00-00-00-0a"] {
+            assert_eq!(server.both(A, name), None, "{state:?}: {name}");
+        }
+        assert!(server.both(B, "answer.toml").is_some(), "others keep theirs");
+    }
+
+    // Another machine gets the address: what it asks for is its own, and nothing of the one before.
+    let next = Change::Machine(machine(4, MAC_D, Firmware::Ipxe, now()));
+    server.restart(&[next, Change::Lease(lease(4, MAC_D, A, LeaseState::Bound, later))]);
+    let text = asked(&server).expect("the answer of D");
+    assert!(text.contains("secret-of-b") && !text.contains("secret-of-a"), "{text}");
+    let menu = server.both(A, "pxelinux.cfg/01-52-54-00-00-00-0d").expect("the menu of D");
+    assert!(menu.contains(MAC_D) && !menu.contains(MAC_A), "{menu}");
+    for name in ["only-a", "pxelinux.cfg/01-52-54-00-00-00-0a"] {
+        assert_eq!(server.both(A, name), None, "{name}");
+    }
+    let old = server.answer(A, &[MAC_A]);
+    assert!(old.code == 404 && !old.body.contains("secret"), "{old:?}");
+}
+
+#[test]
 fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     let server = Server::start();
     let refused = |from, macs: &[&str]| {
@@ -168,7 +285,7 @@ fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     assert_eq!(refused(A, &["nonsense"]), 404);
     assert_eq!(refused(A, &[]), 404);
     for body in ["", "{", "[]", "{\"network_interfaces\":7}"] {
-        let Answer { code, body, .. } = server.0.send(A, "POST", "/answer", body);
+        let Answer { code, body, .. } = server.server.send(A, "POST", "/answer", body);
         assert_eq!(code, 400, "{body}");
     }
     assert_eq!(server.stage(MAC_A).0, "waiting", "a refusal moves nothing");
@@ -178,11 +295,12 @@ fn a_proxmox_installer_gets_its_answer_and_says_when_it_is_done() {
     assert!(head.contains("\r\ncontent-type: application/toml\r\n"), "{head}");
     let answer: toml::Table = text.parse().expect("TOML");
     assert_eq!(answer["global"]["root-password-hashed"].as_str(), Some("$6$secret-of-a"));
-    let webhook = format!("http://127.0.0.1:{}/api/proxmox/installed", server.0.port);
+    let webhook = format!("http://127.0.0.1:{}/api/proxmox/installed", server.server.port);
     assert_eq!(answer["post-installation-webhook"]["url"].as_str(), Some(webhook.as_str()));
     assert_eq!(server.stage(MAC_A), (json!("installer"), json!("install")));
 
-    let installed = |from| server.0.send(from, "POST", "/api/proxmox/installed", "{\"$schema\":{\"version\":\"1.2\"}}");
+    let installed =
+        |from| server.server.send(from, "POST", "/api/proxmox/installed", "{\"$schema\":{\"version\":\"1.2\"}}");
     assert_eq!(installed(STRANGER).code, 404);
     let Answer { code, body, .. } = installed(A);
     assert_eq!((code, body.as_str()), (200, "{\"hostname\":null,\"received\":true}\n"));
@@ -198,7 +316,7 @@ fn a_proxmox_installer_from_a_stick_gets_the_answer_of_its_reservation() {
     assert!(code == 200 && body.contains("$6$secret-of-c"), "{body}");
     assert_eq!(server.stage(MAC_C).0, "installer");
     // Whoever looks at the URL by hand is told what it is for.
-    let Answer { code, head, body } = server.0.send(C, "GET", "/answer", "");
+    let Answer { code, head, body } = server.server.send(C, "GET", "/answer", "");
     assert_eq!(code, 405);
     assert!(head.contains("\r\nallow: post\r\n"), "{head}");
     assert!(body.contains("asked for by POST") && body.contains("hatchery render"), "{body}");
@@ -223,7 +341,7 @@ fn the_operator_sees_what_a_machine_would_get() {
     assert_eq!(refused("127.0.0.4", "answer.toml"), "No machine is known by 127.0.0.4");
     // Nothing else shows the operator's variables.
     for request in [Request::Explain { machine: MAC_A.into() }, Request::Machines, Request::Leases, Request::Status] {
-        let Reply::Ok(shown) = server.0.ask(&request) else { panic!("{request:?}") };
+        let Reply::Ok(shown) = server.server.ask(&request) else { panic!("{request:?}") };
         assert!(!shown.to_string().contains("secret"), "{shown}");
     }
 }

@@ -239,11 +239,23 @@ fn exit_codes_are_as_documented() {
     for line in ["3    no server answers", "130  interrupted"] {
         assert!(help.out.contains(line), "{}", help.out);
     }
-    for command in ["venue add", "names import", "names release", "machine forget", "reload", "image add"] {
-        let args: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        let help = run(&directory, "", &args);
-        assert!(help.out.contains("Example"), "{command}: {}", help.out);
+}
+
+#[test]
+fn every_command_shows_how_it_is_used() {
+    /// Counts the commands below; those without an example are named.
+    fn look(command: &clap::Command, path: &str, without: &mut Vec<String>) -> usize {
+        let path = format!("{path} {}", command.get_name());
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if !help.contains("Example") || !help.contains("hatchery ") {
+            without.push(path.clone());
+        }
+        command.get_subcommands().map(|each| look(each, &path, without)).sum::<usize>() + 1
     }
+    let command = <hatchery::cli::Cli as clap::CommandFactory>::command();
+    let mut without = Vec::new();
+    assert!(look(&command, "", &mut without) > 40);
+    assert!(without.is_empty(), "no example in the help of: {without:?}");
 }
 
 #[test]

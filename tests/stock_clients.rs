@@ -34,6 +34,8 @@ mod proxy;
 mod rdisc6;
 #[path = "stock_clients/relay.rs"]
 mod relay;
+#[path = "stock_clients/reload.rs"]
+mod reload;
 #[path = "stock_clients/tftp_hpa.rs"]
 mod tftp_hpa;
 #[path = "stock_clients/tools.rs"]

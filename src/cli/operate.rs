@@ -10,8 +10,12 @@ use super::Ask;
 #[derive(Debug, Subcommand)]
 pub enum Machine {
     /// Install it again at its next network boot
+    #[command(after_help = "Example:
+  hatchery machine reinstall KXP2-SPAA-007")]
     Reinstall(OneMachine),
     /// Give it an address and nothing to boot
+    #[command(after_help = "Example:
+  hatchery machine hold dc:a6:32:01:36:c2")]
     Hold(OneMachine),
     /// Show what its installer wrote down in its last deployment
     #[command(after_help = "The last 64 KiB are kept, also of an installation that failed.
@@ -245,16 +249,30 @@ pub struct ImageActivate {
 #[derive(Debug, Subcommand)]
 pub enum Batch {
     /// Order units
+    #[command(after_help = "Examples:
+  hatchery batch create --venue SPAA --product KXP2 --count 20
+  hatchery batch create --venue SPAA --product KXP2 --count 2 --priority 10 --json | jq .id")]
     Create(BatchCreate),
     /// Let a batch give names
+    #[command(after_help = "Example:
+  hatchery batch start 1")]
     Start(OneBatch),
     /// Hold a batch back
+    #[command(after_help = "Example:
+  hatchery batch pause 1")]
     Pause(OneBatch),
     /// End a batch before its last unit
+    #[command(after_help = "Example:
+  hatchery batch cancel 1")]
     Cancel(OneBatch),
     /// Let a batch go before or after others
+    #[command(after_help = "Example:
+  hatchery batch priority 1 10")]
     Priority(BatchPriority),
     /// List every batch
+    #[command(after_help = "Examples:
+  hatchery batch list
+  hatchery batch list --json | jq '.[] | select(.status == \"active\")'")]
     List(Ask),
 }
 

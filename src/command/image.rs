@@ -113,7 +113,7 @@ fn interrupted(what: &str) -> anyhow::Result<ExitCode> {
 
 /// Makes `target` of `source`, all of it or nothing, and says what is in it; [`io::ErrorKind::Interrupted`] if told to
 /// stop.
-fn bring(source: &Path, target: &Path, link: bool, interrupt: &Interrupt) -> io::Result<Found> {
+pub(super) fn bring(source: &Path, target: &Path, link: bool, interrupt: &Interrupt) -> io::Result<Found> {
     let file = File::open(source)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -159,9 +159,14 @@ fn raspberry_pi(request: &Request) -> Option<Firmware> {
         b"RPi5" | b"5iPR" => return Some(Firmware::RaspberryPi5),
         _ => {}
     }
-    let repeated = guid.chunks_exact(4).all(|word| word == &guid[..4]) && guid.iter().any(|b| *b != 0);
-    // Only the Pi's own loaders announce x86 BIOS with a GUID of one repeated word.
+    // Only the Pi's own loaders announce x86 BIOS with a GUID of this make, whatever its first word was set to
+    // (`DHCP_OPTION97` takes any), or with one repeated word.
     let loader = request.option(code::VENDOR_CLASS).is_some_and(|class| class.starts_with(b"PXEClient:Arch:00000"));
+    if loader && guid[8..12] == request.chaddr[2..6] && guid[8..12] != [0; 4] {
+        let five = matches!(board_type(guid), 0x17..=0x1a);
+        return Some(if five { Firmware::RaspberryPi5 } else { Firmware::RaspberryPi4 });
+    }
+    let repeated = guid.chunks_exact(4).all(|word| word == &guid[..4]) && guid.iter().any(|b| *b != 0);
     // Every Pi 3 ROM sends one and the same xid, and never a REQUEST (firmware#1265, #1699); an EEPROM's xid is random.
     let rom = request.kind == Some(MessageType::Discover) && request.xid == ROM_XID || guid == [0x44; 16];
     (repeated && loader).then_some(if rom { Firmware::RaspberryPi3 } else { Firmware::RaspberryPi4 })

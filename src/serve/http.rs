@@ -48,11 +48,11 @@ pub struct Limits {
     pub max_body: u64,
     /// From the first byte of a head (or from the accept) to its last.
     pub head_timeout: Duration,
-    /// From one answer to the next request.
+    /// From one answer, once it has been acknowledged, to the next request.
     pub idle_timeout: Duration,
     /// The longest pause inside the body of an API request.
     pub body_timeout: Duration,
-    /// How long a client may take no byte of an answer before it counts as gone.
+    /// How long a client may take no byte of an answer before it counts as gone, up to the last byte's acknowledgement.
     pub stall_timeout: Duration,
     /// How long answers under way may go on after the stop.
     pub grace: Duration,

@@ -1,7 +1,10 @@
 //! A file and a range to a TCP connection by sendfile(2); no byte of the file enters this process.
 //!
-//! Owns the patience towards slow readers: a client that takes anything within the stall limit is never dropped.
-//! Knows nothing of HTTP beyond "some bytes go first".
+//! Owns the patience towards slow readers: a client that takes anything within the stall limit is never dropped, up to
+//! the acknowledgement of its last byte. Knows nothing of HTTP beyond "some bytes go first".
+//!
+//! A socket that is closed while bytes are queued belongs to the kernel alone, which gives it up after a few probes of
+//! a closed window (tcp(7), `tcp_orphan_retries`). So nothing here counts as sent while it waits in the queue.
 
 use std::io;
 use std::ops::Range;
@@ -13,13 +16,17 @@ use nix::sys::sendfile::sendfile64;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::serve::content::OpenFile;
 use crate::transfer::Outcome;
 
 /// Bytes asked of one sendfile call; measured best between 128 KiB and 4 MiB.
 const CHUNK: u64 = 1024 * 1024;
+
+/// The pauses between two looks at the send queue, of which the kernel tells no one that it became empty: each twice
+/// the one before, from the first of these to the second.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(250));
 
 static SENT: AtomicU64 = AtomicU64::new(0);
 
@@ -35,23 +42,56 @@ pub fn sendfile_bytes() -> u64 {
     SENT.load(Ordering::Relaxed)
 }
 
-/// Whether bytes follow that belong into the same segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follows {
-    /// A body follows at once.
-    Body,
-    /// This is all.
-    Nothing,
-}
-
-/// Sends all of `bytes`; held back for the segment of the next send when a body [`Follows`].
+/// Sends all of `head`, held back for the segment of the body that has to follow at once.
 ///
 /// # Errors
 /// The socket's; [`io::ErrorKind::TimedOut`] when the client took nothing for `stall`.
-pub async fn send_bytes(stream: &TcpStream, mut bytes: &[u8], follows: Follows, stall: Duration) -> io::Result<()> {
-    let flags = libc::MSG_NOSIGNAL | if follows == Follows::Body { libc::MSG_MORE } else { 0 };
+pub async fn send_head(stream: &TcpStream, head: &[u8], stall: Duration) -> io::Result<()> {
+    send_bytes(stream, head, libc::MSG_MORE, stall).await
+}
+
+/// Sends all of `bytes`, after which nothing follows, and waits until they are [`acknowledged`].
+///
+/// # Errors
+/// As of [`acknowledged`].
+pub async fn deliver(stream: &TcpStream, bytes: &[u8], stall: Duration) -> io::Result<()> {
+    send_bytes(stream, bytes, 0, stall).await?;
+    acknowledged(stream, stall).await
+}
+
+/// Waits until the far end has acknowledged everything that was sent.
+///
+/// # Errors
+/// The socket's; [`io::ErrorKind::TimedOut`] when the client took nothing for `stall`.
+pub async fn acknowledged(stream: &TcpStream, stall: Duration) -> io::Result<()> {
+    let (mut waiting, mut since) = (unacknowledged(stream)?, Instant::now());
+    let (mut pause, longest) = LOOKS;
+    let mut quiet = true;
+    while waiting > 0 {
+        // The next request, or the end, comes with the acknowledgement: it shall not wait for our next look.
+        tokio::select! {
+            ready = stream.readable(), if quiet => {
+                ready?;
+                quiet = false;
+            }
+            () = sleep(pause) => pause = longest.min(2 * pause),
+        }
+        // Sends nothing, and fails on a connection that is gone: its queue stays as it was.
+        SockRef::from(stream).send_with_flags(&[], libc::MSG_NOSIGNAL)?;
+        let now_waiting = unacknowledged(stream)?;
+        if now_waiting < waiting {
+            (waiting, since) = (now_waiting, Instant::now());
+        } else if since.elapsed() >= stall {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+    Ok(())
+}
+
+async fn send_bytes(stream: &TcpStream, mut bytes: &[u8], flags: libc::c_int, stall: Duration) -> io::Result<()> {
     while !bytes.is_empty() {
-        let sent = when_writable(stream, stall, || SockRef::from(stream).send_with_flags(bytes, flags)).await?;
+        let send = || SockRef::from(stream).send_with_flags(bytes, flags | libc::MSG_NOSIGNAL);
+        let sent = when_writable(stream, stall, send).await?;
         bytes = &bytes[sent..];
     }
     Ok(())
@@ -59,8 +99,8 @@ pub async fn send_bytes(stream: &TcpStream, mut bytes: &[u8], follows: Follows, 
 
 /// Sends `range` of `file`; `on_progress` hears the bytes sent so far after every chunk.
 ///
-/// [`Outcome::Complete`] says that the kernel took the last byte. After any other outcome the connection is of no more
-/// use: the client still waits for bytes that will not come.
+/// [`Outcome::Complete`] says that the last byte was acknowledged. After any other outcome the connection is of no more
+/// use: the client still waits for bytes that will not come, or is gone.
 pub async fn send_file(
     stream: &TcpStream,
     file: &OpenFile,
@@ -86,7 +126,10 @@ pub async fn send_file(
             Err(error) => return ending(&error, stall),
         }
     }
-    Outcome::Complete
+    match acknowledged(stream, stall).await {
+        Ok(()) => Outcome::Complete,
+        Err(error) => ending(&error, stall),
+    }
 }
 
 /// What a failed send says about the transfer.

@@ -89,7 +89,8 @@ struct Look {
 /// Looks again and again.
 #[derive(Debug)]
 pub struct Preflight {
-    place: Arc<Place>,
+    /// Replaced by another configuration.
+    place: watch::Receiver<Arc<Place>>,
     arp: Arp,
     rivals: Rivals,
     look: watch::Sender<Look>,
@@ -123,13 +124,13 @@ impl Doctor {
 
 impl Preflight {
     /// Ready to look, and where readers find what is found.
-    pub fn new(place: Place, arp: Arp, rivals: Rivals) -> (Preflight, Doctor) {
+    pub fn new(place: watch::Receiver<Arc<Place>>, arp: Arp, rivals: Rivals) -> (Preflight, Doctor) {
         let (sender, receiver) = watch::channel(Look::default());
         let asked = Arc::new(Notify::new());
         let begun = Arc::new(AtomicU64::new(0));
         let doctor = Doctor { look: receiver, begun: begun.clone(), asked: asked.clone() };
         let news = Arc::new(Notify::new());
-        (Preflight { place: Arc::new(place), arp, rivals, look: sender, begun, asked, news }, doctor)
+        (Preflight { place, arp, rivals, look: sender, begun, asked, news }, doctor)
     }
 
     /// To be called by those who hear something that a look should not wait for.
@@ -140,7 +141,8 @@ impl Preflight {
 
     /// Looks for ever.
     pub async fn run(self) {
-        let proxy = self.place.role() == Role::Proxy;
+        // No configuration changes this while we run.
+        let proxy = self.place.borrow().role() == Role::Proxy;
         let mut rivals_due = Instant::now();
         loop {
             if Instant::now() >= rivals_due {
@@ -163,9 +165,12 @@ impl Preflight {
     async fn look_around(&self) -> bool {
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         self.arp.probe_own();
-        let place = self.place.clone();
-        let local = tokio::task::spawn_blocking(move || place.look());
-        let role = self.place.role();
+        let place = self.place.borrow().clone();
+        let role = place.role();
+        let local = tokio::task::spawn_blocking({
+            let place = place.clone();
+            move || place.look()
+        });
         sleep(if role == Role::Proxy { SLOW_ANSWER_TIME } else { ANSWER_TIME }).await;
         let mut findings = match local.await {
             Ok(findings) => findings,
@@ -174,9 +179,9 @@ impl Preflight {
                 return false;
             }
         };
-        findings.extend(self.duplicates());
-        findings.extend(self.proxies());
-        findings.extend(self.foreign_servers(role));
+        findings.extend(self.duplicates(&place));
+        findings.extend(self.proxies(&place));
+        findings.extend(self.foreign_servers(&place));
         let before = self.look.borrow().findings.clone();
         log(&before, &findings);
         let red = findings.iter().any(|finding| finding.level == Level::Red);
@@ -186,8 +191,8 @@ impl Preflight {
 
     /// Who else has our own address on a link: the machines of that link then talk to the wrong one, and stop
     /// somewhere in their boot.
-    fn duplicates(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.arp.claimants()).map(|((link, interface), claimants)| {
+    fn duplicates(&self, place: &Place) -> impl Iterator<Item = Finding> {
+        place.links().zip(self.arp.claimants()).map(|((link, interface), claimants)| {
             let address = link.address;
             let check = format!("duplicate {address}");
             match claimants {
@@ -212,8 +217,8 @@ impl Preflight {
     }
 
     /// Who answers ARP for addresses that cannot all be its own.
-    fn proxies(&self) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.arp.proxies()).filter(|(_, macs)| !macs.is_empty()).map(|((_, interface), macs)| {
+    fn proxies(&self, place: &Place) -> impl Iterator<Item = Finding> {
+        place.links().zip(self.arp.proxies()).filter(|(_, macs)| !macs.is_empty()).map(|((_, interface), macs)| {
             let macs = listed(macs.iter());
             let what = format!("{macs} answers ARP for address after address on {interface}; it is not believed");
             let hint = "switch proxy ARP off there: until then, addresses in use cannot be told from free ones";
@@ -222,8 +227,9 @@ impl Preflight {
     }
 
     /// Other DHCP servers: there must be none, or, where they give the addresses, one.
-    fn foreign_servers(&self, role: Role) -> impl Iterator<Item = Finding> {
-        self.place.links().zip(self.rivals.list()).map(move |((_, interface), rivals)| {
+    fn foreign_servers(&self, place: &Place) -> impl Iterator<Item = Finding> {
+        let role = place.role();
+        place.links().zip(self.rivals.list()).map(move |((_, interface), rivals)| {
             let check = format!("rivals {interface}");
             let names =
                 |rivals: &[Rival]| listed(rivals.iter().map(|rival| format!("{} at {}", rival.server, rival.mac)));

@@ -8,11 +8,12 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::Settings;
 use super::inbox::Inbox;
 use super::library::Library;
+use super::preflight::place::Place;
 use crate::fleet::{Configuration, Event, Told};
 
 /// Reads the configuration again; every problem at once.
@@ -39,6 +40,7 @@ pub struct Reloader {
     fixed: Fixed,
     inbox: Inbox,
     library: Arc<Library>,
+    place: watch::Sender<Arc<Place>>,
     turn: Mutex<()>,
 }
 
@@ -87,8 +89,15 @@ pub fn fixed(settings: &Settings) -> Fixed {
 
 impl Reloader {
     /// For the server that was started with settings of which `fixed` was the fixed part.
-    pub fn new(reread: Reread, fixed: Fixed, inbox: Inbox, library: Arc<Library>) -> Reloader {
-        Reloader { reread, fixed, inbox, library, turn: Mutex::new(()) }
+    /// The preflight looks at what it finds in `place`.
+    pub fn new(
+        reread: Reread,
+        fixed: Fixed,
+        inbox: Inbox,
+        library: Arc<Library>,
+        place: watch::Sender<Arc<Place>>,
+    ) -> Reloader {
+        Reloader { reread, fixed, inbox, library, place, turn: Mutex::new(()) }
     }
 
     /// Reads the configuration and takes it over.
@@ -117,12 +126,14 @@ impl Reloader {
         if !changed.is_empty() {
             return Err(vec![format!("{} cannot change while the server runs: restart it", changed.join(", "))]);
         }
+        let place = self.place.borrow().renewed(&settings);
         let Settings { site, profiles, classes, products, venues, answers, .. } = settings;
         let configuration = Box::new(Configuration { site: Arc::new(site), profiles, classes, products, venues });
         let told = self.inbox.ask(|reply_to| Event::Configure { configuration, reply_to }).await;
         match told.map_err(|refusal| vec![refusal.to_string()])? {
             Told::Done(sentence) => {
                 self.library.answers.replace(answers);
+                self.place.send_replace(Arc::new(place));
                 Ok(sentence)
             }
             other => unreachable!("a configuration is told that it is in force, not {other:?}"),

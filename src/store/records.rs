@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::record::{BadRow, Record};
 use super::rows::{self, ReadError, integer, run};
@@ -54,15 +54,31 @@ impl Records {
         Records { path: path.to_owned() }
     }
 
+    /// Every deployment by id; none if there is no journal yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] as [`super::Store::load`].
+    pub fn deployments(&self) -> Result<Vec<Deployment>, StoreError> {
+        if !self.path.exists() {
+            return Ok(Vec::new());
+        }
+        self.read(read_deployments)
+    }
+
     /// The last deployment of a machine and what is kept of its log; `None` if there never was one.
     ///
     /// # Errors
     /// [`StoreError`] as [`super::Store::load`].
     pub fn log(&self, machine: MachineId) -> Result<Option<(Deployment, Vec<LogLine>)>, StoreError> {
+        self.read(|db| read_log(db, machine))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
         let path = || self.path.clone();
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags).map_err(|error| opening(&self.path, error))?;
-        read_log(&db, machine).map_err(|error| match error {
+        let found = db.busy_timeout(BUSY_TIMEOUT).map_err(ReadError::Sqlite).and_then(|()| read(&db));
+        found.map_err(|error| match error {
             ReadError::Sqlite(source) => StoreError::Load { path: path(), advice: advice(&source), source },
             ReadError::Row(row) => StoreError::Row { path: path(), row },
         })
@@ -70,15 +86,12 @@ impl Records {
 }
 
 fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, Vec<LogLine>)>, ReadError> {
-    db.busy_timeout(BUSY_TIMEOUT)?;
     let machine = integer(machine.0)?;
     let sql = format!("SELECT {} FROM deployment WHERE machine = ?1 ORDER BY id DESC LIMIT 1", rows::DEPLOYMENT);
     let mut statement = db.prepare(&sql)?;
     let mut found = statement.query([machine])?;
     let Some(row) = found.next()? else { return Ok(None) };
-    let Change::Deployment(deployment) = rows::read_deployment(&Record { table: "deployment", row })? else {
-        unreachable!("a row of the deployments is a deployment")
-    };
+    let deployment = read_deployment(row)?;
     let mut statement = db.prepare("SELECT id, at, level, text FROM log WHERE deployment = ?1 ORDER BY id")?;
     let mut found = statement.query([integer(deployment.id.0)?])?;
     let mut lines = Vec::new();
@@ -86,6 +99,23 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
         lines.push(read_line(&Record { table: "log", row })?);
     }
     Ok(Some((deployment, lines)))
+}
+
+fn read_deployments(db: &Connection) -> Result<Vec<Deployment>, ReadError> {
+    let mut statement = db.prepare(&format!("SELECT {} FROM deployment ORDER BY id", rows::DEPLOYMENT))?;
+    let mut found = statement.query([])?;
+    let mut deployments = Vec::new();
+    while let Some(row) = found.next()? {
+        deployments.push(read_deployment(row)?);
+    }
+    Ok(deployments)
+}
+
+fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
+    match rows::read_deployment(&Record { table: "deployment", row })? {
+        Change::Deployment(deployment) => Ok(deployment),
+        _ => unreachable!("a row of the deployments is a deployment"),
+    }
 }
 
 fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {

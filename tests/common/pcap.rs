@@ -40,7 +40,8 @@ pub fn udp_packets(path: &Path) -> Vec<UdpPacket> {
         let stamp = Duration::new(word(at).into(), word(at + 4) * 1000);
         let start = at + RECORD_HEADER;
         at = start + usize::try_from(word(start - 8)).expect("a length fits");
-        let time = stamp - *first.get_or_insert(stamp);
+        // Whose clock is set back while it captures goes back behind its first packet.
+        let time = stamp.saturating_sub(*first.get_or_insert(stamp));
         if let Some((src, dst, payload)) = udp(&bytes[start..at]) {
             packets.push(UdpPacket { time, src, dst, payload: payload.to_vec() });
         }

@@ -123,8 +123,18 @@ fn fetch_assets(boot: &Path) -> Result<(), String> {
     hatchery(&[&fixed[..], &[boot, OsStr::new("--debs"), kept.as_os_str()]].concat())
 }
 
+/// The program for a PC, from the sources as they are: cargo knows whether anything is to be done.
+fn build_program() -> Result<(), String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/build-installer");
+    let output =
+        Command::new(script).arg(Arch::X86_64.word()).output().map_err(|error| format!("{script}: {error}"))?;
+    let said = || format!("{script}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { Ok(()) } else { Err(said()) }
+}
+
 fn build_installer() -> Result<(), String> {
     let _lock = lock();
+    build_program()?;
     fetch_assets(&installer())?;
     let built = [(Arch::X86_64, INSTALLER_X86), (Arch::Arm64, INSTALLER_ARM)];
     for (arch, program) in built.into_iter().filter(|(_, program)| Path::new(program).exists()) {

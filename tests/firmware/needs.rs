@@ -21,7 +21,7 @@ pub enum Need {
     Arm,
     Aavmf,
     UBoot,
-    /// Our own installer, built for both architectures.
+    /// Our own installer; the larder builds it.
     Installer,
 }
 
@@ -33,7 +33,7 @@ impl Need {
             Need::Arm => "qemu-system-arm",
             Need::Aavmf => "qemu-efi-aarch64",
             Need::UBoot => "u-boot-qemu",
-            Need::Installer => "target/installer (packaging/build-installer makes it)",
+            Need::Installer => "cargo",
         }
     }
 
@@ -44,7 +44,7 @@ impl Need {
             Need::Arm => &["/usr/bin/qemu-system-aarch64"],
             Need::Aavmf => &["/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"],
             Need::UBoot => &["/usr/lib/u-boot/qemu_arm64/u-boot.bin"],
-            Need::Installer => &[INSTALLER_X86],
+            Need::Installer => &[],
         }
     }
 

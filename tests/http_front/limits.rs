@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use hatchery::serve::http::{Limits, bind};
 use hatchery::transfer::Outcome;
 
-use crate::world::{Client, World, until};
+use crate::world::{Client, SMALL_WINDOW, World, until};
 
 const BIG: usize = 64 << 20;
+/// More than a small window takes, and less than a send queue: the kernel takes all of it at once.
+const TAIL: usize = 6 * SMALL_WINDOW;
+const GET_TAIL: &str = "GET /images/tail.img HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
 fn nonsense_is_400_with_a_reason() {
@@ -230,6 +233,75 @@ fn a_slow_reader_that_reads_is_never_dropped() {
     taken += client.read_exactly(BIG - taken);
     assert_eq!(taken, BIG);
     assert_eq!(world.files.wait_finished(1), [(BIG as u64, Outcome::Complete)]);
+}
+
+/// A world with a file, and a client that has seen the head of it and then pauses: the rest waits in the send queue.
+fn paused_in_the_tail(limits: Limits) -> (World, Client) {
+    let world = World::new(limits);
+    world.files.put("images/tail.img", &vec![7; TAIL]);
+    let client = paused(&world, GET_TAIL);
+    (world, client)
+}
+
+fn paused(world: &World, request: &str) -> Client {
+    let mut client = Client::with_small_window(world.address);
+    client.send(request);
+    assert_eq!(client.head().status, 200);
+    until("bytes wait for the client", || client.queued_at_the_front().filter(|queued| *queued > 0));
+    client
+}
+
+#[test]
+fn an_answer_is_held_until_its_last_byte_is_taken() {
+    let (world, kept) = paused_in_the_tail(Limits { idle_timeout: Duration::from_millis(100), ..Limits::default() });
+    let closing = GET_TAIL.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    let config = format!("POST /api/config HTTP/1.1\r\nHost: a\r\nContent-Length: {TAIL}\r\n\r\n{}", "x".repeat(TAIL));
+    let mut paused = [(kept, TAIL), (paused(&world, &closing), TAIL), (paused(&world, &config), TAIL + "got ".len())];
+    // The pause of a machine that writes to its card; longer than the idle limit, and than a connection lingers.
+    std::thread::sleep(Duration::from_secs(3));
+    for (client, _) in &paused {
+        assert!(client.queued_at_the_front().is_some_and(|queued| queued > 0), "held, and not left to the kernel");
+    }
+    assert_eq!(world.files.events().len(), 2, "two starts, no end");
+    for (client, length) in &mut paused {
+        assert_eq!(client.rest().len(), *length);
+    }
+    assert_eq!(world.files.wait_finished(2), [(TAIL as u64, Outcome::Complete), (TAIL as u64, Outcome::Complete)]);
+}
+
+#[test]
+fn a_tail_that_nobody_takes_is_broken_by_the_stall_limit() {
+    let (world, _client) = paused_in_the_tail(Limits { stall_timeout: Duration::from_secs(1), ..Limits::default() });
+    let (sent, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(&outcome, Outcome::Broken(why) if why.contains("took no byte")), "{outcome:?}");
+    assert_eq!(sent, TAIL as u64, "the kernel had it all");
+}
+
+#[test]
+fn a_client_that_leaves_the_tail_has_abandoned_its_transfer() {
+    let (world, client) = paused_in_the_tail(Limits::default());
+    drop(client);
+    let (_, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(outcome, Outcome::Abandoned(_)), "{outcome:?}");
+}
+
+#[test]
+fn the_grace_period_ends_in_the_tail_too() {
+    let (mut world, client) = paused_in_the_tail(Limits { grace: Duration::from_millis(100), ..Limits::default() });
+    world.stop.send(true).expect("the front runs");
+    world.wait_served();
+    let (_, outcome) = world.files.wait_finished(1).remove(0);
+    assert!(matches!(&outcome, Outcome::Broken(why) if why.contains("server stopped")), "{outcome:?}");
+    assert_eq!(client.queued_at_the_front(), None, "the socket is given up");
+}
+
+#[test]
+fn a_machine_that_writes_to_a_slow_card_is_waited_for() {
+    let limits = Limits::default();
+    assert_eq!((limits.stall_timeout, limits.head_timeout), (Duration::from_secs(600), Duration::from_secs(30)));
+    assert_eq!((limits.idle_timeout, limits.body_timeout), (Duration::from_secs(75), Duration::from_secs(30)));
+    assert_eq!((limits.grace, limits.max_body), (Duration::from_secs(30), 1 << 20));
+    assert_eq!((limits.max_connections, limits.max_connections_per_client), (1024, 64));
 }
 
 #[test]

@@ -25,6 +25,8 @@ use tokio::task::JoinHandle;
 
 /// How long anything in these tests may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+/// Bytes that a client takes without reading, as it asks for them; the system doubles the number.
+pub const SMALL_WINDOW: usize = 32 << 10;
 /// The rendered answer at `/boot/grub.cfg`.
 pub const GRUB: &str = "set timeout=0\nboot\n";
 
@@ -230,6 +232,14 @@ impl Client {
         Self::over(socket.into())
     }
 
+    /// A connection whose far end can have no more than about [`SMALL_WINDOW`] bytes on the way to us.
+    pub fn with_small_window(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(SMALL_WINDOW).expect("SO_RCVBUF");
+        socket.connect(&address.into()).expect("the front listens");
+        Self::over(socket.into())
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
@@ -320,6 +330,20 @@ impl Client {
 
     pub fn assert_ended(&mut self) {
         assert_eq!(self.rest(), b"", "nothing more comes");
+    }
+
+    /// Bytes that the front's socket of this connection still has in its send queue; none if no process holds it.
+    pub fn queued_at_the_front(&self) -> Option<u64> {
+        let port_of = |address: &str| u16::from_str_radix(address.rsplit_once(':')?.1, 16).ok();
+        let peer = self.0.get_ref().peer_addr().expect("connected");
+        let table = fs::read_to_string("/proc/net/tcp").expect("the connections of this system");
+        table.lines().find_map(|line| {
+            // "sl local_address rem_address st tx_queue:rx_queue tr tm->when retrnsmt uid timeout inode", proc(5)
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let ours = port_of(fields[1])? == peer.port() && port_of(fields[2])? == self.local_addr().port();
+            let held = ours && *fields.get(9)? != "0";
+            held.then(|| u64::from_str_radix(fields[4].split_once(':')?.0, 16).ok())?
+        })
     }
 
     pub fn finish_sending(&self) {

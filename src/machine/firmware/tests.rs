@@ -85,6 +85,23 @@ fn raspberry_pi_3_roms() {
     check(&format!("350101 6111 00{}", "44".repeat(16)), Firmware::Plain);
 }
 
+/// `DHCP_OPTION97` of the EEPROM takes any word for the first one; the board revision, the MAC's tail and the serial follow
+/// as ever.
+#[test]
+fn a_pi_with_a_first_word_of_its_own() {
+    let bios = "PXEClient:Arch:00000:UNDI:002001";
+    let mut chaddr = [0; 16];
+    chaddr[..6].copy_from_slice(&[0xdc, 0xa6, 0x32, 0x01, 0x36, 0xc2]);
+    let of = |revision: &str, tail: &str, class: &str| {
+        let request = request(&pxe_with_guid(class, &format!("00 11223344 {revision} {tail} da06ffe0")));
+        Firmware::recognise(&Request { chaddr, ..request })
+    };
+    assert_eq!(of("3031c000", "3201 36c2", bios), Firmware::RaspberryPi4);
+    assert_eq!(of("7041d000", "3201 36c2", bios), Firmware::RaspberryPi5);
+    assert_eq!(of("7041d000", "3201 36c3", bios), Firmware::BiosPxe, "not its own MAC");
+    assert_eq!(of("7041d000", "3201 36c2", "PXEClient:Arch:00007:UNDI:003000"), Firmware::BiosPxe, "not its class");
+}
+
 #[test]
 fn architectures_of_option_93() {
     use Firmware::*;

@@ -1,7 +1,7 @@
 //! One connection: head after head, each answered by exactly one of the two paths, files or API.
 //!
-//! Owns the read buffer. Between two requests nothing of the first is left in it or on the wire; where that cannot be
-//! had, the connection closes.
+//! Owns the read buffer. Between two requests nothing of the first is left in it or on the wire, and its answer has been
+//! acknowledged; where that cannot be had, the connection closes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::handoff::End;
 use super::reply::{Persistence, Reply};
 use super::{Front, file, handoff};
 use crate::refusal::Refusal;
-use crate::serve::image::{Follows, send_bytes};
+use crate::serve::image::deliver;
 use crate::wire::http::{Body, Head, HeadError, MAX_HEAD, MAX_TARGET, Version, parse};
 
 /// How long a client may take to read a last answer that came before the end of its request.
@@ -67,7 +67,7 @@ async fn hand_off(
             let sentence = format!("the body has {bytes} bytes, at most {} are taken", front.limits.max_body);
             let reply = reply.error(&sentence, Some(&head.method));
             // Whether it arrives or not, the connection ends.
-            let _ = send_bytes(stream, &reply, Follows::Nothing, front.limits.stall_timeout).await;
+            let _ = deliver(stream, &reply, front.limits.stall_timeout).await;
             return false;
         }
         Body::Sized(bytes) => bytes,
@@ -144,7 +144,7 @@ async fn refuse(stream: TcpStream, peer: SocketAddr, status: StatusCode, sentenc
     debug!(%peer, "HTTP request refused: {sentence}");
     front.files.refused(&Refusal::Unparsable(sentence.to_owned()));
     let reply = Reply::new(status, Persistence::Close).error(sentence, None);
-    if send_bytes(&stream, &reply, Follows::Nothing, front.limits.stall_timeout).await.is_ok() {
+    if deliver(&stream, &reply, front.limits.stall_timeout).await.is_ok() {
         close(stream).await;
     }
 }

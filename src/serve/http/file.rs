@@ -18,7 +18,7 @@ use super::reply::{Choice, Persistence, Reply, Validators, choose};
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
 use crate::serve::content::{Content, FileSource};
-use crate::serve::image::{Follows, ending, send_bytes, send_file};
+use crate::serve::image::{deliver, ending, send_file, send_head};
 use crate::transfer::{Outcome, Via};
 use crate::wire::http::{Head, Method};
 
@@ -49,7 +49,7 @@ pub(super) async fn answer(
     if let Method::Other(method) = &head.method {
         let reply = Reply::new(StatusCode::METHOD_NOT_ALLOWED, persistence).field("Allow", "GET, HEAD");
         let reply = reply.error(&format!("{method} is not possible here, only GET and HEAD"), None);
-        return send_bytes(stream, &reply, Follows::Nothing, stall).await.is_ok() && stays;
+        return deliver(stream, &reply, stall).await.is_ok() && stays;
     }
     let opened = match peer.to_canonical() {
         IpAddr::V4(asker) => open(&front.files, asker, name).await.map(|content| (asker, content)),
@@ -66,7 +66,7 @@ pub(super) async fn answer(
                 _ if name.starts_with("images/") => error(StatusCode::NOT_FOUND, "Image not found"),
                 _ => error(StatusCode::NOT_FOUND, &refusal.to_string()),
             };
-            return send_bytes(stream, &reply, Follows::Nothing, stall).await.is_ok() && stays;
+            return deliver(stream, &reply, stall).await.is_ok() && stays;
         }
     };
 
@@ -106,7 +106,7 @@ pub(super) async fn answer(
     };
     // A HEAD asks about a file, it does not fetch it: no transfer begins.
     if head.method == Method::Head || range.is_empty() && size > 0 {
-        return send_bytes(stream, &reply, Follows::Nothing, stall).await.is_ok() && stays;
+        return deliver(stream, &reply, stall).await.is_ok() && stays;
     }
     let mut transfer = Transfer::begin(front.files.clone(), asker, name, range.end - range.start);
     let outcome = send(stream, &reply, &content, range, stall, &mut transfer).await;
@@ -132,15 +132,17 @@ async fn send(
     stall: Duration,
     transfer: &mut Transfer,
 ) -> Outcome {
-    let follows = if range.is_empty() { Follows::Nothing } else { Follows::Body };
-    if let Err(error) = send_bytes(stream, reply, follows, stall).await {
+    // The transfer of an empty file is its head.
+    let head =
+        if range.is_empty() { deliver(stream, reply, stall).await } else { send_head(stream, reply, stall).await };
+    if let Err(error) = head {
         return ending(&error, stall);
     }
     match content {
         Content::File(file) => send_file(stream, file, range, stall, |sent| transfer.moved(sent)).await,
         Content::Text(text) => {
             let within = |at: u64| usize::try_from(at).expect("a range lies within the text");
-            match send_bytes(stream, &text[within(range.start)..within(range.end)], Follows::Nothing, stall).await {
+            match deliver(stream, &text[within(range.start)..within(range.end)], stall).await {
                 Ok(()) => {
                     transfer.moved(range.end - range.start);
                     Outcome::Complete

@@ -27,6 +27,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::debug;
 
 use super::Front;
+use crate::serve::image::acknowledged;
 use crate::wire::http::MAX_HEAD;
 
 /// Where a request ends.
@@ -85,8 +86,12 @@ pub(super) async fn answer(
         .serve_connection(TokioIo::new(window), service)
         .without_shutdown()
         .await;
-    match served {
-        Ok(_) => !closes.load(Ordering::Relaxed) && missing.load(Ordering::Relaxed) == 0,
+    let delivered = match served {
+        Ok(_) => acknowledged(stream, front.limits.stall_timeout).await.map_err(Into::into),
+        Err(error) => Err(Box::<dyn std::error::Error + Send + Sync>::from(error)),
+    };
+    match delivered {
+        Ok(()) => !closes.load(Ordering::Relaxed) && missing.load(Ordering::Relaxed) == 0,
         Err(error) => {
             debug!(%peer, "HTTP request to the API ended early: {error}");
             false

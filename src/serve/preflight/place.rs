@@ -36,7 +36,7 @@ pub struct Place {
     images: BTreeMap<ProductName, PathBuf>,
     boot: PathBuf,
     journal: PathBuf,
-    /// Templates are compiled once, so what is wrong with them does not change.
+    /// Templates are compiled once for a configuration: what is wrong with them changes with that only.
     templates: Finding,
     /// The kernel's number of each link's interface when its sockets were opened.
     indexes: Vec<Option<u32>>,
@@ -57,6 +57,11 @@ impl Place {
             templates: templates(&settings.profiles, &settings.answers),
             indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
         }
+    }
+
+    /// What other settings need, for the same sockets.
+    pub fn renewed(&self, settings: &Settings) -> Place {
+        Place { indexes: self.indexes.clone(), ..Place::new(settings) }
     }
 
     /// What we are beside other DHCP servers.
@@ -231,7 +236,7 @@ fn templates(profiles: &[Profile], answers: &Answers) -> Finding {
         return Finding::green("templates", "every answer template renders");
     }
     let what = format!("answer templates do not render: {}", Vec::from_iter(broken).join("; "));
-    Finding::red("templates", what, "correct them and restart hatchery: the machines that need them get no answer")
+    Finding::red("templates", what, "correct them, then `hatchery reload`: the machines that need them get no answer")
 }
 
 fn clock_finding(now: Timestamp) -> Option<Finding> {

@@ -102,6 +102,16 @@ impl Kind {
         !matches!(self, Kind::PlainLinux | Kind::RememberingLinux)
     }
 
+    /// Whether its firmware tells the UUID that the maker of its board wrote (option 97).
+    pub fn tells_uuid(self) -> bool {
+        match self {
+            Kind::UefiX64 | Kind::UefiX64As9 | Kind::UefiHttpX64 | Kind::UefiArm64 | Kind::UefiHttpArm64 => true,
+            Kind::FlexBoot | Kind::BiosPxe => true,
+            Kind::Pi3 | Kind::Pi4Early | Kind::Pi4 | Kind::Pi5 | Kind::BiosIpxe | Kind::UBoot | Kind::UBootEfi => false,
+            Kind::PlainLinux | Kind::RememberingLinux | Kind::LinuxInstaller => false,
+        }
+    }
+
     /// Whether its firmware copes with a relay agent: the ROM of a Pi 3 and the first EEPROMs of a Pi 4 do not
     /// (Raspberry Pi documentation "Known problems"; rpi-eeprom#58).
     pub fn boots_behind_relay(self) -> bool {

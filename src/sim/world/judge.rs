@@ -1,13 +1,17 @@
 //! What must hold once every machine has reached its end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::World;
 use crate::fleet::{Change, Event, Fleet};
 use crate::ids::Hostname;
 use crate::lease::LeaseState;
 use crate::machine::stage::Stage;
+use crate::sim::client::Identity;
 
 impl World {
     pub(super) fn judge(&mut self) -> Result<(), String> {
+        self.look_at_twins()?;
         let Some(server) = &self.server else { return Err("the server is down at the end".into()) };
         server.fleet.check()?;
         for seat in self.seats.iter().filter(|seat| seat.client.kind().installs()) {
@@ -29,6 +33,30 @@ impl World {
         server.compare_board()?;
         self.compare_with_journal(&server.fleet)?;
         self.outlive()
+    }
+
+    /// Machines that differ in less than one would think. A UUID that several boards carry makes no one machine of them;
+    /// those with one hardware address are one to everybody, and all of them must come to their ends.
+    fn look_at_twins(&mut self) -> Result<(), String> {
+        let Some(server) = &self.server else { return Ok(()) };
+        let machines = &server.fleet.tables().machines;
+        let (mut macs, mut uuids, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        for seat in self.seats.iter().filter(|seat| matches!(seat.end, Some(Ok(_)))) {
+            let Identity { mac, uuid, .. } = *seat.client.identity();
+            if let Some(machine) = machines.by_mac(mac)
+                && let Some(other) = seen.insert(machine.id, mac).filter(|other| *other != mac)
+            {
+                return Err(format!("{} is taken for the machine {other}", seat.label));
+            }
+            if !macs.insert(mac) {
+                self.reached.odds.insert("two machines of one hardware address are done");
+            } else if let Some(uuid) = uuid.filter(|_| seat.client.kind().tells_uuid())
+                && !uuids.insert(uuid)
+            {
+                self.reached.odds.insert("two machines of one UUID are done");
+            }
+        }
+        Ok(())
     }
 
     /// Nobody says anything any more: leases, offers and runs come to their ends, in finitely many steps.

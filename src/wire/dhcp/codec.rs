@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use frame::{Header, Op, Options};
 
 const END: u8 = 255;
+const PAD: u8 = 0;
 
 /// The length of a BOOTP message, and of the shortest reply: relays and old clients drop what is shorter (RFC 1542 §2.1).
 const BOOTP_LEN: usize = 300;
@@ -111,7 +112,8 @@ pub fn decode_reply(bytes: &[u8]) -> Result<Reply, Refusal> {
 /// takes loses options from the end of that list, but 1, 51 and 54 stay; option 82 goes only if those alone leave no
 /// room for it. `sname` and `file` end in NUL inside their fields; a name that does not fit leaves its field empty,
 /// because the beginning of a file name names another file. The rest up to 300 bytes is zero, after END only: Pi
-/// EEPROMs before 2020-01-17 stumble over PAD between options (rpi-eeprom#82).
+/// EEPROMs before 2020-01-17 stumble over PAD between options (rpi-eeprom#82). No Pi gets a boot file name, behind which
+/// a PAD stands.
 pub fn encode(reply: &Reply) -> Bytes {
     let header = Header {
         op: Op::BootReply,
@@ -168,7 +170,8 @@ fn options_room(reply: &Reply) -> usize {
         Some(_) => usize::from(reply.max_size).clamp(DATAGRAM_SIZES.0, DATAGRAM_SIZES.1) - DATAGRAM_HEADERS,
         None => BOOTP_LEN,
     };
-    message - frame::HEADER_LEN - 1
+    let pad = reply.options.iter().filter(|(code, _)| *code == code::BOOT_FILE).count();
+    message - frame::HEADER_LEN - 1 - pad
 }
 
 /// Drops options from the end until the rest takes at most `room` bytes.
@@ -206,6 +209,10 @@ fn write(options: &[(u8, &[u8])], encoder: &mut Encoder<'_>) -> EncodeResult<()>
         match value {
             [] => encoder.write([*code, 0])?,
             value => encode_long_opt_bytes((*code).into(), value, encoder)?,
+        }
+        // ROMs that read the name as a C string would take END for a part of it and ask for "pxelinux.0\xff".
+        if *code == code::BOOT_FILE {
+            encoder.write_u8(PAD)?;
         }
     }
     encoder.write_u8(END)

@@ -267,6 +267,15 @@ fn option_57_bounds_the_ip_datagram_and_the_end_of_the_list_goes_first() {
     }
 }
 
+/// A ROM that reads on to a NUL finds one (dnsmasq-discuss 2006q1/000592: "pxelinux.0\xff").
+#[test]
+fn behind_a_boot_file_name_comes_a_nul() {
+    let reply = Reply { options: vec![(code::BOOT_FILE, b"x.efi".to_vec())], ..reply() };
+    let bytes = encode(&reply);
+    let at = bytes.windows(5).position(|window| window == b"x.efi").expect("the name");
+    assert_eq!(bytes[at + 5..at + 7], [0, 255]);
+}
+
 #[test]
 fn option_82_stays_before_everything_but_the_essentials() {
     let mut reply = Reply { relay_agent: Some(vec![7; 250]), ..reply() };
