@@ -12,19 +12,23 @@ mod dhcp_frame;
 mod file_name;
 #[path = "../fuzz/bodies/http_head.rs"]
 mod http_head;
+#[path = "../fuzz/bodies/script.rs"]
+mod script;
 #[path = "../fuzz/bodies/template.rs"]
 mod template;
 #[path = "../fuzz/bodies/tftp_packet.rs"]
 mod tftp_packet;
 #[path = "../fuzz/bodies/tftp_transfer.rs"]
 mod tftp_transfer;
+#[path = "common/pcap.rs"]
+mod pcap;
 
 use std::fs;
 use std::path::Path;
 
 use fastrand::Rng;
 
-/// Changed inputs per target.
+/// Changed inputs per target, and fresh scripts.
 const CHANGES: usize = 4000;
 
 /// The seeds of a target with their names, by name.
@@ -61,8 +65,9 @@ fn changed(bytes: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
     changed
 }
 
-/// Runs a body over its seeds and their changes; at least one change in `one_in` gets through.
-fn replay(target: &str, body: fn(&[u8]) -> bool, one_in: usize) {
+/// Runs a body over its seeds, their changes, and scripts of luck. Of the changes, and of the scripts, at least one in so
+/// many gets through.
+fn replay(target: &str, body: fn(&[u8]) -> bool, one_in: (usize, usize)) {
     let seeds = seeds(target);
     assert!(seeds.len() >= 4, "{target} has {} seeds", seeds.len());
     for (name, seed) in &seeds {
@@ -70,48 +75,79 @@ fn replay(target: &str, body: fn(&[u8]) -> bool, one_in: usize) {
     }
     let mut rng = Rng::with_seed(2132);
     let pick = |rng: &mut Rng| seeds[rng.usize(..seeds.len())].1.clone();
+    many(target, body, "changed seeds", one_in.0, || {
+        let (one, other) = (pick(&mut rng), pick(&mut rng));
+        changed(&one, &other, &mut rng)
+    });
+    let mut rng = Rng::with_seed(7);
+    many(target, body, "scripts", one_in.1, || {
+        let mut script = vec![0xff; rng.usize(1..1024)];
+        rng.fill(&mut script[1..]);
+        script
+    });
+}
+
+fn many(target: &str, body: fn(&[u8]) -> bool, what: &str, one_in: usize, mut next: impl FnMut() -> Vec<u8>) {
     let mut reached = 0;
     for _ in 0..CHANGES {
-        let (one, other) = (pick(&mut rng), pick(&mut rng));
-        let input = changed(&one, &other, &mut rng);
+        let input = next();
         let result = std::panic::catch_unwind(|| body(&input));
         reached += usize::from(result.unwrap_or_else(|_| panic!("{target}: {}", input.escape_ascii())));
     }
-    eprintln!("{target}: {reached} of {CHANGES} changed seeds got through");
-    assert!(reached * one_in >= CHANGES, "{target}: only {reached} of {CHANGES} changed seeds got through");
+    eprintln!("{target}: {reached} of {CHANGES} {what} got through");
+    assert!(reached * one_in >= CHANGES, "{target}: only {reached} of {CHANGES} {what} got through");
 }
 
 #[test]
 fn dhcp_frame() {
-    replay("dhcp_frame", dhcp_frame::run, 20);
+    replay("dhcp_frame", dhcp_frame::run, (7, 3));
 }
 
 #[test]
 fn tftp_packet() {
-    replay("tftp_packet", tftp_packet::run, 20);
+    replay("tftp_packet", tftp_packet::run, (5, 2));
 }
 
 #[test]
 fn tftp_transfer() {
-    replay("tftp_transfer", tftp_transfer::run, 20);
+    replay("tftp_transfer", tftp_transfer::run, (4, 2));
 }
 
 #[test]
 fn http_head() {
-    replay("http_head", http_head::run, 20);
+    replay("http_head", http_head::run, (16, 3));
 }
 
 #[test]
 fn config_toml() {
-    replay("config_toml", config_toml::run, 100);
+    replay("config_toml", config_toml::run, (50, 4));
 }
 
 #[test]
 fn template() {
-    replay("template", template::run, 20);
+    replay("template", template::run, (23, 3));
 }
 
 #[test]
 fn file_name() {
-    replay("file_name", file_name::run, 20);
+    replay("file_name", file_name::run, (3, 3));
+}
+
+#[test]
+fn every_captured_frame_is_read() {
+    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let mut frames = 0;
+    for entry in fs::read_dir(captures).expect("captures") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "pcap") {
+            continue;
+        }
+        for packet in pcap::udp_packets(&path) {
+            if [packet.src.port(), packet.dst.port()].iter().any(|port| matches!(port, 67 | 68 | 4011)) {
+                assert!(dhcp_frame::run(&packet.payload), "{}: {packet:?}", path.display());
+                frames += 1;
+            }
+        }
+    }
+    assert!(frames >= 50, "only {frames} DHCP frames");
 }

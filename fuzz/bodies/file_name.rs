@@ -1,5 +1,6 @@
-//! Any bytes as the name of a file: whatever it means lies below a served directory.
+//! Any bytes, and names of known parts, as the name of a file: whatever it means lies below a served directory.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -11,9 +12,41 @@ use hatchery::machine::{Evidence, Machine, Order};
 use hatchery::net::LinkId;
 use hatchery::time::Timestamp;
 
+use crate::script::Script;
+
+const PARTS: [&str; 22] = [
+    "config.txt",
+    "d9780558",
+    "images",
+    "boot",
+    "dc-a6-32-01-36-c2",
+    "KXP2.img",
+    "grub",
+    "pi",
+    "snponly.efi",
+    "pxelinux.cfg",
+    "01-dc-a6-32-01-36-c2",
+    ".",
+    "%2e%2e",
+    "a.part",
+    "~",
+    "...",
+    "C:",
+    "ä",
+    "dtb",
+    " ",
+    "default",
+    "",
+];
+const SEPARATORS: [&str; 6] = ["/", "/", "/", "\\", "//", "/./"];
+const ENDS: [&str; 7] = ["", "", "", "\0octet", "\u{ff}", "?x=1", "/"];
+
 /// Whether the name means a file.
 pub fn run(bytes: &[u8]) -> bool {
-    let name = String::from_utf8_lossy(bytes);
+    let name = match Script::of(bytes) {
+        Some(mut script) => Cow::Owned(built(&mut script)),
+        None => String::from_utf8_lossy(bytes),
+    };
     if let Ok(path) = RelativePath::clean(&name) {
         check(&path);
         assert_eq!(RelativePath::clean(path.as_str()), Ok(path.clone()), "what is clean stays as it is");
@@ -33,6 +66,22 @@ pub fn run(bytes: &[u8]) -> bool {
         means = true;
     }
     means
+}
+
+/// A name of known parts; now and then one leads upwards or has what no name has.
+fn built(script: &mut Script<'_>) -> String {
+    let mut name = script.choice(&["", "", "/", "./"]).to_owned();
+    for index in 0..=script.below(5) {
+        if index > 0 {
+            name += script.choice(&SEPARATORS);
+        }
+        name +=
+            if script.rarely() { script.choice(&["..", "\u{1}", "a\tb", "\u{fffd}"]) } else { script.choice(&PARTS) };
+    }
+    if script.rarely() {
+        name = name.repeat(1 + script.below(64));
+    }
+    name + script.choice(&ENDS)
 }
 
 fn check(path: &RelativePath) {

@@ -10,12 +10,14 @@ use hatchery::time::Instant;
 use hatchery::transfer::Outcome;
 use hatchery::wire::tftp::{ErrorCode, MAX_BLKSIZE, Options, Packet};
 
+use crate::script::Script;
+
 /// Deadlines in a row without a word of the client after which every transfer must be over.
 const PATIENCE: usize = 40;
 
 /// Whether the client acknowledged a block of content.
 pub fn run(bytes: &[u8]) -> bool {
-    let mut script = Script(bytes);
+    let mut script = Script::all(bytes);
     let flags = script.byte();
     let option = |bit: u8, value: u16| (flags & bit != 0).then_some(value);
     let asked = Options {
@@ -34,7 +36,7 @@ pub fn run(bytes: &[u8]) -> bool {
     let offering = !terms.granted.is_empty();
     let mut world = World { transfer, terms, size, last, offering, acked: 0, sent: 0, now: Instant::START };
     let mut running = world.check(first);
-    while running && !script.0.is_empty() {
+    while running && !script.is_over() {
         let step = world.happens(&mut script);
         running = world.check(step);
     }
@@ -48,21 +50,6 @@ pub fn run(bytes: &[u8]) -> bool {
         assert!(!running || world.transfer.next_deadline() > world.now, "a timer that is always due");
     }
     panic!("{PATIENCE} deadlines in silence, and the transfer goes on");
-}
-
-struct Script<'a>(&'a [u8]);
-
-impl Script<'_> {
-    /// The next byte; 0 after the end.
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn word(&mut self) -> u16 {
-        u16::from_be_bytes([self.byte(), self.byte()])
-    }
 }
 
 struct World {
@@ -108,7 +95,7 @@ impl World {
             }
             // What no client says.
             _ => {
-                let packets = [Packet::Data { block: 1, content: script.0 }, Packet::Oack(Options::default())];
+                let packets = [Packet::Data { block: 1, content: script.rest() }, Packet::Oack(Options::default())];
                 let step = self.transfer.handle(&packets[usize::from(what / 8) % 2], self.now);
                 assert_eq!(step, Step::Wait);
                 step

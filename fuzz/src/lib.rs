@@ -10,6 +10,8 @@ pub mod dhcp_frame;
 pub mod file_name;
 #[path = "../bodies/http_head.rs"]
 pub mod http_head;
+#[path = "../bodies/script.rs"]
+pub mod script;
 #[path = "../bodies/template.rs"]
 pub mod template;
 #[path = "../bodies/tftp_packet.rs"]
@@ -18,35 +20,37 @@ pub mod tftp_packet;
 pub mod tftp_transfer;
 
 /// Runs between two looks at the count.
-const LOOK_EVERY: u64 = 1 << 18;
+const LOOK_EVERY: u64 = 1 << 12;
 
 /// How often a target got through the door: a fuzzer whose every input is refused there tests the door alone.
 pub struct Reach {
+    one_in: u64,
     runs: AtomicU64,
     reached: AtomicU64,
 }
 
 impl Reach {
-    pub const fn new() -> Self {
-        Reach { runs: AtomicU64::new(0), reached: AtomicU64::new(0) }
+    /// At least one run in `one_in` is to get through.
+    pub const fn at_least_one_in(one_in: u64) -> Self {
+        Reach { one_in, runs: AtomicU64::new(0), reached: AtomicU64::new(0) }
     }
 
     /// Counts one run.
     ///
     /// # Panics
-    /// Fewer than one run in a thousand got through.
+    /// Fewer got through than should.
     pub fn count(&self, reached: bool) {
         let reached = self.reached.fetch_add(reached.into(), Ordering::Relaxed) + u64::from(reached);
         let runs = self.runs.fetch_add(1, Ordering::Relaxed) + 1;
-        if runs % LOOK_EVERY == 0 {
-            eprintln!("reach: {reached} of {runs} runs got through");
-            assert!(reached >= runs / 1000, "only {reached} of {runs} runs got through: better seeds are needed");
+        if runs.is_multiple_of(LOOK_EVERY) {
+            // A line at each doubling is enough to see.
+            if runs.is_power_of_two() {
+                eprintln!("reach: {reached} of {runs} runs got through");
+            }
+            assert!(
+                reached * self.one_in >= runs,
+                "only {reached} of {runs} runs got through: better seeds are needed"
+            );
         }
-    }
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        Reach::new()
     }
 }
