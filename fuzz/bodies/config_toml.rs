@@ -7,8 +7,11 @@ use hatchery::config::Config;
 
 use crate::script::Script;
 
-/// Tables in an order in which they may stand, each with keys and values that fit.
-const TABLES: [(&str, &[(&str, &[&str])]); 16] = [
+/// A table's header, and its keys with values that fit.
+type Sample = (&'static str, &'static [(&'static str, &'static [&'static str])]);
+
+/// Tables in an order in which they may stand.
+const TABLES: [Sample; 16] = [
     (
         "[[network]]\ninterface = \"eth1\"",
         &[
@@ -143,7 +146,8 @@ fn built(script: &mut Script<'_>) -> String {
         let always = index == 0 && !script.rarely();
         // The network's own tables stand in no other.
         let fits = index > 3 || text.starts_with("[[network]]");
-        if !always && !(fits && script.below(3) == 1 || script.rarely()) {
+        let wanted = always || (fits && script.below(3) == 1) || script.rarely();
+        if !wanted {
             continue;
         }
         text += &format!("{header}\n");
