@@ -1,6 +1,6 @@
 //! The management side: pages and API for the people who run the room, on addresses of its own.
 //!
-//! Owns the listeners, who is let in ([`caller`], [`login`]) and the headers of every answer. What is done is done by the
+//! Owns the listeners, who is let in ([`caller`], `login`) and the headers of every answer. What is done is done by the
 //! [`Desk`], the same for the command line; no rule of the room lives here.
 
 pub mod caller;
