@@ -77,7 +77,7 @@ impl Bench {
 
     /// Waits until the machine was installed, and looks at every byte.
     fn assert_installs(&self, pc: &mut Machine<'_>) {
-        pc.wait_until("success", PATIENCE, |_| self.site.log().contains("to=\"first-boot\""));
+        pc.wait_until("success", PATIENCE, |_| self.site.log().contains("to=\"done\""));
         let image = fs::read(self.site.path(IMAGE)).expect("the image");
         let bytes = fs::read(&self.disk).expect("the disk");
         assert_eq!(&bytes[512..520], b"EFI PART", "{}", pc.stories());
@@ -135,6 +135,21 @@ fn a_cut_link_resumes_the_download() {
     bench.assert_does_not_boot(&pc);
     // Plugged in again.
     bench.site.socket(1);
+    bench.assert_installs(&mut pc);
+    bench.assert_resumed(&pc);
+}
+
+#[test]
+fn a_server_killed_and_restarted_resumes_the_download() {
+    if !here("a_server_killed_and_restarted_resumes_the_download") {
+        return;
+    }
+    let bench = Bench::new(DISK_MIB);
+    let mut pc = bench.start_writing();
+    bench.site.kill();
+    pc.wait_for("broke off", PATIENCE);
+    bench.assert_does_not_boot(&pc);
+    bench.site.start();
     bench.assert_installs(&mut pc);
     bench.assert_resumed(&pc);
 }
