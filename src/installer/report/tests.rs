@@ -19,18 +19,20 @@ fn server(statuses: &'static [u16]) -> (Server, Receiver<(String, Value)>) {
         let mut statuses = statuses.iter();
         for stream in listener.incoming().map_while(Result::ok) {
             let status = *statuses.next().unwrap_or(&200);
-            let request = answer(stream, status);
-            if tell.send(request).is_err() {
+            // Known here before the reporter is told that it was heard.
+            if tell.send(read(&stream)).is_err() {
                 return;
             }
+            let reply = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+            (&stream).write_all(reply.as_bytes()).expect("a reply");
         }
     });
     (Server::new(&format!("http://{address}")), told)
 }
 
-/// Reads one request and answers it; its path and body.
-fn answer(stream: TcpStream, status: u16) -> (String, Value) {
-    let mut reader = BufReader::new(&stream);
+/// Reads one request: its path and body.
+fn read(stream: &TcpStream) -> (String, Value) {
+    let mut reader = BufReader::new(stream);
     let (mut path, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
@@ -46,8 +48,6 @@ fn answer(stream: TcpStream, status: u16) -> (String, Value) {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("a body");
-    let reply = format!("HTTP/1.1 {status} x\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
-    (&stream).write_all(reply.as_bytes()).expect("a reply");
     (path, serde_json::from_slice(&body).expect("JSON"))
 }
 
