@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hatchery::environment::{Arch, Watch, pc};
@@ -24,26 +25,31 @@ impl Watch for Quiet {
     }
 }
 
-/// The kernel packages of amd64, downloaded once for every run of the tests.
+/// The kernel packages of amd64, downloaded once for every run of the tests: apt locks its lists.
 fn packages(test: &str) -> Option<Vec<PathBuf>> {
+    static PACKAGES: OnceLock<Result<Vec<PathBuf>, String>> = OnceLock::new();
+    match PACKAGES.get_or_init(bring_packages) {
+        Ok(packages) => Some(packages.clone()),
+        Err(why) => {
+            skip(test, why);
+            None
+        }
+    }
+}
+
+fn bring_packages() -> Result<Vec<PathBuf>, String> {
     let scratch = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kernel-amd64");
     let kept = scratch.join("kept");
     let there =
         || -> Vec<PathBuf> { fs::read_dir(&kept).into_iter().flatten().flatten().map(|entry| entry.path()).collect() };
     if there().is_empty() {
-        let fetched = match pc::fetch(Arch::X86_64, &scratch, &Quiet) {
-            Ok(fetched) => fetched,
-            Err(error) => {
-                skip(test, &error.to_string());
-                return None;
-            }
-        };
+        let fetched = pc::fetch(Arch::X86_64, &scratch, &Quiet).map_err(|error| error.to_string())?;
         fs::create_dir_all(&kept).expect("a directory");
         for file in fetched {
             fs::rename(&file, kept.join(file.file_name().expect("a name"))).expect("the same file system");
         }
     }
-    Some(there())
+    Ok(there())
 }
 
 #[test]
