@@ -16,7 +16,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
@@ -27,6 +27,9 @@ use rows::ReadError;
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long we wait for the lock of another hatchery.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Why the journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +152,7 @@ fn lock(journal: &Path) -> Result<File, StoreError> {
     let path = journal.with_extension("lock");
     let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = opened.map_err(|source| StoreError::Create { path: path.clone(), source })?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -163,6 +166,18 @@ fn lock(journal: &Path) -> Result<File, StoreError> {
     let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     written.map_err(|source| StoreError::Lock { path, source })?;
     Ok(file)
+}
+
+/// Locks the file, with some patience for a hatchery that is just ending, and for a child of ours between fork and exec,
+/// which holds a lock that we gave back a moment ago.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    let end = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(LOCK_PATIENCE / 20),
+            result => return result,
+        }
+    }
 }
 
 /// Looks, and changes nothing: whether the file is a journal, of a version we know, and sound. Returns the version.
