@@ -13,6 +13,9 @@ pub enum User {
   pass show hatchery/ben | hatchery user add ben --role operator")]
     Add(UserAdd),
     /// List every user
+    #[command(after_help = "Examples:
+  hatchery user list
+  hatchery user list --json | jq -r '.[].name'")]
     List(Ask),
     /// Remove a user; whoever is logged in by that name is logged out
     #[command(after_help = "The last admin cannot be removed.
@@ -95,6 +98,9 @@ Examples:
   hatchery token add order-desk --role operator --days 365")]
     Add(TokenAdd),
     /// List every token, and when it was last used
+    #[command(after_help = "Examples:
+  hatchery token list
+  hatchery token list --json | jq '.[] | select(.last_used_at == null)'")]
     List(Ask),
     /// Remove a token, by its number
     #[command(after_help = "Example:
