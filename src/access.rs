@@ -76,6 +76,38 @@ impl fmt::Display for UserName {
     }
 }
 
+/// Who asks for something to be done, in the words of the audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor(String);
+
+impl Actor {
+    /// Somebody who is logged in.
+    pub fn user(name: &str) -> Actor {
+        Actor(name.to_owned())
+    }
+
+    /// A program that shows the token of this name.
+    pub fn token(name: &str) -> Actor {
+        Actor(format!("token {name}"))
+    }
+
+    /// Somebody on this machine who may open the control socket; `None` where the system does not say who.
+    pub fn local(uid: Option<u32>) -> Actor {
+        Actor(uid.map_or_else(|| "local".to_owned(), |uid| format!("local uid {uid}")))
+    }
+
+    /// As it is written down.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Fewest characters of a password: length is what protects (NIST SP 800-63B §5.1.1.2 asks for 8 at least).
 pub const PASSWORD_MIN: usize = 10;
 /// Most bytes of a password: hashing takes time for each.

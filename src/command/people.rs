@@ -12,9 +12,6 @@ use crate::serve::control::{Password, Request};
 
 const USER: [&str; 4] = ["name", "role", "created_at", "last_seen_at"];
 
-/// Who makes what is made here, for those who look at it later.
-const COMMAND_LINE: &str = "the command line";
-
 /// `hatchery user …`
 pub fn user(args: &User) -> anyhow::Result<ExitCode> {
     let row = |user: &Value| table(&json!([user]), &USER, "");
@@ -50,7 +47,7 @@ pub fn token(args: &Token) -> anyhow::Result<ExitCode> {
     match args {
         Token::Add(args) => {
             let (name, role) = (args.name.clone(), args.role.word().to_owned());
-            let request = Request::TokenAdd { name, role, days: args.days, created_by: COMMAND_LINE.to_owned() };
+            let request = Request::TokenAdd { name, role, days: args.days };
             show(&args.ask, &request, |made| format!("{}\nKeep it: it is not shown again.\n", cell(made.get("token"))))
         }
         Token::List(ask) => show(ask, &Request::Tokens, |all| table(all, &columns, "there is no token yet")),

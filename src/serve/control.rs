@@ -21,6 +21,7 @@ use super::library::Library;
 use super::people::People;
 use super::preflight::Doctor;
 use super::reload::Reloader;
+use crate::access::Actor;
 use crate::refusal::Refusal;
 use crate::store::Records;
 pub use found::Found;
@@ -92,12 +93,13 @@ pub async fn run(listener: UnixListener, desk: Desk) {
 }
 
 async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
+    let by = Actor::local(stream.peer_cred().ok().map(|peer| peer.uid()));
     let (reader, mut writer) = stream.split();
     let mut reader = tokio::io::BufReader::new(reader.take(LINE_MAX));
     let mut line = String::new();
     while reader.read_line(&mut line).await? > 0 {
         let reply = match serde_json::from_str(&line) {
-            Ok(request) => desk.answer(request).await,
+            Ok(request) => desk.answer(&by, request).await,
             Err(error) => Refusal::Invalid(format!("not a request: {error}")).into(),
         };
         let mut text = serde_json::to_string(&reply)?;

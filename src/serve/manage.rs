@@ -57,9 +57,6 @@ pub struct Manage {
     painter: Painter,
 }
 
-/// As handlers take it.
-type ManageState = State<Arc<Manage>>;
-
 impl fmt::Debug for Manage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manage").finish_non_exhaustive()

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::control::Password;
 use super::secret;
-use crate::access::{Role, UserName, leaves_an_admin, weakness};
+use crate::access::{Actor, Role, UserName, leaves_an_admin, weakness};
 use crate::clock;
 use crate::refusal::Refusal;
 use crate::store::access::{Access, AccessError, Token, User};
@@ -141,7 +141,7 @@ impl People {
         name: &str,
         role: &str,
         days: Option<u32>,
-        created_by: &str,
+        created_by: &Actor,
     ) -> Result<(Token, String), Refusal> {
         let name = name.trim();
         if name.is_empty() || name.chars().count() > TOKEN_NAME_MAX || name.chars().any(char::is_control) {
@@ -158,7 +158,7 @@ impl People {
             id: 0,
             name: name.to_owned(),
             role,
-            created_by: created_by.to_owned(),
+            created_by: created_by.to_string(),
             created_at: now,
             ends_at: life.map(|life| now + life),
             last_used_at: None,

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{Desk, Found, Reply, Request};
+use crate::access::Actor;
 use crate::catalog::ImageState;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
@@ -15,8 +16,8 @@ use crate::serve::{core, images, show};
 use crate::store::{DeploymentFilter, StoreError};
 
 impl Desk {
-    /// Does what is asked, or says why not.
-    pub async fn answer(&self, request: Request) -> Reply {
+    /// Does what `by` asks, or says why not.
+    pub async fn answer(&self, by: &Actor, request: Request) -> Reply {
         let Desk { library, doctor, reloader, .. } = self;
         let read = || core::read(&library.board);
         let command = match request {
@@ -100,8 +101,8 @@ impl Desk {
                 return self.people().and_then(|people| people.remove_user(&name)).map(Value::from).into();
             }
             Request::Tokens => return self.people().and_then(People::tokens).map(|all| show::tokens(&all)).into(),
-            Request::TokenAdd { name, role, days, created_by } => {
-                let made = self.people().and_then(|people| people.add_token(&name, &role, days, &created_by));
+            Request::TokenAdd { name, role, days } => {
+                let made = self.people().and_then(|people| people.add_token(&name, &role, days, by));
                 return made.map(|(token, secret)| show::new_token(&token, &secret)).into();
             }
             Request::TokenRemove { id } => {

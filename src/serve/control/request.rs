@@ -219,8 +219,6 @@ pub enum Request {
         role: String,
         /// When it ends, in days from now; `None` is never.
         days: Option<u32>,
-        /// Who makes it.
-        created_by: String,
     },
     /// Remove an API token.
     TokenRemove {

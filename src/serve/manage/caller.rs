@@ -8,15 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::{Manage, page};
-use crate::access::Role;
+use crate::access::{Actor, Role};
 use crate::clock;
+use crate::serve::control::{Reply, Request as Question};
 use crate::serve::secret;
 use crate::store::access::{AccessError, Session};
 use crate::time::Timestamp;
@@ -37,12 +39,38 @@ const NOTED: Duration = Duration::from_secs(60);
 /// Somebody who may manage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user's name, or `token NAME`.
-    pub name: String,
+    /// Who.
+    pub name: Actor,
     /// What they may do.
     pub role: Role,
     /// What their forms must bring back; empty for a token, which no browser sends by itself.
     pub form_key: String,
+}
+
+/// What a route that lets through only those who may works with: the management side, and who asks it.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Whom they ask.
+    pub manage: Arc<Manage>,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl Asker {
+    /// What the desk says to them.
+    pub async fn answer(&self, request: Question) -> Reply {
+        self.manage.desk.answer(&self.caller.name, request).await
+    }
+}
+
+impl FromRequestParts<Arc<Manage>> for Asker {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, manage: &Arc<Manage>) -> Result<Asker, StatusCode> {
+        // Only a route that forgot to ask for a role is without a caller: then nobody gets in.
+        let caller = parts.extensions.get::<Caller>().cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+        Ok(Asker { manage: manage.clone(), caller })
+    }
 }
 
 /// Lets through who may do what takes `needed`.
@@ -77,7 +105,7 @@ pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, ne
     let (method, path, by) = (request.method().clone(), request.uri().path().to_owned(), caller.name.clone());
     request.extensions_mut().insert(caller);
     let response = next.run(request).await;
-    tracing::info!(by, %method, path, status = response.status().as_u16(), "managed");
+    tracing::info!(%by, %method, path, status = response.status().as_u16(), "managed");
     response
 }
 
@@ -101,8 +129,8 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     let access = manage.people.access();
     if let Some(token) = bearer(headers) {
         let token = access.use_token(&secret::digest(token), now)?;
-        let caller = |name, role| Caller { name: format!("token {name}"), role, form_key: String::new() };
-        return Ok(token.map(|token| (caller(token.name, token.role), false)));
+        let caller = |name: &str, role| Caller { name: Actor::token(name), role, form_key: String::new() };
+        return Ok(token.map(|token| (caller(&token.name, token.role), false)));
     }
     let Some(cookie) = cookie(headers, manage.cookie_name()) else { return Ok(None) };
     let digest = secret::digest(cookie);
@@ -114,7 +142,7 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     if now.since(seen_at) > NOTED {
         access.touch_session(&digest, now)?;
     }
-    Ok(Some((Caller { name: user.to_string(), role, form_key }, true)))
+    Ok(Some((Caller { name: Actor::user(user.as_str()), role, form_key }, true)))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

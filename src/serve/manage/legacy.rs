@@ -16,9 +16,10 @@ use nix::sys::statvfs::statvfs;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::Manage;
+use super::caller::{self, Asker};
 use super::program::{self, Json, Parameters};
 use super::v1::of_batch;
-use super::{Manage, ManageState, caller};
 use crate::clock;
 use crate::fleet::command::NameFilter;
 use crate::refusal::Refusal;
@@ -83,8 +84,8 @@ fn spell(done: StatusCode, said: Result<Value, Refused>) -> Response {
 }
 
 /// What the desk says to a question.
-async fn said(manage: &Manage, question: Request) -> Result<Value, Refused> {
-    value(manage.desk.answer(question).await)
+async fn said(asker: &Asker, question: Request) -> Result<Value, Refused> {
+    value(asker.answer(question).await)
 }
 
 fn value(reply: Reply) -> Result<Value, Refused> {
@@ -116,13 +117,13 @@ fn rows(all: &Value) -> &[Value] {
     all.as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-async fn stats(state: ManageState) -> Response {
+async fn stats(asker: Asker) -> Response {
     let found = async {
-        let names = said(&state, Request::Names { product: None, venue: None, state: None }).await?;
-        let venues = said(&state, Request::Venues).await?;
+        let names = said(&asker, Request::Names { product: None, venue: None, state: None }).await?;
+        let venues = said(&asker, Request::Venues).await?;
         let (limit, offset) = (10, 0);
         let deployments = Request::Deployments { limit, offset, product: None, venue: None, status: None };
-        let deployments = said(&state, deployments).await?;
+        let deployments = said(&asker, deployments).await?;
         let count = |product: Option<&str>, status: &str| {
             let of_product = |name: &&Value| product.is_none_or(|product| name["product_type"] == product);
             rows(&names).iter().filter(of_product).filter(|name| name["status"] == status).count()
@@ -157,14 +158,14 @@ fn venue(from: &Value) -> Value {
     venue
 }
 
-async fn venues(state: ManageState) -> Response {
-    let found = said(&state, Request::Venues).await;
+async fn venues(asker: Asker) -> Response {
+    let found = said(&asker, Request::Venues).await;
     spell(StatusCode::OK, found.map(|all| rows(&all).iter().map(venue).collect()))
 }
 
-async fn venue_stats(state: ManageState, Path(code): Path<String>) -> Response {
+async fn venue_stats(asker: Asker, Path(code): Path<String>) -> Response {
     let found = async {
-        let all = said(&state, Request::Venues).await?;
+        let all = said(&asker, Request::Venues).await?;
         let known = rows(&all).iter().find(|venue| venue["code"].as_str() == Some(&code.to_ascii_uppercase()));
         let known = known.ok_or_else(|| Refusal::NotFound("Venue not found".into()))?;
         let names = known["names"].as_object().into_iter().flat_map(Map::values);
@@ -186,7 +187,7 @@ async fn venue_stats(state: ManageState, Path(code): Path<String>) -> Response {
     spell(StatusCode::OK, found.await)
 }
 
-async fn deployments(state: ManageState, uri: Uri) -> Response {
+async fn deployments(asker: Asker, uri: Uri) -> Response {
     let keys = [
         "completed_at",
         "error_message",
@@ -204,7 +205,7 @@ async fn deployments(state: ManageState, uri: Uri) -> Response {
         let limit = Parameters::read(&uri, &["limit"])?.number("limit", DEPLOYMENTS, usize::MAX)?;
         let limit = limit.min(DEPLOYMENTS_MAX) as u64;
         let request = Request::Deployments { limit, offset: 0, product: None, venue: None, status: None };
-        let found = said(&state, request).await?;
+        let found = said(&asker, request).await?;
         Ok::<_, Refused>(rows(&found["items"]).iter().map(|each| row(each, &keys)).collect())
     };
     spell(StatusCode::OK, found.await)
@@ -212,13 +213,13 @@ async fn deployments(state: ManageState, uri: Uri) -> Response {
 
 /// `disk` in bytes, where the images are; `network` the address on each interface; `services` what the doctor says of
 /// each thing: green, amber or red.
-async fn system(state: ManageState) -> Response {
+async fn system(asker: Asker) -> Response {
     let found = async {
-        let findings = said(&state, Request::Doctor).await?;
+        let findings = said(&asker, Request::Doctor).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let services = rows(&findings).iter().map(|each| (text(&each["check"]), each["level"].clone()));
         let services: Map<String, Value> = services.collect();
-        let board = core::read(&state.desk.library.board);
+        let board = core::read(&asker.manage.desk.library.board);
         let links = board.site().links.iter().filter_map(|link| {
             Some((
                 link.interface.clone()?,
@@ -226,7 +227,7 @@ async fn system(state: ManageState) -> Response {
             ))
         });
         let network: Map<String, Value> = links.collect();
-        let disk = match statvfs(&state.desk.images) {
+        let disk = match statvfs(&asker.manage.desk.images) {
             Ok(system) => {
                 let (block, blocks, free) = (system.fragment_size(), system.blocks(), system.blocks_available());
                 json!({ "free": free * block, "total": blocks * block, "used": (blocks - free.min(blocks)) * block })
@@ -256,12 +257,12 @@ fn batch(from: &Value) -> Value {
     row(from, &keys)
 }
 
-async fn batches(state: ManageState, uri: Uri) -> Response {
+async fn batches(asker: Asker, uri: Uri) -> Response {
     let found = async {
         let wanted = Parameters::read(&uri, &["venue", "status"])?;
         // A venue that cannot be one is said to be wrong, as it is when names are listed.
         NameFilter::parse(None, wanted.get("venue"), None)?;
-        let all = said(&state, Request::Batches).await?;
+        let all = said(&asker, Request::Batches).await?;
         let equal = |batch: &Value, name: &str, key: &str| {
             let is = |wanted: &str| batch[key].as_str().is_some_and(|text| text.eq_ignore_ascii_case(wanted));
             wanted.get(name).is_none_or(is)
@@ -273,16 +274,16 @@ async fn batches(state: ManageState, uri: Uri) -> Response {
 }
 
 /// The batch that names the next machine.
-async fn active(state: ManageState) -> Response {
-    match said(&state, Request::ActiveBatches).await.map(|all| rows(&all).first().map(batch)) {
+async fn active(asker: Asker) -> Response {
+    match said(&asker, Request::ActiveBatches).await.map(|all| rows(&all).first().map(batch)) {
         Ok(None) => reply(StatusCode::NOT_FOUND, &json!({ "message": "No active batches" })),
         Ok(Some(first)) => reply(StatusCode::OK, &first),
         Err(refused) => spell(StatusCode::OK, Err(refused)),
     }
 }
 
-async fn one_batch(state: ManageState, Path(id): Path<String>) -> Response {
-    spelled_batch(StatusCode::OK, of_batch(&state, &id, |id| Request::Batch { id }).await)
+async fn one_batch(asker: Asker, Path(id): Path<String>) -> Response {
+    spelled_batch(StatusCode::OK, of_batch(&asker, &id, |id| Request::Batch { id }).await)
 }
 
 fn spelled_batch(done: StatusCode, said: Reply) -> Response {
@@ -298,18 +299,18 @@ struct Order {
     priority: i64,
 }
 
-async fn order(state: ManageState, Json(order): Json<Order>) -> Response {
+async fn order(asker: Asker, Json(order): Json<Order>) -> Response {
     let Order { venue_code: venue, product_type: product, total_count: count, priority } = order;
-    let made = state.desk.answer(Request::BatchCreate { venue, product, count, priority }).await;
+    let made = asker.answer(Request::BatchCreate { venue, product, count, priority }).await;
     spelled_batch(StatusCode::CREATED, made)
 }
 
-async fn start(state: ManageState, Path(id): Path<String>) -> Response {
-    spelled_batch(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchStart { id }).await)
+async fn start(asker: Asker, Path(id): Path<String>) -> Response {
+    spelled_batch(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchStart { id }).await)
 }
 
-async fn pause(state: ManageState, Path(id): Path<String>) -> Response {
-    spelled_batch(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchPause { id }).await)
+async fn pause(asker: Asker, Path(id): Path<String>) -> Response {
+    spelled_batch(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchPause { id }).await)
 }
 
 #[derive(Debug, Deserialize)]
@@ -317,9 +318,9 @@ struct Priority {
     priority: i64,
 }
 
-async fn priority(state: ManageState, Path(id): Path<String>, Json(to): Json<Priority>) -> Response {
+async fn priority(asker: Asker, Path(id): Path<String>, Json(to): Json<Priority>) -> Response {
     let question = |id| Request::BatchPriority { id, priority: to.priority };
-    spelled_batch(StatusCode::OK, of_batch(&state, &id, question).await)
+    spelled_batch(StatusCode::OK, of_batch(&asker, &id, question).await)
 }
 
 #[derive(Debug, Deserialize)]
@@ -330,9 +331,9 @@ struct Venue {
     contact_email: Option<String>,
 }
 
-async fn add_venue(state: ManageState, Json(new): Json<Venue>) -> Response {
+async fn add_venue(asker: Asker, Json(new): Json<Venue>) -> Response {
     let Venue { code, name, location, contact_email } = new;
-    let made = said(&state, Request::VenueAdd { code, name, location, contact_email }).await;
+    let made = said(&asker, Request::VenueAdd { code, name, location, contact_email }).await;
     spell(StatusCode::CREATED, made.map(|made| row(&made, &["code", "contact_email", "location", "name"])))
 }
 
@@ -342,11 +343,11 @@ struct Numbers {
     numbers: Vec<u32>,
 }
 
-async fn add_numbers(state: ManageState, Json(new): Json<Numbers>) -> Response {
+async fn add_numbers(asker: Asker, Json(new): Json<Numbers>) -> Response {
     let Numbers { venue_code: venue, numbers } = new;
     // Karts are what this product is for; the old route has no other.
     let product = PRODUCTS[0].to_owned();
-    let done = said(&state, Request::NamesImport { product, venue, numbers }).await;
+    let done = said(&asker, Request::NamesImport { product, venue, numbers }).await;
     let spelled = done.map(|done| {
         let added = &done["added"];
         json!({ "added": added, "message": format!("Added {added} kart numbers"), "success": true })

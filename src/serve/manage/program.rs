@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Reply, Request as Question};
-use crate::serve::manage::Manage;
+use crate::serve::manage::caller::Asker;
 
 /// The longest body, bytes: a pool of every number there is.
 const BODY_MAX: usize = 1 << 20;
@@ -29,8 +29,8 @@ pub fn body_limit() -> DefaultBodyLimit {
 }
 
 /// What the desk replies to a question; `done` is the status code if it was done.
-pub async fn ask(manage: &Manage, done: StatusCode, question: Question) -> Response {
-    answer(done, manage.desk.answer(question).await)
+pub async fn ask(asker: &Asker, done: StatusCode, question: Question) -> Response {
+    answer(done, asker.answer(question).await)
 }
 
 /// A reply of the desk. A sentence becomes the `message` of an object.

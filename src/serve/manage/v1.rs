@@ -4,18 +4,18 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
-use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::caller::{self, Caller};
+use super::Manage;
+use super::caller::{self, Asker};
 use super::program::{self, Json, Parameters, ask, refuse};
-use super::{Manage, ManageState};
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Password, Reply, Request};
@@ -23,7 +23,7 @@ use crate::serve::control::{Password, Reply, Request};
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     let seen = Router::new()
-        .route("/api/v1/status", get(async |state: ManageState| ask(&state, StatusCode::OK, Request::Status).await))
+        .route("/api/v1/status", get(async |asker: Asker| ask(&asker, StatusCode::OK, Request::Status).await))
         .route("/api/v1/machines", get(machines))
         .route("/api/v1/machines/{machine}", get(explain))
         .route("/api/v1/machines/{machine}/log", get(log))
@@ -64,13 +64,13 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
 }
 
 /// A list in parts. `limit`, `offset` and `q` are known of every list, the parameters of `filters` besides.
-async fn list(state: ManageState, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
+async fn list(asker: Asker, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
     let known: Vec<&str> = ["limit", "offset", "q"].into_iter().chain(filters.iter().map(|(name, _)| *name)).collect();
     let parameters = match Parameters::read(&uri, &known) {
         Ok(parameters) => parameters,
         Err(refusal) => return refuse(&refusal),
     };
-    match state.desk.answer(request).await {
+    match asker.answer(request).await {
         Reply::Ok(rows) => match program::page(rows, &parameters, filters) {
             Ok(page) => reply(StatusCode::OK, &page),
             Err(refusal) => refuse(&refusal),
@@ -79,46 +79,46 @@ async fn list(state: ManageState, uri: Uri, request: Request, filters: &[(&str, 
     }
 }
 
-async fn machines(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Machines, &[("stage", "stage"), ("order", "order"), ("firmware", "firmware")]).await
+async fn machines(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Machines, &[("stage", "stage"), ("order", "order"), ("firmware", "firmware")]).await
 }
 
-async fn leases(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Leases, &[("state", "state")]).await
+async fn leases(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Leases, &[("state", "state")]).await
 }
 
-async fn doctor(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Doctor, &[("level", "level")]).await
+async fn doctor(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Doctor, &[("level", "level")]).await
 }
 
-async fn venues(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Venues, &[]).await
+async fn venues(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Venues, &[]).await
 }
 
 /// The fleet filters names itself, and says so if a filter makes no sense.
-async fn names(state: ManageState, uri: Uri) -> Response {
+async fn names(asker: Asker, uri: Uri) -> Response {
     let filters = [("product", "product_type"), ("venue", "venue_code"), ("state", "status")];
     let known = ["limit", "offset", "q", "product", "venue", "state"];
     match Parameters::read(&uri, &known) {
         Ok(given) => {
             let [product, venue, state_word] = ["product", "venue", "state"].map(|name| given.text(name));
-            list(state, uri, Request::Names { product, venue, state: state_word }, &filters).await
+            list(asker, uri, Request::Names { product, venue, state: state_word }, &filters).await
         }
         Err(refusal) => refuse(&refusal),
     }
 }
 
-async fn images(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Images, &[("product", "product_type")]).await
+async fn images(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Images, &[("product", "product_type")]).await
 }
 
-async fn batches(state: ManageState, uri: Uri) -> Response {
+async fn batches(asker: Asker, uri: Uri) -> Response {
     let filters = [("product", "product_type"), ("venue", "venue_code"), ("status", "status")];
-    list(state, uri, Request::Batches, &filters).await
+    list(asker, uri, Request::Batches, &filters).await
 }
 
 /// The journal pages by itself: it may hold years.
-async fn deployments(state: ManageState, uri: Uri) -> Response {
+async fn deployments(asker: Asker, uri: Uri) -> Response {
     let read = || -> Result<_, Refusal> {
         let given = Parameters::read(&uri, &["limit", "offset", "product", "venue", "status"])?;
         let (limit, offset) = given.window()?;
@@ -130,7 +130,7 @@ async fn deployments(state: ManageState, uri: Uri) -> Response {
         Err(refusal) => return refuse(&refusal),
     };
     let request = Request::Deployments { limit: limit as u64, offset: offset as u64, product, venue, status };
-    match state.desk.answer(request).await {
+    match asker.answer(request).await {
         Reply::Ok(mut page) => {
             page["limit"] = json!(limit);
             page["offset"] = json!(offset);
@@ -140,12 +140,12 @@ async fn deployments(state: ManageState, uri: Uri) -> Response {
     }
 }
 
-async fn explain(state: ManageState, Path(machine): Path<String>) -> Response {
-    ask(&state, StatusCode::OK, Request::Explain { machine }).await
+async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Explain { machine }).await
 }
 
-async fn log(state: ManageState, Path(machine): Path<String>) -> Response {
-    ask(&state, StatusCode::OK, Request::MachineLog { machine }).await
+async fn log(asker: Asker, Path(machine): Path<String>) -> Response {
+    ask(&asker, StatusCode::OK, Request::MachineLog { machine }).await
 }
 
 /// No field at all.
@@ -153,16 +153,16 @@ async fn log(state: ManageState, Path(machine): Path<String>) -> Response {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-async fn reload(state: ManageState, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::Reload).await
+async fn reload(asker: Asker, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Reload).await
 }
 
-async fn reinstall(state: ManageState, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::Reinstall { machine }).await
+async fn reinstall(asker: Asker, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Reinstall { machine }).await
 }
 
-async fn hold(state: ManageState, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::Hold { machine }).await
+async fn hold(asker: Asker, Path(machine): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Hold { machine }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -174,9 +174,9 @@ struct Forget {
     force: bool,
 }
 
-async fn forget(state: ManageState, Path(machine): Path<String>, Json(how): Json<Forget>) -> Response {
+async fn forget(asker: Asker, Path(machine): Path<String>, Json(how): Json<Forget>) -> Response {
     let Forget { release_name, force } = how;
-    ask(&state, StatusCode::OK, Request::Forget { machine, release_name, force }).await
+    ask(&asker, StatusCode::OK, Request::Forget { machine, release_name, force }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -188,9 +188,9 @@ struct Venue {
     contact_email: Option<String>,
 }
 
-async fn add_venue(state: ManageState, Json(venue): Json<Venue>) -> Response {
+async fn add_venue(asker: Asker, Json(venue): Json<Venue>) -> Response {
     let Venue { code, name, location, contact_email } = venue;
-    ask(&state, StatusCode::CREATED, Request::VenueAdd { code, name, location, contact_email }).await
+    ask(&asker, StatusCode::CREATED, Request::VenueAdd { code, name, location, contact_email }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,9 +201,9 @@ struct Import {
     numbers: Vec<u32>,
 }
 
-async fn import(state: ManageState, Json(import): Json<Import>) -> Response {
+async fn import(asker: Asker, Json(import): Json<Import>) -> Response {
     let Import { product_type: product, venue_code: venue, numbers } = import;
-    ask(&state, StatusCode::OK, Request::NamesImport { product, venue, numbers }).await
+    ask(&asker, StatusCode::OK, Request::NamesImport { product, venue, numbers }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -213,16 +213,16 @@ struct Release {
     force: bool,
 }
 
-async fn release(state: ManageState, Path(hostname): Path<String>, Json(how): Json<Release>) -> Response {
-    ask(&state, StatusCode::OK, Request::NameRelease { hostname, force: how.force }).await
+async fn release(asker: Asker, Path(hostname): Path<String>, Json(how): Json<Release>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NameRelease { hostname, force: how.force }).await
 }
 
-async fn retire(state: ManageState, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::NameRetire { hostname }).await
+async fn retire(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NameRetire { hostname }).await
 }
 
-async fn reinstate(state: ManageState, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::NameReinstate { hostname }).await
+async fn reinstate(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NameReinstate { hostname }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -232,9 +232,9 @@ struct Activate {
     image: String,
 }
 
-async fn activate(state: ManageState, Json(which): Json<Activate>) -> Response {
+async fn activate(asker: Asker, Json(which): Json<Activate>) -> Response {
     let Activate { product_type: product, image } = which;
-    ask(&state, StatusCode::OK, Request::ImageActivate { product, image }).await
+    ask(&asker, StatusCode::OK, Request::ImageActivate { product, image }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -247,33 +247,33 @@ struct Order {
     priority: i64,
 }
 
-async fn order(state: ManageState, Json(order): Json<Order>) -> Response {
+async fn order(asker: Asker, Json(order): Json<Order>) -> Response {
     let Order { venue_code: venue, product_type: product, total_count: count, priority } = order;
-    ask(&state, StatusCode::CREATED, Request::BatchCreate { venue, product, count, priority }).await
+    ask(&asker, StatusCode::CREATED, Request::BatchCreate { venue, product, count, priority }).await
 }
 
 /// Asks about the batch of a number.
-pub async fn of_batch(state: &Manage, id: &str, question: impl FnOnce(u64) -> Request) -> Reply {
+pub async fn of_batch(asker: &Asker, id: &str, question: impl FnOnce(u64) -> Request) -> Reply {
     match id.parse() {
-        Ok(id) => state.desk.answer(question(id)).await,
+        Ok(id) => asker.answer(question(id)).await,
         Err(_) => Refusal::NotFound("Batch not found".into()).into(),
     }
 }
 
-async fn batch(state: ManageState, Path(id): Path<String>) -> Response {
-    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::Batch { id }).await)
+async fn batch(asker: Asker, Path(id): Path<String>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&asker, &id, |id| Request::Batch { id }).await)
 }
 
-async fn start(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
-    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchStart { id }).await)
+async fn start(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchStart { id }).await)
 }
 
-async fn pause(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
-    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchPause { id }).await)
+async fn pause(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchPause { id }).await)
 }
 
-async fn cancel(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
-    program::answer(StatusCode::OK, of_batch(&state, &id, |id| Request::BatchCancel { id }).await)
+async fn cancel(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+    program::answer(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchCancel { id }).await)
 }
 
 #[derive(Debug, Deserialize)]
@@ -282,13 +282,13 @@ struct Priority {
     priority: i64,
 }
 
-async fn priority(state: ManageState, Path(id): Path<String>, Json(to): Json<Priority>) -> Response {
+async fn priority(asker: Asker, Path(id): Path<String>, Json(to): Json<Priority>) -> Response {
     let question = |id| Request::BatchPriority { id, priority: to.priority };
-    program::answer(StatusCode::OK, of_batch(&state, &id, question).await)
+    program::answer(StatusCode::OK, of_batch(&asker, &id, question).await)
 }
 
-async fn users(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Users, &[("role", "role")]).await
+async fn users(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Users, &[("role", "role")]).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -299,9 +299,9 @@ struct NewUser {
     password: Password,
 }
 
-async fn add_user(state: ManageState, Json(user): Json<NewUser>) -> Response {
+async fn add_user(asker: Asker, Json(user): Json<NewUser>) -> Response {
     let NewUser { name, role, password } = user;
-    ask(&state, StatusCode::CREATED, Request::UserAdd { name, role, password }).await
+    ask(&asker, StatusCode::CREATED, Request::UserAdd { name, role, password }).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -311,17 +311,17 @@ struct ChangedUser {
     password: Option<Password>,
 }
 
-async fn change_user(state: ManageState, Path(name): Path<String>, Json(to): Json<ChangedUser>) -> Response {
+async fn change_user(asker: Asker, Path(name): Path<String>, Json(to): Json<ChangedUser>) -> Response {
     let ChangedUser { role, password } = to;
-    ask(&state, StatusCode::OK, Request::UserChange { name, role, password }).await
+    ask(&asker, StatusCode::OK, Request::UserChange { name, role, password }).await
 }
 
-async fn remove_user(state: ManageState, Path(name): Path<String>, _: Json<Nothing>) -> Response {
-    ask(&state, StatusCode::OK, Request::UserRemove { name }).await
+async fn remove_user(asker: Asker, Path(name): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::UserRemove { name }).await
 }
 
-async fn tokens(state: ManageState, uri: Uri) -> Response {
-    list(state, uri, Request::Tokens, &[("role", "role")]).await
+async fn tokens(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Tokens, &[("role", "role")]).await
 }
 
 #[derive(Debug, Deserialize)]
@@ -332,14 +332,14 @@ struct NewToken {
     days: Option<u32>,
 }
 
-async fn add_token(state: ManageState, Extension(caller): Extension<Caller>, Json(token): Json<NewToken>) -> Response {
+async fn add_token(asker: Asker, Json(token): Json<NewToken>) -> Response {
     let NewToken { name, role, days } = token;
-    ask(&state, StatusCode::CREATED, Request::TokenAdd { name, role, days, created_by: caller.name }).await
+    ask(&asker, StatusCode::CREATED, Request::TokenAdd { name, role, days }).await
 }
 
-async fn remove_token(state: ManageState, Path(id): Path<String>, _: Json<Nothing>) -> Response {
+async fn remove_token(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Response {
     match id.parse() {
-        Ok(id) => ask(&state, StatusCode::OK, Request::TokenRemove { id }).await,
+        Ok(id) => ask(&asker, StatusCode::OK, Request::TokenRemove { id }).await,
         Err(_) => refuse(&Refusal::NotFound(format!("There is no token {id}"))),
     }
 }
