@@ -197,9 +197,13 @@ impl Fleet {
             }
             Event::FetchProgress { transfer, sent } => self.on_fetch(transfer, sent, None, now, &mut out),
             Event::Fetched { transfer, sent, outcome } => self.on_fetch(transfer, sent, Some(outcome), now, &mut out),
-            Event::Report { address, mac, serial, report, reply_to } => {
+            Event::Report { address, mac, serial, reinstalls, report, reply_to } => {
                 let evidence = Evidence { mac, serial, ..Evidence::default() };
-                self.on_report(address, &evidence, report, reply_to, now, &mut out)
+                let result = match self.is_broken_off(address, &evidence, reinstalls) {
+                    true => Ok(self.on_late_report(address, report, &mut out)),
+                    false => self.on_report(address, &evidence, report, now, &mut out),
+                };
+                out.push(Action::Tell { reply_to, result });
             }
             Event::Command { command, reply_to } => {
                 let result = self.on_command(command, now, &mut out);

@@ -73,6 +73,9 @@ pub struct Machine {
     pub stage_since: Timestamp,
     /// What is to happen at its next network boot.
     pub order: Order,
+    /// How often an operator asked for a new installation. What an installer says that was told a smaller number is
+    /// about a disk that is to be written again.
+    pub reinstalls: u64,
     /// When we first remembered it.
     pub first_seen: Timestamp,
     /// What its installer last said of it.
@@ -91,6 +94,7 @@ impl Machine {
             stage: Stage::Waiting,
             stage_since: now,
             order: Order::Install,
+            reinstalls: 0,
             first_seen: now,
             hardware: None,
         };

@@ -158,7 +158,7 @@ fn our_installer_is_told_how_to_install_and_what_the_first_boot_reads() {
     let expected = json!({
         "after": "poweroff", "choose": "largest", "compression": "none",
         "first_boot": { "files": null, "hostname": "RXP2-DEFAULT-780558" },
-        "grow": false, "raw_sha256": old["image_checksum"], "raw_size": 3 << 20, "targets": ["nvme", "serial:X 1"],
+        "grow": false, "raw_sha256": old["image_checksum"], "raw_size": 3 << 20, "reinstalls": 0, "targets": ["nvme", "serial:X 1"],
         "zero_runs": [[1 << 20, 1 << 20]],
     });
     assert_eq!(without_files, expected);

@@ -80,6 +80,8 @@ pub enum Event {
         mac: Option<Mac>,
         /// The serial it claims.
         serial: Option<Serial>,
+        /// How many reinstalls had been asked for when it was told what to do; `None` if it does not say.
+        reinstalls: Option<u64>,
         /// What it says.
         report: Report,
         /// Where the answer goes.

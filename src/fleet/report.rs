@@ -5,11 +5,11 @@ mod progress;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::{Action, Change, Deployment, Fleet, Outbox, Told};
+use super::{Change, Deployment, Fleet, Outbox, Told};
 use crate::boot;
 use crate::boot::pipeline::{self, Milestone};
 use crate::catalog::{Image, ImageState, Install};
-use crate::ids::{Hostname, MachineId, ProductName, ReplyTo, VenueCode};
+use crate::ids::{Hostname, MachineId, ProductName, VenueCode};
 use crate::machine::hardware::Hardware;
 use crate::machine::stage::Stage;
 use crate::machine::{Evidence, Machine};
@@ -62,6 +62,8 @@ pub struct Config {
     pub server: Ipv4Addr,
     /// Which machine asked.
     pub machine: MachineId,
+    /// How many reinstalls were asked for until now; our own installer says it with each report.
+    pub reinstalls: u64,
     /// What our own installer is told.
     pub install: Option<Install>,
 }
@@ -72,11 +74,10 @@ impl Fleet {
         address: Ipv4Addr,
         evidence: &Evidence,
         report: Report,
-        reply_to: ReplyTo,
         now: Now,
         out: &mut Outbox,
-    ) {
-        let result = match report {
+    ) -> Result<Told, Refusal> {
+        match report {
             Report::Config { product, venue, hardware } => self
                 .configure(address, evidence, product.as_deref(), venue, hardware, now, out)
                 .map(|config| Told::Config(Box::new(config))),
@@ -86,8 +87,24 @@ impl Fleet {
             }
             Report::Progress(progress) => self.note_progress(address, evidence, progress, now, out),
             Report::Log(lines) => self.note_log(address, evidence, lines, now, out),
-        };
-        out.push(Action::Tell { reply_to, result });
+        }
+    }
+
+    /// Whether an operator has asked for a new installation since this installer was told what to do. A question is
+    /// never late: its answer is that new order.
+    pub(super) fn is_broken_off(&self, address: Ipv4Addr, evidence: &Evidence, reinstalls: Option<u64>) -> bool {
+        let holder = self.tables.leases.holder(address);
+        let machine = self.tables.machines.resolve(evidence, holder).and_then(|id| self.tables.machines.get(id));
+        machine.zip(reinstalls).is_some_and(|(machine, told)| told < machine.reinstalls)
+    }
+
+    /// It is told "received", which it was; saying it again would help nobody.
+    pub(super) fn on_late_report(&self, address: Ipv4Addr, report: Report, out: &mut Outbox) -> Told {
+        out.refused("installer's report", address, Refusal::Forbidden("of a run that an operator has broken off"));
+        match report {
+            Report::Status { hostname, .. } => Told::Received(hostname),
+            _ => Told::Received(None),
+        }
     }
 
     /// One machine, one name, once: a machine that has a name gets it again, whatever it asks for. Everything that can
@@ -157,7 +174,8 @@ impl Fleet {
         let link = self.site.link_of(address).map_or(&self.site.links[0], |(_, link)| link);
         let image_url = boot::image_url(&self.site, link, &image);
         let install = installer.is_some().then_some(install);
-        Ok(Config { hostname, product, venue, image, image_url, server: link.address, machine: id, install })
+        let (server, reinstalls) = (link.address, machine.reinstalls);
+        Ok(Config { hostname, product, venue, image, image_url, server, machine: id, reinstalls, install })
     }
 
     /// The machine, with what its installer says of it.

@@ -348,6 +348,6 @@ impl Installer {
 
     fn event(&self, report: Report) -> Event {
         let Installer { address, mac, serial, .. } = self.clone();
-        Event::Report { address, mac, serial, report, reply_to: ReplyTo(1) }
+        Event::Report { address, mac, serial, reinstalls: None, report, reply_to: ReplyTo(1) }
     }
 }

@@ -37,6 +37,8 @@ pub enum Outcome {
 pub struct Facts {
     /// The name the server gave.
     pub hostname: Option<String>,
+    /// What the server told, to be said with each report.
+    pub reinstalls: Option<u64>,
     /// The serial number.
     pub serial: Option<String>,
     /// The MAC of the interface in use.

@@ -23,6 +23,9 @@ pub use failure::{Failure, Unfit};
 pub struct Job {
     /// The name that the machine was given.
     pub hostname: String,
+    /// What each report says again, so that the server tells this run from one that was ordered later; `None` from a
+    /// server that does not ask for it.
+    pub reinstalls: Option<u64>,
     /// Where the image is, absolute.
     pub image_url: String,
     /// Bytes of the image as it is served.

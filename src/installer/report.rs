@@ -223,6 +223,7 @@ fn numbers(facts: &Facts) -> Option<Value> {
 /// Adds who says it; keys without a value are left out.
 pub fn with_identity(facts: &Facts, mut body: Value) -> Value {
     body["serial_number"] = json!(facts.serial);
+    body["reinstalls"] = json!(facts.reinstalls);
     body["mac_address"] = json!(facts.mac.map(|mac| mac.to_string()));
     if let Value::Object(fields) = &mut body {
         fields.retain(|_, value| !value.is_null());

@@ -98,7 +98,10 @@ impl Run {
         self.wait_for_drives();
         let mut job = self.ask(&server)?;
         let after = self.options.after.unwrap_or(job.after);
-        self.board.change(|facts| facts.hostname = Some(job.hostname.clone()));
+        self.board.change(|facts| {
+            facts.hostname = Some(job.hostname.clone());
+            facts.reinstalls = job.reinstalls;
+        });
         if let Some(path) = &self.options.target {
             if !self.drives().iter().any(|drive| drive.path == *path) {
                 let why = format!("{path} was asked for as the target and is no drive of this machine.");

@@ -80,9 +80,11 @@ async fn config(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
             })?),
         };
         let hardware = fields.installer()?;
+        let reinstalls = None;
         let report = Report::Config { product, venue, hardware };
         let address = ipv4(peer);
-        let told = api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        let told =
+            api.inbox.ask(|reply_to| Event::Report { address, mac, serial, reinstalls, report, reply_to }).await?;
         let Told::Config(config) = told else { unreachable!("a config report is told a config, not {told:?}") };
         let files = first_boot(&api, address, &config)?;
         Ok::<_, Refusal>(config_reply(&config, &files))
@@ -111,9 +113,10 @@ async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
             "status report"
         );
         let known_name = hostname.as_deref().and_then(Hostname::parse);
+        let reinstalls = fields.number("reinstalls")?;
         let report = Report::Status { status, hostname: known_name, message };
         let address = ipv4(peer);
-        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await?;
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, reinstalls, report, reply_to }).await?;
         Ok::<_, Refusal>(hostname)
     };
     match result.await {
@@ -161,6 +164,7 @@ fn config_reply(config: &Config, files: &BTreeMap<String, String>) -> Value {
             "grow": !install.keep_size,
             "raw_sha256": content.digest.to_string(),
             "raw_size": content.size,
+            "reinstalls": config.reinstalls,
             "targets": install.targets.iter().map(|target| target.as_str()).collect::<Vec<_>>(),
             "zero_runs": content.zero_runs.iter().map(run).collect::<Vec<_>>(),
         });

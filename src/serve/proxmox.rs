@@ -97,5 +97,8 @@ async fn report(api: &Api, address: Ipv4Addr, view: &View, status: &str) -> Resu
     tracing::info!(%address, machine = view.label(), status, "status report of a Proxmox installer");
     let report = Report::Status { status: status.to_owned(), hostname: None, message: None };
     let (mac, serial) = (view.machine.mac, None);
-    api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await.map(|_| ())
+    api.inbox
+        .ask(|reply_to| Event::Report { address, mac, serial, reinstalls: None, report, reply_to })
+        .await
+        .map(|_| ())
 }

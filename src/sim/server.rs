@@ -218,7 +218,7 @@ impl Server {
         let reply_to = ReplyTo(self.next_reply);
         self.next_reply += 1;
         self.asking.insert(reply_to, asker);
-        self.receive(Event::Report { address, mac, serial, report, reply_to });
+        self.receive(Event::Report { address, mac, serial, reinstalls: None, report, reply_to });
         None
     }
 

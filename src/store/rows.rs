@@ -73,7 +73,8 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     each("venue", "SELECT code, name, location, contact_email FROM venue", read_venue)?;
     each(
         "machine",
-        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen, hardware FROM machine
+        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, reinstalls, first_seen, hardware
+         FROM machine
          ORDER BY id",
         read_machine,
     )?;
@@ -111,12 +112,12 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
     run(
         db,
         "INSERT INTO machine (id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen,
-             hardware)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             hardware, reinstalls)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
          ON CONFLICT (id) DO UPDATE SET mac = excluded.mac, serial = excluded.serial, uuid = excluded.uuid,
              firmware = excluded.firmware, stage = excluded.stage, cause = excluded.cause,
              stage_since = excluded.stage_since, next_boot = excluded.next_boot, first_seen = excluded.first_seen,
-             hardware = excluded.hardware",
+             hardware = excluded.hardware, reinstalls = excluded.reinstalls",
         params![
             integer(machine.id.0)?,
             machine.mac.map(|mac| mac.to_string()),
@@ -129,6 +130,7 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
             machine.order.word(),
             machine.first_seen.millis(),
             machine.hardware.as_deref().map(|hardware| hardware::to_json(hardware).to_string()),
+            integer(machine.reinstalls)?,
         ],
     )
 }
@@ -144,6 +146,7 @@ fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
         stage: row.parsed("stage", |word| Stage::from_word(word, &cause))?,
         stage_since: row.time("stage_since")?,
         order: row.parsed("next_boot", Order::from_word)?,
+        reinstalls: row.number("reinstalls")?,
         first_seen: row.time("first_seen")?,
         hardware: row.maybe("hardware", |text| {
             let value = serde_json::from_str(text).ok()?;

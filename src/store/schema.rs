@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 pub const APPLICATION_ID: i32 = 0x6861_7463;
 
 /// The steps from an empty file to this version, in order.
-pub const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+pub const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// Times are milliseconds since the Unix epoch, UTC. Addresses, serials and digests are text as people write them, so
 /// that `sqlite3 hatchery.db` is readable.
@@ -180,6 +180,11 @@ const VERSION_3: &str = "
         text TEXT NOT NULL
     ) STRICT;
     CREATE INDEX log_of_deployment ON log (deployment, id);
+";
+
+/// Installers say under which order they run.
+const VERSION_4: &str = "
+    ALTER TABLE machine ADD COLUMN reinstalls INTEGER NOT NULL DEFAULT 0 CHECK (reinstalls >= 0);
 ";
 
 /// How many steps a journal has behind it.

@@ -108,6 +108,7 @@ fn machine(id: u64) -> Machine {
         stage: Stage::Waiting,
         stage_since: at(1),
         order: Order::Install,
+        reinstalls: 0,
         first_seen: at(1),
         hardware: None,
     }
@@ -189,6 +190,7 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         stage: Stage::Failed("no 'disk'\0 found".into()),
         stage_since: at(-2),
         order: Order::Hold,
+        reinstalls: 3,
         hardware: Some(Arc::new(hardware())),
         ..machine(2)
     };
@@ -397,7 +399,7 @@ fn a_journal_of_a_later_version_is_refused_and_not_touched() {
     journal.edit("PRAGMA user_version = 7");
     let before = std::fs::read(journal.path()).unwrap();
     let refusal = journal.refused();
-    assert!(matches!(refusal, StoreError::Newer { found: 7, known: 3, .. }), "{refusal}");
+    assert!(matches!(refusal, StoreError::Newer { found: 7, known: 4, .. }), "{refusal}");
     assert_eq!(std::fs::read(journal.path()).unwrap(), before);
 }
 

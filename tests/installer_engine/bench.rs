@@ -27,6 +27,7 @@ pub fn job(url: &str, raw: &[u8], compression: Compression, served: usize) -> Jo
         image_size: served as u64,
         compression,
         raw_size: raw.len() as u64,
+        reinstalls: None,
         raw_sha256: sha256(raw),
         zero_runs: Vec::new(),
         target: TargetRule { allowed: Vec::new(), choose: Choose::Only },

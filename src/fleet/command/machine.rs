@@ -13,13 +13,16 @@ use crate::time::Now;
 impl Fleet {
     pub(super) fn reinstall(&mut self, selector: &Selector, now: Now, out: &mut Outbox) -> Result<Told, Refusal> {
         let id = self.select(selector)?;
-        self.set_order(id, Order::Reinstall, out);
-        let machine = self.tables.machines.get(id).expect("it was just selected");
+        let known = self.tables.machines.get(id).expect("it was just selected").clone();
+        let machine = Machine { order: Order::Reinstall, reinstalls: known.reinstalls + 1, ..known };
         let from = machine.stage.clone();
+        self.commit(out, Change::Machine(machine.clone()));
+        self.close_deployment(id, "an operator asked for a new installation".into(), now, out);
         if let Some(to) = pipeline::next(&from, machine.order, &Milestone::Reinstall) {
             self.enter_stage(id, from, to, now, out);
         }
         self.heard(id, now);
+        self.publish_machine(id, out);
         Ok(Told::Done(format!("{selector} will be installed at its next network boot")))
     }
 

@@ -158,3 +158,34 @@ fn our_installer_is_done_only_after_it_verified() {
     world.status(&script, "success", None);
     assert_eq!(world.stage(1), "done");
 }
+
+#[test]
+fn what_an_installer_says_of_a_run_that_was_broken_off_is_not_believed() {
+    let mut world = World::factory(3);
+    let address = world.netboot(1);
+    let pi = Installer::new(1).at(address);
+    let told = world.our_config(&pi).reinstalls;
+    let says = |word: &str, reinstalls| {
+        let report = Report::Status { status: word.into(), hostname: None, message: None };
+        let Event::Report { address, mac, serial, report, reply_to, .. } = pi.event(report) else { unreachable!() };
+        Event::Report { address, mac, serial, reinstalls: Some(reinstalls), report, reply_to }
+    };
+    world.told(says("downloading", told)).expect("it is received");
+    assert_eq!(world.stage(1), "writing");
+    world.command(Command::Reinstall(Selector::Mac(mac(1)))).expect("it is known");
+    let row = world.deployments().remove(0);
+    assert_eq!((row.status.as_str(), row.completed_at.is_some()), ("failed", true), "the old run is over");
+    for word in ["customizing", "success"] {
+        world.told(says(word, told)).expect("it is received all the same");
+        assert_eq!((world.stage(1).as_str(), world.machine(1).order), ("waiting", Order::Reinstall), "{word}");
+    }
+    assert_eq!(world.deployments().len(), 1, "it opens nothing");
+    assert!(world.restarted() == world.remembered());
+    // The run that was ordered, in the same words.
+    world.netboot(1);
+    let told = world.our_config(&pi).reinstalls;
+    for word in ["downloading", "verifying", "customizing", "success"] {
+        world.told(says(word, told)).expect("it is received");
+    }
+    assert_eq!((world.stage(1).as_str(), world.machine(1).order), ("done", Order::Disk));
+}

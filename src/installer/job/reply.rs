@@ -15,6 +15,7 @@ pub(super) fn job(reply: &Value) -> Result<Job, Failure> {
     let raw_size = install.number("raw_size")?;
     Ok(Job {
         hostname: top.text("hostname")?,
+        reinstalls: install.value.get("reinstalls").and_then(Value::as_u64),
         image_url: url(top.text("image_url")?)?,
         image_size: top.number("image_size")?,
         compression: install.word("compression", &Compression::ALL.map(|one| (one.word(), one)))?,

@@ -10,7 +10,7 @@ fn reply() -> Value {
         "image_checksum": "ab", "product_type": "KXP2", "server_ip": "192.0.2.1", "venue_code": "CORO", "version": "3.0",
         "install": {
             "compression": "xz", "raw_size": 4_194_304, "raw_sha256": "AB".repeat(32),
-            "zero_runs": [[2_097_152, 1_048_576], [0, 1_048_576]], "targets": ["nvme", "serial:X*"], "choose": "largest",
+            "reinstalls": 2, "zero_runs": [[2_097_152, 1_048_576], [0, 1_048_576]], "targets": ["nvme", "serial:X*"], "choose": "largest",
             "grow": true, "after": "poweroff",
             "first_boot": {"hostname": "KXP2-CORO-001", "files": {"firstrun.sh": "#!/bin/sh\n"}}
         }
@@ -21,6 +21,7 @@ fn reply() -> Value {
 fn a_whole_reply_is_a_job() {
     let job = Job::parse(&reply()).expect("a good reply");
     assert_eq!(job.hostname, "KXP2-CORO-001");
+    assert_eq!(job.reinstalls, Some(2));
     assert_eq!(job.compression, Compression::Xz);
     assert_eq!(job.raw_sha256, "ab".repeat(32));
     assert_eq!(job.zero_runs, [0..1_048_576, 2_097_152..3_145_728]);

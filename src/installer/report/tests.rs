@@ -86,12 +86,15 @@ fn what_was_said_before_there_was_a_server_is_told_in_order() {
 #[test]
 fn a_step_is_told_until_it_is_heard_and_a_refusal_is_an_answer() {
     let (reporter, board) = reporter();
+    board.change(|facts| facts.reinstalls = Some(2));
     let (server, told) = server(&[503, 500, 200, 400]);
     reporter.to(server);
     reporter.step("downloading", None);
     reporter.step("verifying", None);
     assert!(reporter.heard(PATIENCE));
-    let words: Vec<Value> = told.try_iter().map(|(_, mut body)| body["status"].take()).collect();
+    let all: Vec<Value> = told.try_iter().map(|(_, body)| body).collect();
+    assert!(all.iter().all(|body| body["reinstalls"] == 2), "each says of which run it is: {all:?}");
+    let words: Vec<&Value> = all.iter().map(|body| &body["status"]).collect();
     assert_eq!(words, ["downloading", "downloading", "downloading", "verifying"]);
     assert_eq!(board.facts().unheard, None);
 }

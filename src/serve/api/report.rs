@@ -57,9 +57,9 @@ async fn answer(
     let result = async {
         let fields = Fields::read(body)?;
         let (mac, serial) = fields.identity()?;
-        let report = read(&fields)?;
+        let (reinstalls, report) = (fields.number("reinstalls")?, read(&fields)?);
         let address = ipv4(peer);
-        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, report, reply_to }).await
+        api.inbox.ask(|reply_to| Event::Report { address, mac, serial, reinstalls, report, reply_to }).await
     };
     match result.await {
         Ok(_) => reply(StatusCode::OK, &json!({ "received": true })),
@@ -69,7 +69,7 @@ async fn answer(
 
 impl Fields {
     /// A whole number, or one with a fraction, which is cut off; missing and `null` are the same.
-    fn number(&self, key: &str) -> Result<Option<u64>, Refusal> {
+    pub(super) fn number(&self, key: &str) -> Result<Option<u64>, Refusal> {
         match self.0.get(key) {
             Some(Value::Number(number)) if number.is_u64() => Ok(number.as_u64()),
             // The cast saturates.

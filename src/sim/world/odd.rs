@@ -56,7 +56,14 @@ impl World {
             4 => {
                 let report = Report::Status { status: "starting".into(), hostname: None, message: None };
                 let (address, reply_to) = (Ipv4Addr::new(192, 168, 151, 250), ReplyTo(0));
-                self.tell_server(Event::Report { address, mac: None, serial: None, report, reply_to });
+                self.tell_server(Event::Report {
+                    address,
+                    mac: None,
+                    serial: None,
+                    reinstalls: None,
+                    report,
+                    reply_to,
+                });
             }
             5 => {
                 let from = SocketAddrV4::new(Ipv4Addr::new(192, 168, 151, 250), 2000);

@@ -84,7 +84,7 @@ impl World {
     fn act(&mut self, act: Act, identity: &Identity) {
         let address = self.place.last_of_pool();
         let (mac, serial, reply_to) = (identity.mac, Serial::parse(&identity.serial), ReplyTo(0));
-        let says = |report| Event::Report { address, mac: Some(mac), serial, report, reply_to };
+        let says = |report| Event::Report { address, mac: Some(mac), serial, reinstalls: None, report, reply_to };
         match act {
             Act::Bind => {
                 let bytes = self.request_of(identity, address);

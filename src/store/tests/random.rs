@@ -54,6 +54,7 @@ impl History {
             uuid: self.dice.bool().then(|| Uuid([self.dice.u8(..); 16])),
             firmware: self.pick(&Firmware::ALL).unwrap(),
             order: self.pick(&[Order::Install, Order::Reinstall, Order::Disk, Order::Hold]).unwrap(),
+            reinstalls: self.dice.u64(..9),
             ..known
         })]
     }
