@@ -6,6 +6,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use crate::disk::compression::{self, Compression};
+use crate::disk::fat::Fat;
 use crate::disk::partitions::{self, Partition};
 use crate::image::{Kind, Layout};
 
@@ -15,9 +16,6 @@ const ISO_DESCRIPTOR: u64 = 16 * 2048;
 /// How many bytes from the beginning are kept: a Raspberry Pi image has its table, and the allocation tables and root
 /// directory of its first partition there.
 const KEPT_MAX: usize = 16 << 20;
-
-/// The most entries of a root directory that are looked at; FAT16 has room for 512.
-const ENTRIES_MAX: usize = 4096;
 
 /// Looks into the content of an image of `size` raw bytes; `open` opens its file at the beginning, as often as needed.
 /// What cannot be told is part of the answer.
@@ -72,58 +70,10 @@ fn boots_a_pi(names: &[String]) -> bool {
     names.iter().any(|name| name == "config.txt") && names.iter().any(kernel)
 }
 
-/// The short names (8.3) in the root directory of a FAT partition, in lower case: config.txt, kernel8.img, kernel~1.img.
-fn root_names(content: &mut (impl Read + Seek), partition: &Partition) -> io::Result<Vec<String>> {
-    let volume = Volume { content, start: partition.start, length: partition.length, at: 0 };
-    let system = fatfs::FileSystem::new(volume, fatfs::FsOptions::new().update_accessed_date(false))?;
-    let entries = system.root_dir().iter().take(ENTRIES_MAX);
-    let name = |entry: fatfs::DirEntry<'_, _>| String::from_utf8_lossy(entry.short_file_name_as_bytes()).to_lowercase();
-    entries.map(|entry| Ok(name(entry?))).collect()
-}
-
-/// The bytes of one partition, to be read only.
-struct Volume<'a, C> {
-    content: &'a mut C,
-    start: u64,
-    length: u64,
-    at: u64,
-}
-
-impl<C: Read + Seek> Read for Volume<'_, C> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.length.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
-        self.content.seek(SeekFrom::Start(self.start + self.at))?;
-        let length = self.content.read(&mut buffer[..room])?;
-        self.at += length as u64;
-        Ok(length)
-    }
-}
-
-impl<C> Seek for Volume<'_, C> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.at = target(to, self.at, self.length)?;
-        Ok(self.at)
-    }
-}
-
-/// The file system library wants to be able to write, and does not when nothing is changed.
-impl<C> Write for Volume<'_, C> {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn target(to: SeekFrom, at: u64, size: u64) -> io::Result<u64> {
-    let target = match to {
-        SeekFrom::Start(offset) => Some(offset),
-        SeekFrom::End(offset) => size.checked_add_signed(offset),
-        SeekFrom::Current(offset) => at.checked_add_signed(offset),
-    };
-    target.ok_or_else(|| io::ErrorKind::InvalidInput.into())
+/// The names in the root directory of a FAT partition, in lower case.
+fn root_names(content: &mut (impl Read + Write + Seek), partition: &Partition) -> io::Result<Vec<String>> {
+    let names = Fat::open(content, partition.start, partition.length)?.list("")?;
+    Ok(names.into_iter().map(|name| name.to_lowercase()).collect())
 }
 
 /// The raw content of an image file as something that can be sought: forwards by reading on, backwards out of what was
@@ -202,7 +152,23 @@ impl<R: Read + Send + 'static, F: FnMut() -> io::Result<R>> Read for Content<F> 
 
 impl<F> Seek for Content<F> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.at = target(to, self.at, self.size)?;
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.size.checked_add_signed(offset),
+            SeekFrom::Current(offset) => self.at.checked_add_signed(offset),
+        };
+        self.at = target.ok_or(io::ErrorKind::InvalidInput)?;
         Ok(self.at)
+    }
+}
+
+/// The file system library wants to be able to write, and does not when nothing is changed.
+impl<F> Write for Content<F> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
