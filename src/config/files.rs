@@ -11,14 +11,14 @@ impl Config {
     /// come and go while we run.
     pub fn check_files(&self) -> Vec<Problem> {
         let paths = &self.paths;
-        let directories = [("paths.data", &paths.data), ("paths.boot", &paths.boot), ("paths.images", &paths.images)];
-        // Only an operator who names a directory of templates expects it to be there.
-        let templates = self.mentions.contains_key("paths.templates").then_some(("paths.templates", &paths.templates));
-        let mut problems: Vec<Problem> = directories
-            .into_iter()
-            .chain(templates)
-            .filter_map(|(key, path)| self.check_directory(key, path))
-            .collect();
+        let directories = [
+            ("paths.data", &paths.data),
+            ("paths.boot", &paths.boot),
+            ("paths.images", &paths.images),
+            ("paths.templates", &paths.templates),
+        ];
+        let mut problems: Vec<Problem> =
+            directories.into_iter().filter_map(|(key, path)| self.check_directory(key, path)).collect();
         let mut names: Vec<&String> =
             self.profiles.iter().flat_map(|profile| profile.rendered().map(|(_, template)| template)).collect();
         names.sort();
@@ -53,6 +53,8 @@ impl Config {
         let (what, hint) = match std::fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => return None,
             Ok(_) => (format!("{shown} is no directory"), None),
+            // Who does not name a directory does not expect it to be there: the server makes it, or does without.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.mentions.contains_key(key) => return None,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 (format!("the directory {shown} does not exist"), Some(format!("create it: mkdir -p {shown}")))
             }

@@ -11,11 +11,11 @@ fn config(scratch: &Path, more: &str) -> Config {
 }
 
 #[test]
-fn what_is_missing_on_disk_is_named_where_the_file_names_it() {
+fn what_is_missing_on_disk_is_named_where_the_file_names_it_and_not_where_it_does_not() {
     let scratch = tempfile::tempdir().expect("a scratch directory");
     let here = scratch.path().display().to_string();
     std::fs::write(scratch.path().join("images"), "").expect("a file");
-    let config = config(scratch.path(), "templates = \"t\"");
+    let config = config(scratch.path(), "boot = \"b\"\ntemplates = \"t\"");
     let built_in = builtin::TEMPLATES.map(|(name, _)| name).join(", ");
     let found: Vec<String> = config
         .check_files()
@@ -23,10 +23,10 @@ fn what_is_missing_on_disk_is_named_where_the_file_names_it() {
         .map(|problem| problem.to_string().replace(&here, "HERE").replace(&built_in, "BUILT-IN"))
         .collect();
     let expected = [
-        "HERE/f.toml: paths.boot: the directory HERE/./boot does not exist; create it: mkdir -p HERE/./boot",
         "HERE/f.toml: paths.images: HERE/./images is no directory",
-        "HERE/f.toml:5:13: paths.templates: the directory HERE/t does not exist; create it: mkdir -p HERE/t",
-        "HERE/f.toml:9:13: profile.answers.\"a.txt\": there is no template \"own.txt\" in HERE/t; \
+        "HERE/f.toml:5:8: paths.boot: the directory HERE/b does not exist; create it: mkdir -p HERE/b",
+        "HERE/f.toml:6:13: paths.templates: the directory HERE/t does not exist; create it: mkdir -p HERE/t",
+        "HERE/f.toml:10:13: profile.answers.\"a.txt\": there is no template \"own.txt\" in HERE/t; \
          built in are BUILT-IN",
     ];
     assert_eq!(found, expected);
@@ -35,9 +35,7 @@ fn what_is_missing_on_disk_is_named_where_the_file_names_it() {
 #[test]
 fn the_operators_template_goes_before_the_built_in_one() {
     let scratch = tempfile::tempdir().expect("a scratch directory");
-    for directory in ["boot", "images", "templates/pi"] {
-        std::fs::create_dir_all(scratch.path().join(directory)).expect("a directory");
-    }
+    std::fs::create_dir_all(scratch.path().join("templates/pi")).expect("a directory");
     let config = config(scratch.path(), "");
     let text = |name: &str| config.template(name).expect("readable").map(Cow::into_owned);
     assert_eq!(text("pi/config.txt").as_deref(), builtin::template("pi/config.txt"));
