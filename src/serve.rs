@@ -234,7 +234,7 @@ pub async fn run_reloadable(
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
     endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
-    let (preflight, doctor) = Preflight::new(looked_at, arp.clone(), rivals.clone());
+    let (preflight, doctor) = Preflight::new(looked_at, board.clone(), arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());

@@ -154,7 +154,7 @@ fn an_interruption_by_hand_is_told() {
     let port = table.plug_booting(client(Kind::Pi5, 1));
     // It waits for an image that is not there.
     fs::remove_file(table.path("data/images/kxp2_master.img")).expect("the image goes away");
-    table.wait_for_log("state=Missing");
+    table.wait_for_log("image: there is none");
     let target = drive(&table.path("drive.img"), 1);
     let installer = start(port.interface(), &["--target", &target]);
     table.wait_for("a machine that is being installed", || {

@@ -12,6 +12,7 @@ use crate::config::{Config, Problem, Problems};
 use crate::serve::control::{self, Reply, Request};
 use crate::serve::preflight::place::Place;
 use crate::serve::preflight::{Finding, Level, ports};
+use crate::store::Records;
 
 /// Where the server's control socket is if no configuration says otherwise.
 const SOCKET: &str = "/run/hatchery/hatchery.sock";
@@ -62,7 +63,9 @@ fn without_server(config: Result<Config, Problems>, socket: &Path) -> anyhow::Re
         }
     };
     let settings = serve::settings(config, answers);
-    findings.extend(Place::new(&settings).look());
+    // A journal that cannot be read is what the look at it says, too.
+    let active = Records::new(&settings.journal).active_images().unwrap_or_default();
+    findings.extend(Place::new(&settings).look(&active));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     findings.extend(runtime.block_on(async { ports::look(&settings) }));

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use crate::catalog::ImageState;
 use crate::clock;
 use crate::fleet::Notice;
 use crate::machine::stage::Stage;
@@ -49,7 +50,11 @@ pub fn notice(notice: &Notice) {
             Outcome::Abandoned(why) => tracing::debug!(%name, %via, sent, why, "transfer abandoned by the client"),
             Outcome::Broken(why) => tracing::info!(%name, %via, sent, why, "transfer broken"),
         },
-        Notice::Image { product, state } => tracing::info!(%product, ?state, "image"),
+        Notice::Image { product, state: ImageState::Missing } => tracing::info!(%product, "image: there is none"),
+        Notice::Image { product, state: ImageState::Measuring } => tracing::info!(%product, "image: it is measured"),
+        Notice::Image { product, state: ImageState::Ready(image) } => {
+            tracing::info!(%product, file = image.file, size = image.size, sha256 = %image.digest, "image: ready");
+        }
     }
 }
 

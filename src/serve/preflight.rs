@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::place::Place;
 use self::rival::{Rival, Rivals};
 use super::arp::Arp;
+use super::core::{self, SharedBoard};
 use crate::site::Role;
 
 /// How often everything is looked at.
@@ -91,6 +92,8 @@ struct Look {
 pub struct Preflight {
     /// Replaced by another configuration.
     place: watch::Receiver<Arc<Place>>,
+    /// Which images products have.
+    board: SharedBoard,
     arp: Arp,
     rivals: Rivals,
     look: watch::Sender<Look>,
@@ -124,13 +127,18 @@ impl Doctor {
 
 impl Preflight {
     /// Ready to look, and where readers find what is found.
-    pub fn new(place: watch::Receiver<Arc<Place>>, arp: Arp, rivals: Rivals) -> (Preflight, Doctor) {
+    pub fn new(
+        place: watch::Receiver<Arc<Place>>,
+        board: SharedBoard,
+        arp: Arp,
+        rivals: Rivals,
+    ) -> (Preflight, Doctor) {
         let (sender, receiver) = watch::channel(Look::default());
         let asked = Arc::new(Notify::new());
         let begun = Arc::new(AtomicU64::new(0));
         let doctor = Doctor { look: receiver, begun: begun.clone(), asked: asked.clone() };
         let news = Arc::new(Notify::new());
-        (Preflight { place, arp, rivals, look: sender, begun, asked, news }, doctor)
+        (Preflight { place, board, arp, rivals, look: sender, begun, asked, news }, doctor)
     }
 
     /// To be called by those who hear something that a look should not wait for.
@@ -168,8 +176,8 @@ impl Preflight {
         let place = self.place.borrow().clone();
         let role = place.role();
         let local = tokio::task::spawn_blocking({
-            let place = place.clone();
-            move || place.look()
+            let (place, files) = (place.clone(), core::read(&self.board).image_files().clone());
+            move || place.look(&files.active)
         });
         sleep(if role == Role::Proxy { SLOW_ANSWER_TIME } else { ANSWER_TIME }).await;
         let mut findings = match local.await {

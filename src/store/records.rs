@@ -2,6 +2,7 @@
 //!
 //! Written with the other changes; read beside the writer, by a connection of its own that can write nothing.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row, params};
@@ -11,7 +12,7 @@ use super::rows::{self, ReadError, integer, run};
 use super::{BUSY_TIMEOUT, StoreError, advice, opening};
 use crate::fleet::report::{Level, LogLine};
 use crate::fleet::{Change, Deployment};
-use crate::ids::{DeploymentId, MachineId};
+use crate::ids::{DeploymentId, MachineId, ProductName};
 
 /// How much of one deployment's log is kept, in bytes; what was written last.
 const LOG_MAX: u64 = 64 << 10;
@@ -85,6 +86,26 @@ impl Records {
             return Ok(Vec::new());
         }
         self.read(read_deployments)
+    }
+
+    /// The image file that each product has by an operator's word; none if there is no journal yet.
+    ///
+    /// # Errors
+    /// As [`Records::deployments`].
+    pub fn active_images(&self) -> Result<BTreeMap<ProductName, String>, StoreError> {
+        if !self.path.exists() {
+            return Ok(BTreeMap::new());
+        }
+        self.read(|db| {
+            let mut statement = db.prepare("SELECT product, file FROM edition WHERE active_since IS NOT NULL")?;
+            let mut found = statement.query([])?;
+            let mut files = BTreeMap::new();
+            while let Some(row) = found.next()? {
+                let row = Record { table: "edition", row };
+                files.insert(row.parsed("product", ProductName::parse)?, row.text("file")?.to_owned());
+            }
+            Ok(files)
+        })
     }
 
     /// The last deployment of a machine and what is kept of its log; `None` if there never was one.

@@ -33,7 +33,9 @@ const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 pub struct Place {
     site: Arc<Site>,
     profiles: Vec<Profile>,
-    images: BTreeMap<ProductName, PathBuf>,
+    /// The image directory, and the file in it that each product has unless an operator activated another.
+    images: PathBuf,
+    image_files: BTreeMap<ProductName, String>,
     boot: PathBuf,
     journal: PathBuf,
     /// Templates are compiled once for a configuration: what is wrong with them changes with that only.
@@ -45,13 +47,12 @@ pub struct Place {
 impl Place {
     /// What these settings need.
     pub fn new(settings: &Settings) -> Place {
-        let image =
-            |product: &crate::naming::Product| (product.name.clone(), settings.images.join(product.image_file()));
         let index = |interface: &str| nix::net::if_::if_nametoindex(interface).ok();
         Place {
             site: Arc::new(settings.site.clone()),
             profiles: settings.profiles.clone(),
-            images: settings.products.iter().map(image).collect(),
+            images: settings.images.clone(),
+            image_files: settings.products.iter().map(|each| (each.name.clone(), each.image_file())).collect(),
             boot: settings.boot.clone(),
             journal: settings.journal.clone(),
             templates: templates(&settings.profiles, &settings.answers),
@@ -74,14 +75,18 @@ impl Place {
         self.site.wired().map(|(_, link, interface)| (link, interface))
     }
 
-    /// Looks at everything. Reads files; blocks for as long as that takes.
-    pub fn look(&self) -> Vec<Finding> {
+    /// Looks at everything; `active` are the image files that products have by an operator's word. Reads files; blocks
+    /// for as long as that takes.
+    pub fn look(&self, active: &BTreeMap<ProductName, String>) -> Vec<Finding> {
         let mut findings = self.interfaces();
         findings.extend(neighbours());
         findings.extend(self.journal());
         findings.extend(clock_finding(clock::now().timestamp));
         findings.extend(buffers());
-        findings.extend(self.images.iter().map(|(product, path)| image(product, path)));
+        findings.extend(self.image_files.iter().map(|(product, file)| {
+            let path = self.images.join(active.get(product).unwrap_or(file));
+            image(product, &path)
+        }));
         findings.extend(self.profiles.iter().map(|profile| self.boot_files(profile)));
         findings.push(self.templates.clone());
         findings
@@ -212,7 +217,8 @@ fn image(product: &ProductName, path: &Path) -> Finding {
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let directory = path.parent().unwrap_or(Path::new(".")).display();
-    Finding::amber(check, format!("{product} has no image"), format!("put {name} into {directory}"))
+    let hint = format!("hatchery image add FILE --product {product} --activate, or put {name} into {directory}");
+    Finding::amber(check, format!("{product} has no image"), hint)
 }
 
 /// Renders every template once for its profile. Names that do not exist show only then.

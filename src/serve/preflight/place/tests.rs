@@ -23,7 +23,8 @@ fn place(directory: &Path) -> Place {
     Place {
         site: Arc::new(site),
         profiles: Vec::new(),
-        images: BTreeMap::new(),
+        images: directory.to_owned(),
+        image_files: BTreeMap::new(),
         boot: directory.to_owned(),
         journal: directory.join("hatchery.db"),
         templates: Finding::green("templates", ""),
@@ -71,7 +72,13 @@ fn a_missing_image_says_where_to_put_which_file() {
     let path = directory.path().join("kxp2_master.img");
     let finding = image(&product, &path);
     assert_eq!(finding.level, Level::Amber);
-    assert_eq!(finding.hint, format!("put kxp2_master.img into {}", directory.path().display()));
+    assert_eq!(
+        finding.hint,
+        format!(
+            "hatchery image add FILE --product KXP2 --activate, or put kxp2_master.img into {}",
+            directory.path().display()
+        )
+    );
     std::fs::write(&path, "").expect("a file");
     assert_eq!(image(&product, &path).level, Level::Green);
 }
@@ -124,4 +131,22 @@ fn sockets_on_port_67_are_found_by_their_inode() {
   338: 0100A8C0:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 20001 2 0000000000000000 0
 ";
     assert_eq!(on_port_67(text).collect::<Vec<_>>(), [19467]);
+}
+
+#[test]
+fn the_image_that_an_operator_activated_is_looked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let product = ProductName::parse("KXP2").expect("a name");
+    let image_files = BTreeMap::from([(product.clone(), "kxp2_master.img".to_owned())]);
+    let place = Place { image_files, ..place(directory.path()) };
+    let level = |active: &BTreeMap<ProductName, String>| {
+        let findings = place.look(active);
+        findings.into_iter().find(|finding| finding.check == "image KXP2").map(|finding| finding.level)
+    };
+    std::fs::write(directory.path().join("server.img"), "").expect("a file");
+    let active = BTreeMap::from([(product.clone(), "server.img".to_owned())]);
+    assert_eq!((level(&BTreeMap::new()), level(&active)), (Some(Level::Amber), Some(Level::Green)));
+    std::fs::write(directory.path().join("kxp2_master.img"), "").expect("a file");
+    std::fs::remove_file(directory.path().join("server.img")).expect("removed");
+    assert_eq!((level(&BTreeMap::new()), level(&active)), (Some(Level::Green), Some(Level::Amber)));
 }
