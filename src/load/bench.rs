@@ -168,7 +168,7 @@ impl Bench {
     /// [`BenchError::Server`] with the end of its log.
     pub fn wait_for_image(&mut self) -> Result<(), BenchError> {
         self.wait_until("has not hashed the image", |bench| {
-            bench.log_text().lines().any(|line| line.contains("image") && line.contains("state=Ready("))
+            bench.log_text().lines().any(|line| line.contains("image: ready"))
         })
     }
 
