@@ -96,6 +96,16 @@ impl Actor {
         Actor(uid.map_or_else(|| "local".to_owned(), |uid| format!("local uid {uid}")))
     }
 
+    /// The configuration file, at the start and at a reload.
+    pub fn configuration() -> Actor {
+        Actor("configuration".to_owned())
+    }
+
+    /// As [`Actor::as_str`] gave it.
+    pub fn written(text: &str) -> Actor {
+        Actor(text.to_owned())
+    }
+
     /// As it is written down.
     pub fn as_str(&self) -> &str {
         &self.0

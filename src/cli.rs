@@ -104,6 +104,18 @@ Exit codes: 0 every machine is done; 1 some are not; 2 wrong arguments; 130 inte
   hatchery status
   hatchery status --json")]
     Status(Ask),
+    /// Say who changed what
+    #[command(
+        after_help = "Every change that an operator, a program or the configuration made, the latest first. Kept in the journal,
+written together with the change itself.
+
+Examples:
+  hatchery audit
+  hatchery audit --limit 5 --by anna
+  hatchery audit --find KXP2-SPAA-007
+  hatchery audit --json | jq '.items[] | select(.operation == \"machine forget\")'"
+    )]
+    Audit(Audit),
     /// Say what keeps the server from its work, and what to do about it
     #[command(after_help = "Asks the running server. Where none runs, it checks what can be checked without one:
 configuration, files, interfaces, addresses, ports.
@@ -257,6 +269,28 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    pub ask: Ask,
+    /// How many, the latest first
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub limit: u64,
+    /// Pass over so many later ones
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub offset: u64,
+    /// Only by this one: `anna`, `token order-desk`, `local uid 0`, `configuration`
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// Only of this operation: `names release`
+    #[arg(long, value_name = "WORDS")]
+    pub operation: Option<String>,
+    /// Only with this text anywhere
+    #[arg(long, value_name = "TEXT")]
+    pub find: Option<String>,
 }
 
 /// Arguments of `completions`.

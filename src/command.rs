@@ -45,6 +45,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Machines(args) => ask::machines(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
+        Command::Audit(args) => ask::audit(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),

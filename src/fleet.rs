@@ -10,6 +10,7 @@
 
 pub mod adopt;
 mod asking;
+pub mod audit;
 mod conflict;
 mod proxy;
 pub mod board;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use crate::access::Actor;
 use crate::boot::pipeline::{self, Milestone};
 use crate::boot::{BootPlan, Question, View};
 use crate::catalog::{Catalog, ImageState};
@@ -97,11 +99,22 @@ impl Silence {
 
 /// The actions of one event, in order.
 #[derive(Debug, Default)]
-struct Outbox(Vec<Action>);
+struct Outbox {
+    actions: Vec<Action>,
+    /// What an operator's operation did so far; `None` while nobody's operation is under way.
+    audited: Option<Vec<audit::Line>>,
+}
 
 impl Outbox {
     fn push(&mut self, action: Action) {
-        self.0.push(action);
+        self.actions.push(action);
+    }
+
+    /// Writes down what an operation did that is no change of the fleet.
+    fn record(&mut self, subject: String, details: String) {
+        if let Some(lines) = &mut self.audited {
+            lines.push(audit::Line { subject, details });
+        }
     }
 
     fn publish(&mut self, notice: Notice) {
@@ -205,12 +218,16 @@ impl Fleet {
                 };
                 out.push(Action::Tell { reply_to, result });
             }
-            Event::Command { command, reply_to } => {
-                let result = self.on_command(command, now, &mut out);
+            Event::Command { command, by, reply_to } => {
+                let operation = command.word();
+                let result =
+                    self.audited(operation, by, now, &mut out, |fleet, out| fleet.on_command(command, now, out));
                 out.push(Action::Tell { reply_to, result });
             }
             Event::Configure { configuration, reply_to } => {
-                let result = self.reconfigure(*configuration, &mut out);
+                let by = Actor::configuration();
+                let result =
+                    self.audited("reload", by, now, &mut out, |fleet, out| fleet.reconfigure(*configuration, out));
                 out.push(Action::Tell { reply_to, result });
             }
             Event::Image { product, state, measured } => {
@@ -227,7 +244,7 @@ impl Fleet {
             Event::Conflict { address, mac } => self.on_conflict(address, mac, now, &mut out),
             Event::Deadline => self.on_deadline(now, &mut out),
         }
-        out.0
+        out.actions
     }
 
     /// When [`Event::Deadline`] is due, on the wall clock.
@@ -237,8 +254,30 @@ impl Fleet {
     }
 
     fn commit(&mut self, out: &mut Outbox, change: Change) {
+        if let Some(lines) = &mut out.audited {
+            lines.extend(audit::line(&self.tables, &change));
+        }
         self.tables.apply(&self.site, &change);
         out.push(Action::Commit(change));
+    }
+
+    /// Carries out an operation, and writes down beside its changes who asked for it.
+    fn audited<T>(
+        &mut self,
+        operation: &str,
+        by: Actor,
+        now: Now,
+        out: &mut Outbox,
+        carry_out: impl FnOnce(&mut Fleet, &mut Outbox) -> T,
+    ) -> T {
+        out.audited = Some(Vec::new());
+        let result = carry_out(self, out);
+        let lines = out.audited.take().unwrap_or_default();
+        if let Some((subject, details)) = audit::summary(&lines) {
+            let operation = operation.to_owned();
+            self.commit(out, Change::Audited(audit::Entry { at: now.timestamp, by, operation, subject, details }));
+        }
+        result
     }
 
     /// Binds, declines or releases an address: journal and readers alike. A client identifier may move to another

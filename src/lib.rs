@@ -73,6 +73,7 @@
 //! | who gets which name | [`naming::Naming::choose`] |
 //! | which file a name means | [`boot::file::resolve`] |
 //! | what is remembered | [`fleet::contract::Change`], [`fleet::tables`], [`store`] |
+//! | what the audit says of a change | [`fleet::audit`] |
 //! | what an answer file may say | [`answer`], then `answer-templates` |
 //! | a configuration key | [`config`] and `packaging/hatchery.toml` |
 

@@ -49,6 +49,7 @@ use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::class::Class;
@@ -312,7 +313,11 @@ impl Drop for AbortOnPanic {
 
 /// The venues and pools of the configuration: what is new is in the journal before the first machine is served.
 fn declare(fleet: &mut Fleet, store: &mut Store, venues: Vec<Declaration>) -> Result<(), StoreError> {
-    let event = Event::Command { command: Command::Declare { venues }, reply_to: ReplyTo::default() };
+    let event = Event::Command {
+        command: Command::Declare { venues },
+        by: Actor::configuration(),
+        reply_to: ReplyTo::default(),
+    };
     let (changes, _) = core::split(fleet.handle(event, clock::now()));
     if changes.is_empty() { Ok(()) } else { store.commit(&changes) }
 }

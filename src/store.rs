@@ -4,6 +4,7 @@
 //! [`Store::commit`] returns `Ok`, all of its changes survive a power cut; when it returns an error, none of them is there.
 
 pub mod access;
+mod audit;
 pub mod hardware;
 mod image;
 pub mod original;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
+pub use audit::{AuditFilter, AuditPage};
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;

@@ -104,7 +104,7 @@ fn command(server: &Server, input: &str, args: &[&str]) -> Done {
 }
 
 /// What viewers, operators and admins may do, as method and path.
-const SEEN: [(&str, &str); 21] = [
+const SEEN: [(&str, &str); 22] = [
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/machines"),
     ("GET", "/api/v1/machines/KXP2-ARLT-001"),
@@ -117,6 +117,7 @@ const SEEN: [(&str, &str); 21] = [
     ("GET", "/api/v1/batches"),
     ("GET", "/api/v1/batches/1"),
     ("GET", "/api/v1/deployments"),
+    ("GET", "/api/v1/audit"),
     ("GET", "/api/stats"),
     ("GET", "/api/venues"),
     ("GET", "/api/venues/ARLT/stats"),
@@ -414,10 +415,7 @@ fn users_and_tokens_from_the_shell() {
     let secret = made.out.lines().next().expect("a token");
     assert_eq!(secret.len(), 48, "{}", made.out);
     let listed = run("", &["token", "list"]).out;
-    assert!(
-        listed.contains("dashboard") && listed.contains("the command line") && !listed.contains(secret),
-        "{listed}"
-    );
+    assert!(listed.contains("dashboard") && listed.contains("local uid 0") && !listed.contains(secret), "{listed}");
     assert_eq!(run("", &["token", "remove", "1"]).out, "token 1 is removed\n");
     assert_eq!(run("", &["token", "remove", "1"]).code, 1);
 }
@@ -518,4 +516,36 @@ fn the_old_systems_routes_have_its_shapes() {
     assert_eq!(system["network"]["lo"]["address"], "127.0.0.1", "{system}");
     assert!(system["disk"]["total"].as_u64() > Some(0), "{system}");
     assert!(system["services"].as_object().is_some_and(|services| !services.is_empty()), "{system}");
+}
+
+#[test]
+fn who_changed_what_is_read_by_programs_and_on_the_command_line() {
+    let room = Room::open();
+    room.act("POST", "/api/v1/venues", json!({ "code": "SPAA", "name": "Spa" }), 201);
+    room.act("POST", "/api/v1/names/KXP2-ARLT-002/retire", json!({}), 200);
+    let body = json!({ "name": "bo", "role": "viewer", "password": PASSWORD });
+    assert_eq!(room.ask(&room.admin, "POST", "/api/v1/users", &body).code, 201);
+    let page = room.get("/api/v1/audit?by=token+operator");
+    let row = |row: &Value| {
+        let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        format!("{}, {}, {}", text("operation"), text("subject"), text("details"))
+    };
+    let rows: Vec<String> = page["items"].as_array().expect("rows").iter().map(row).collect();
+    assert_eq!(rows, ["names retire, KXP2-ARLT-002, available → retired", "venue add, venue SPAA, added: Spa"]);
+    assert_eq!((&page["total"], &page["limit"], &page["offset"]), (&json!(2), &json!(100), &json!(0)));
+    let found = room.get("/api/v1/audit?q=USER+BO&operation=user+add");
+    assert_eq!((&found["total"], &found["items"][0]["by"]), (&json!(1), &json!("token admin")), "{found}");
+    let everything = room.get("/api/v1/audit?limit=1&offset=1");
+    assert_eq!(everything["items"][0]["subject"], "KXP2-ARLT-002", "the latest first: {everything}");
+    assert!(!room.get("/api/v1/audit?limit=1000").to_string().contains(PASSWORD));
+    let shown = command(&room.server, "", &["audit", "--find", "spaa"]);
+    assert!(
+        shown.code == 0 && shown.out.contains("token operator") && shown.out.contains("added: Spa"),
+        "{}",
+        shown.out
+    );
+    let tokens = command(&room.server, "", &["audit", "--operation", "token add", "--json"]);
+    let tokens: Value = serde_json::from_str(&tokens.out).expect("JSON");
+    assert_eq!((&tokens["total"], &tokens["items"][0]["subject"]), (&json!(3), &json!("token 3 admin")), "{tokens}");
+    assert!(tokens["items"][0]["by"].as_str().is_some_and(|by| by.starts_with("local uid ")), "{tokens}");
 }

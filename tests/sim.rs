@@ -40,16 +40,16 @@ const DHCP: [(&str, &str); 6] = [
 
 /// What operators do, and what is done to the network, the clock and the machines.
 const ODDS: [&str; 29] = [
-    "reinstall",
-    "hold",
-    "forget",
+    "machine reinstall",
+    "machine hold",
+    "machine forget",
     "venue add",
     "venue list",
     "names import",
-    "name release",
-    "name retire",
-    "name reinstate",
-    "name list",
+    "names release",
+    "names retire",
+    "names reinstate",
+    "names list",
     "image list",
     "image add",
     "image activate",

@@ -8,7 +8,7 @@ use indicatif::{BinaryBytes, DecimalBytes};
 use serde_json::{Value, json};
 
 use super::{UNREACHABLE, WRONG_INPUT, print};
-use crate::cli::{Ask, Explain};
+use crate::cli::{Ask, Audit, Explain};
 use crate::serve::control::{self, Reply, Request};
 
 /// `hatchery explain`
@@ -60,6 +60,16 @@ fn progress(value: &Value) -> Option<String> {
 pub fn leases(args: &Ask) -> anyhow::Result<ExitCode> {
     let columns = ["address", "state", "machine", "client", "expires"];
     show(args, &Request::Leases, |leases| table(leases, &columns, "no address has been given yet"))
+}
+
+/// `hatchery audit`
+pub fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
+    let (limit, offset) = (args.limit, args.offset);
+    let (by, operation, q) = (args.by.clone(), args.operation.clone(), args.find.clone());
+    let columns = ["at", "by", "operation", "subject", "details"];
+    show(&args.ask, &Request::Audit { limit, offset, by, operation, q }, |page| {
+        table(&page["items"], &columns, "nothing of that kind was changed yet")
+    })
 }
 
 /// `hatchery status`

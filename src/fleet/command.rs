@@ -122,6 +122,46 @@ pub enum Command {
     BatchListActive,
     /// Say how one batch stands.
     BatchShow(BatchId),
+    /// Write down what was done outside the fleet: to users, to tokens.
+    Record {
+        /// What was asked for.
+        operation: &'static str,
+        /// What it was done to.
+        subject: String,
+        /// What became of it.
+        details: String,
+    },
+}
+
+impl Command {
+    /// What the command line calls it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Command::Declare { .. } => "start",
+            Command::Reinstall(_) => "machine reinstall",
+            Command::Hold(_) => "machine hold",
+            Command::Forget { .. } => "machine forget",
+            Command::VenueAdd { .. } => "venue add",
+            Command::VenueList => "venue list",
+            Command::NamesImport { .. } => "names import",
+            Command::NameRelease { .. } => "names release",
+            Command::NameRetire(_) => "names retire",
+            Command::NameReinstate(_) => "names reinstate",
+            Command::NameList(_) => "names list",
+            Command::ImageList => "image list",
+            Command::ImageAdd { .. } => "image add",
+            Command::ImageActivate { .. } => "image activate",
+            Command::BatchCreate { .. } => "batch create",
+            Command::BatchStart(_) => "batch start",
+            Command::BatchPause(_) => "batch pause",
+            Command::BatchCancel(_) => "batch cancel",
+            Command::BatchPriority { .. } => "batch priority",
+            Command::BatchList => "batch list",
+            Command::BatchListActive => "batch list active",
+            Command::BatchShow(_) => "batch show",
+            Command::Record { operation, .. } => operation,
+        }
+    }
 }
 
 /// A venue and the numbers of its name pools, as the configuration states them.
@@ -210,6 +250,10 @@ impl Fleet {
                 Ok(Told::Batches(self.tables.naming.active_batches().into_iter().cloned().collect()))
             }
             Command::BatchShow(id) => self.batch(id).map(Told::Batch),
+            Command::Record { subject, details, .. } => {
+                out.record(subject, details);
+                Ok(Told::Done("written down".to_owned()))
+            }
         }
     }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::audit::Entry;
 use super::command::{Command, Declaration};
 use super::report::{Config, LogLine, Progress, Report};
+use crate::access::Actor;
 use crate::boot::View;
 use crate::catalog::{Catalog, Edition, Image, ImageFiles, ImageState, Profile};
 use crate::class::Class;
@@ -91,6 +93,8 @@ pub enum Event {
     Command {
         /// What to do.
         command: Command,
+        /// Who speaks.
+        by: Actor,
         /// Where the result goes.
         reply_to: ReplyTo,
     },
@@ -286,6 +290,8 @@ pub enum Change {
         /// What was written, in order.
         lines: Vec<LogLine>,
     },
+    /// Somebody's operation changed something, or something outside the fleet. Kept for people, like log lines.
+    Audited(Entry),
     /// An image was hashed.
     Measured(Measured),
     /// An image was added, activated or replaced by another.

@@ -110,7 +110,7 @@ impl Tables {
                     self.open.insert(deployment.machine, deployment.clone());
                 }
             }
-            Change::Logged { .. } => {}
+            Change::Logged { .. } | Change::Audited(_) => {}
             Change::Edition(edition) => {
                 self.editions.insert((edition.product.clone(), edition.file.clone()), edition.clone());
             }

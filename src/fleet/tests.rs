@@ -1,6 +1,7 @@
 //! The fleet as its clients, installers and operators see it: events in, decoded replies and changes out.
 
 mod address;
+mod audit;
 mod bootp;
 mod deployment;
 mod fields;
@@ -217,7 +218,7 @@ impl World {
     }
 
     fn command(&mut self, command: Command) -> Result<Told, Refusal> {
-        self.told(Event::Command { command, reply_to: ReplyTo(1) })
+        self.told(Event::Command { command, by: Actor::user("anna"), reply_to: ReplyTo(1) })
     }
 
     fn told(&mut self, event: Event) -> Result<Told, Refusal> {

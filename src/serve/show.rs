@@ -12,6 +12,7 @@ use super::preflight::Finding;
 use crate::boot::{Boot, View};
 use crate::clock;
 use crate::fleet::Deployment;
+use crate::fleet::audit::Entry;
 use crate::fleet::board::Board;
 use crate::fleet::command::Selector;
 use crate::fleet::report::{LogLine, Progress};
@@ -19,7 +20,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
-use crate::store::{History, hardware};
+use crate::store::{AuditPage, History, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
@@ -137,6 +138,21 @@ pub fn deployments(board: &Board, history: &History) -> Value {
     };
     let rows: Vec<Value> = history.deployments.iter().map(row).collect();
     json!({ "items": rows, "successful": history.successful, "total": history.total })
+}
+
+/// Who changed what.
+pub fn audit(page: &AuditPage) -> Value {
+    let row = |(id, entry): &(u64, Entry)| {
+        json!({
+            "at": clock::iso(entry.at),
+            "by": entry.by.as_str(),
+            "details": entry.details,
+            "id": id,
+            "operation": entry.operation,
+            "subject": entry.subject,
+        })
+    };
+    json!({ "items": page.entries.iter().map(row).collect::<Vec<_>>(), "total": page.total })
 }
 
 /// Every lease, by address.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::json::{field, optional, quoted};
 use super::place::Place;
+use crate::access::Actor;
 use crate::boot::file::{self, Source};
 use crate::catalog::{Image, ImageState};
 use crate::fleet::board::Board;
@@ -88,7 +89,8 @@ impl Server {
     pub fn start(place: Rc<Place>, rows: Vec<Change>, now: Now) -> Server {
         let fleet = Fleet::load(place.site.clone(), place.catalog.clone(), place.products.clone(), rows, now);
         let board = Board::new(place.site.clone(), place.catalog.clone());
-        let mut inbox = vec![Event::Command { command: place.declaration(), reply_to: NOBODY }];
+        let mut inbox =
+            vec![Event::Command { command: place.declaration(), by: Actor::user("the simulator"), reply_to: NOBODY }];
         for product in &place.products {
             let Some(image) = place.images.get(&product.image_file()).cloned() else { continue };
             let measured = Measured { image: image.clone(), modified_nanos: 0, inode: 0 };

@@ -116,7 +116,7 @@ impl Store {
             Change::Venue(venue) => Key::Venue(venue.code.clone()),
             Change::Deployment(deployment) => Key::Deployment(deployment.id),
             // For people, in a journal that is read by them.
-            Change::Logged { .. } => return,
+            Change::Logged { .. } | Change::Audited(_) => return,
             Change::Edition(edition) => Key::Edition(edition.product.clone(), edition.file.clone()),
             Change::Measured(measured) => Key::Measured(measured.image.file.clone()),
         };

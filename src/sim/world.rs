@@ -37,6 +37,7 @@ use super::store::Store;
 use super::story::Story;
 use super::tape::Tape;
 use super::wiring::Segment;
+use crate::access::Actor;
 use crate::fleet::Event;
 use crate::fleet::command::Command;
 use crate::ids::{BatchId, ReplyTo, TransferId};
@@ -390,7 +391,7 @@ impl World {
             Command::BatchStart(BatchId(1)),
         ];
         for command in orders {
-            self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
+            self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to: ReplyTo(0) });
         }
         if self.plan.rehearsal {
             self.rehearse();

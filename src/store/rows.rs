@@ -9,7 +9,7 @@ use rusqlite::{Connection, Params, params};
 
 use super::image::{READ_MEASURED, read_edition, read_measured, write_edition, write_measured};
 use super::record::{BadRow, Record};
-use super::{hardware, records};
+use super::{audit, hardware, records};
 use crate::fleet::{Change, Deployment};
 use crate::ids::{BatchId, ClientId, DeploymentId, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
@@ -54,6 +54,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Venue(venue) => write_venue(db, venue),
         Change::Deployment(deployment) => write_deployment(db, deployment),
         Change::Logged { deployment, lines } => records::write_log(db, *deployment, lines),
+        Change::Audited(entry) => audit::write(db, entry),
         Change::Measured(measured) => write_measured(db, measured),
         Change::Edition(edition) => write_edition(db, edition),
     }

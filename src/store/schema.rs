@@ -182,8 +182,17 @@ const VERSION_3: &str = "
     CREATE INDEX log_of_deployment ON log (deployment, id);
 ";
 
-/// Installers say under which order they run.
+/// Installers say under which order they run; what operators change is written down.
 const VERSION_4: &str = "
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        operation TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        details TEXT NOT NULL
+    ) STRICT;
+
     ALTER TABLE machine ADD COLUMN reinstalls INTEGER NOT NULL DEFAULT 0 CHECK (reinstalls >= 0);
 ";
 

@@ -88,7 +88,7 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 10 => Command::ImageActivate { product: "KXP2".into(), image: format!("{last}.img") },
                 _ => create,
             };
-            Event::Command { command, reply_to }
+            Event::Command { command, by: Actor::user("anna"), reply_to }
         }
         _ if rng.u8(0..8) == 0 => {
             let (product, image) = (product("KXP2"), image(&format!("{last}.img")));
@@ -166,7 +166,7 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             Change::Name(name) => keep.push((format!("2 {}", name.hostname), change.clone())),
             Change::Batch(batch) => keep.push((format!("3 {}", batch.id), change.clone())),
             Change::Venue(venue) => keep.push((format!("4 {}", venue.code), change.clone())),
-            Change::Logged { .. } => {}
+            Change::Logged { .. } | Change::Audited(_) => {}
             Change::Deployment(deployment) => keep.push((format!("5 {:08}", deployment.id.0), change.clone())),
             Change::Edition(edition) => keep.push((format!("7 {}", edition.file), change.clone())),
             Change::Measured(measured) => keep.push((format!("6 {}", measured.image.file), change.clone())),

@@ -236,7 +236,7 @@ fn declaring_again_adds_what_is_new_only() {
     world.declare("ARLT", 2);
     assert_eq!(world.journal.len(), rows);
     world.declare("ARLT", 3);
-    assert_eq!((world.journal.len(), world.left()), (rows + 1, 2));
+    assert_eq!((world.journal.len(), world.left()), (rows + 2, 2), "the name, and who added it");
 }
 
 /// The profile of BIOS machines makes KXP2 for ARLT.

@@ -13,7 +13,7 @@ use crate::ids::{BatchId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, show};
-use crate::store::{DeploymentFilter, StoreError};
+use crate::store::{AuditFilter, DeploymentFilter, StoreError};
 
 impl Desk {
     /// Does what `by` asks, or says why not.
@@ -39,11 +39,18 @@ impl Desk {
             Request::Deployments { limit, offset, product, venue, status } => {
                 return self.deployments(DeploymentFilter { product, venue, status }, limit, offset).await;
             }
+            Request::Audit { limit, offset, by, operation, q } => {
+                let (records, filter) = (self.records.clone(), AuditFilter { by, operation, text: q });
+                return recorded(move || records.audit(&filter, limit, offset), |page| show::audit(&page)).await;
+            }
             Request::Reload => {
                 let Some(reloader) = reloader else {
                     return Refusal::Invalid("this server has no configuration file to read again".into()).into();
                 };
-                return reloader.reload().await.map_or_else(Reply::Problems, |sentence| Reply::Ok(sentence.into()));
+                return match reloader.reload().await {
+                    Ok(sentence) => self.done(by, "reload", "configuration", &sentence, sentence.clone().into()).await,
+                    Err(problems) => Reply::Problems(problems),
+                };
             }
             Request::Reinstall { machine } => select(&machine).map(Command::Reinstall),
             Request::Hold { machine } => select(&machine).map(Command::Hold),
@@ -70,7 +77,7 @@ impl Desk {
                 }
                 there.map(|()| Command::ImageAdd { product, file, version })
             }
-            Request::ImageActivate { product, image } => return self.activate(product, image).await,
+            Request::ImageActivate { product, image } => return self.activate(by, product, image).await,
             Request::Batches => Ok(Command::BatchList),
             Request::ActiveBatches => Ok(Command::BatchListActive),
             Request::Batch { id } => Ok(Command::BatchShow(BatchId(id))),
@@ -87,32 +94,73 @@ impl Desk {
                     Ok(people) => people,
                     Err(refusal) => return refusal.into(),
                 };
-                return people.add_user(&name, &role, password).await.map(|user| show::user(&user)).into();
+                return match people.add_user(&name, &role, password).await {
+                    Ok(user) => {
+                        let details = format!("added, role {}", user.role);
+                        self.done(by, "user add", &format!("user {}", user.name), &details, show::user(&user)).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::UserChange { name, role, password } => {
                 let people = match self.people() {
                     Ok(people) => people,
                     Err(refusal) => return refusal.into(),
                 };
-                let changed = people.change_user(&name, role.as_deref(), password).await;
-                return changed.map(|user| show::user(&user)).into();
+                let said = [
+                    role.as_deref().map(|role| format!("role {role}")),
+                    password.is_some().then(|| "another password".to_owned()),
+                ];
+                return match people.change_user(&name, role.as_deref(), password).await {
+                    Ok(user) => {
+                        let details = said.into_iter().flatten().collect::<Vec<_>>().join(", ");
+                        self.done(by, "user change", &format!("user {}", user.name), &details, show::user(&user)).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::UserRemove { name } => {
-                return self.people().and_then(|people| people.remove_user(&name)).map(Value::from).into();
+                return match self.people().and_then(|people| people.remove_user(&name)) {
+                    Ok(sentence) => {
+                        self.done(by, "user remove", &format!("user {name}"), "removed", sentence.into()).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::Tokens => return self.people().and_then(People::tokens).map(|all| show::tokens(&all)).into(),
             Request::TokenAdd { name, role, days } => {
-                let made = self.people().and_then(|people| people.add_token(&name, &role, days, by));
-                return made.map(|(token, secret)| show::new_token(&token, &secret)).into();
+                return match self.people().and_then(|people| people.add_token(&name, &role, days, by)) {
+                    Ok((token, secret)) => {
+                        let subject = format!("token {} {}", token.id, token.name);
+                        let details = format!("added, role {}", token.role);
+                        self.done(by, "token add", &subject, &details, show::new_token(&token, &secret)).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::TokenRemove { id } => {
-                return self.people().and_then(|people| people.remove_token(id)).map(Value::from).into();
+                return match self.people().and_then(|people| people.remove_token(id)) {
+                    Ok(sentence) => {
+                        self.done(by, "token remove", &format!("token {id}"), "removed", sentence.into()).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
         };
         match command {
-            Ok(command) => self.operate(command).await,
+            Ok(command) => self.operate(by, command).await,
             Err(refusal) => refusal.into(),
         }
+    }
+
+    /// The reply to what was done outside the fleet, once it is written down who did it. What is done is done: a journal
+    /// that cannot be written is said in the log.
+    async fn done(&self, by: &Actor, operation: &'static str, subject: &str, details: &str, reply: Value) -> Reply {
+        let command = Command::Record { operation, subject: subject.to_owned(), details: details.to_owned() };
+        if let Reply::Error { sentence, .. } = self.operate(by, command).await {
+            tracing::error!(%by, operation, subject, sentence, "the audit lacks this");
+        }
+        Reply::Ok(reply)
     }
 
     fn people(&self) -> Result<&People, Refusal> {
@@ -120,8 +168,8 @@ impl Desk {
         self.people.as_deref().ok_or_else(none)
     }
 
-    async fn operate(&self, command: Command) -> Reply {
-        let told = self.inbox.ask(|reply_to| Event::Command { command, reply_to }).await;
+    async fn operate(&self, by: &Actor, command: Command) -> Reply {
+        let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
         told.map(|told| show::told(&told)).into()
     }
 
@@ -156,8 +204,9 @@ impl Desk {
     }
 
     /// The fleet knows what was hashed; whether the file is still there, only a look can tell.
-    async fn activate(&self, product: String, image: String) -> Reply {
-        let listed = self.inbox.ask(|reply_to| Event::Command { command: Command::ImageList, reply_to }).await;
+    async fn activate(&self, by: &Actor, product: String, image: String) -> Reply {
+        let listed =
+            self.inbox.ask(|reply_to| Event::Command { command: Command::ImageList, by: by.clone(), reply_to }).await;
         if let Ok(Told::Images(rows)) = listed {
             let named = |row: &&ImageRow| {
                 let version = row.edition.as_ref().and_then(|edition| edition.version.as_deref());
@@ -167,7 +216,7 @@ impl Desk {
                 return refusal.into();
             }
         }
-        self.operate(Command::ImageActivate { product, image }).await
+        self.operate(by, Command::ImageActivate { product, image }).await
     }
 }
 

@@ -142,6 +142,19 @@ pub enum Request {
         /// Whose installer's last word was this.
         status: Option<String>,
     },
+    /// Who changed what, the latest first; `None` fits all.
+    Audit {
+        /// At most so many.
+        limit: u64,
+        /// After so many that are later.
+        offset: u64,
+        /// By exactly this one.
+        by: Option<String>,
+        /// Of exactly this operation.
+        operation: Option<String>,
+        /// With this text anywhere.
+        q: Option<String>,
+    },
     /// Every batch.
     Batches,
     /// The batches that give names, in the order in which they do.

@@ -35,6 +35,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/api/v1/batches", get(batches))
         .route("/api/v1/batches/{id}", get(batch))
         .route("/api/v1/deployments", get(deployments))
+        .route("/api/v1/audit", get(audit))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     let done = Router::new()
         .route("/api/v1/machines/{machine}/reinstall", post(reinstall))
@@ -117,20 +118,20 @@ async fn batches(asker: Asker, uri: Uri) -> Response {
     list(asker, uri, Request::Batches, &filters).await
 }
 
-/// The journal pages by itself: it may hold years.
-async fn deployments(asker: Asker, uri: Uri) -> Response {
-    let read = || -> Result<_, Refusal> {
-        let given = Parameters::read(&uri, &["limit", "offset", "product", "venue", "status"])?;
-        let (limit, offset) = given.window()?;
-        let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
-        Ok((limit, offset, product, venue, given.text("status")))
-    };
-    let (limit, offset, product, venue, status) = match read() {
+/// What the journal pages by itself: it may hold years. `ask` makes the question of the parameters and the window.
+async fn journal(
+    asker: Asker,
+    uri: Uri,
+    known: &[&str],
+    ask: impl FnOnce(&Parameters, u64, u64) -> Request,
+) -> Response {
+    let known: Vec<&str> = ["limit", "offset"].into_iter().chain(known.iter().copied()).collect();
+    let read = Parameters::read(&uri, &known).and_then(|given| given.window().map(|window| (given, window)));
+    let (given, (limit, offset)) = match read {
         Ok(read) => read,
         Err(refusal) => return refuse(&refusal),
     };
-    let request = Request::Deployments { limit: limit as u64, offset: offset as u64, product, venue, status };
-    match asker.answer(request).await {
+    match asker.answer(ask(&given, limit as u64, offset as u64)).await {
         Reply::Ok(mut page) => {
             page["limit"] = json!(limit);
             page["offset"] = json!(offset);
@@ -138,6 +139,22 @@ async fn deployments(asker: Asker, uri: Uri) -> Response {
         }
         other => program::answer(StatusCode::OK, other),
     }
+}
+
+async fn deployments(asker: Asker, uri: Uri) -> Response {
+    let question = |given: &Parameters, limit, offset| {
+        let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
+        Request::Deployments { limit, offset, product, venue, status: given.text("status") }
+    };
+    journal(asker, uri, &["product", "venue", "status"], question).await
+}
+
+async fn audit(asker: Asker, uri: Uri) -> Response {
+    let question = |given: &Parameters, limit, offset| {
+        let [by, operation, q] = ["by", "operation", "q"].map(|name| given.text(name));
+        Request::Audit { limit, offset, by, operation, q }
+    };
+    journal(asker, uri, &["by", "operation", "q"], question).await
 }
 
 async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {

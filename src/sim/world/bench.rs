@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::{Happening, REBOOT_PAUSE, World};
+use crate::access::Actor;
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Selector};
 use crate::ids::ReplyTo;
@@ -170,7 +171,7 @@ impl World {
             // Every other of them is to be installed once more: it must hear the same name again.
             if seat.client.kind().netboots() && (index / every) % 2 == 1 {
                 let command = Command::Reinstall(Selector::Mac(seat.client.identity().mac));
-                self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
+                self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to: ReplyTo(0) });
             }
             let elsewhere = self.plan.reboots_elsewhere;
             self.later(REBOOT_PAUSE, if elsewhere { Happening::MoveOff(index) } else { Happening::PowerCut(index) });

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{Happening, World};
+use crate::access::Actor;
 use crate::fleet::Event;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::ids::{BatchId, Hostname, ReplyTo, Serial};
@@ -22,7 +23,7 @@ impl World {
             2 => self.order_about_batch(),
             _ => self.order_about_place(),
         };
-        self.reached.odds.insert(word(&command));
+        self.reached.odds.insert(command.word());
         self.order(command);
     }
 
@@ -107,13 +108,13 @@ impl World {
         self.sequence += 1;
         self.orders.insert(reply_to, command.clone());
         self.story.line(self.now, || format!("operator  {command:?}"));
-        self.tell_server(Event::Command { command, reply_to });
+        self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to });
     }
 
     /// Orders of which nobody knows what became.
     pub(super) fn repeat_orders(&mut self) {
         for (reply_to, command) in self.orders.clone() {
-            self.tell_server(Event::Command { command, reply_to });
+            self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to });
         }
     }
 
@@ -123,33 +124,5 @@ impl World {
             return self.orders.contains_key(&reply_to);
         }
         self.orders.remove(&reply_to).is_some()
-    }
-}
-
-/// What a sweep must have seen an operator do.
-fn word(command: &Command) -> &'static str {
-    match command {
-        Command::Declare { .. } => "declare",
-        Command::Reinstall(_) => "reinstall",
-        Command::Hold(_) => "hold",
-        Command::Forget { .. } => "forget",
-        Command::VenueAdd { .. } => "venue add",
-        Command::VenueList => "venue list",
-        Command::NamesImport { .. } => "names import",
-        Command::NameRelease { .. } => "name release",
-        Command::NameRetire(_) => "name retire",
-        Command::NameReinstate(_) => "name reinstate",
-        Command::NameList(_) => "name list",
-        Command::ImageList => "image list",
-        Command::ImageAdd { .. } => "image add",
-        Command::ImageActivate { .. } => "image activate",
-        Command::BatchCreate { .. } => "batch create",
-        Command::BatchStart(_) => "batch start",
-        Command::BatchPause(_) => "batch pause",
-        Command::BatchCancel(_) => "batch cancel",
-        Command::BatchPriority { .. } => "batch priority",
-        Command::BatchList => "batch list",
-        Command::BatchListActive => "batch list active",
-        Command::BatchShow(_) => "batch show",
     }
 }

@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 
 use super::World;
 use super::odd::{FIRST_STRANGER, MESSAGE_TYPE};
+use crate::access::Actor;
 use crate::fleet::Event;
 use crate::fleet::command::{Command, Declaration, Selector};
 use crate::fleet::report::{Level, LogLine, Progress, Report};
@@ -78,7 +79,7 @@ impl World {
         let gone = ProductName::parse("GONE").expect("it is a product name");
         let venues = venues.into_iter().map(|each| Declaration { pools: vec![(gone.clone(), vec![1])], ..each });
         let command = Command::Declare { venues: venues.collect() };
-        self.tell_server(Event::Command { command, reply_to: ReplyTo(0) });
+        self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to: ReplyTo(0) });
     }
 
     fn act(&mut self, act: Act, identity: &Identity) {
@@ -108,7 +109,7 @@ impl World {
             }
             Act::Reinstall => {
                 let command = Command::Reinstall(Selector::Mac(mac));
-                self.tell_server(Event::Command { command, reply_to });
+                self.tell_server(Event::Command { command, by: Actor::user("the simulator"), reply_to });
             }
         }
     }
