@@ -102,7 +102,7 @@ impl Server {
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts");
         let server = Server { directory, port, process };
         wait_for("the server", || server.run(&["status"]).code == 0);
-        wait_for("the image's digest", || server.log().contains("Ready("));
+        wait_for("the image's digest", || server.log().contains("image: ready"));
         server
     }
 
