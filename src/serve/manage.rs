@@ -8,6 +8,7 @@ mod assets;
 mod legacy;
 mod listener;
 mod login;
+pub mod openapi;
 pub mod page;
 mod program;
 mod v1;
@@ -17,7 +18,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -29,6 +30,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
+use self::openapi::Document;
 use self::wall::Painter;
 use super::control::Desk;
 use super::people::People;
@@ -55,6 +57,7 @@ pub struct Manage {
     attempts: Mutex<Attempts>,
     session: Duration,
     painter: Painter,
+    document: OnceLock<Document>,
 }
 
 impl fmt::Debug for Manage {
@@ -66,7 +69,7 @@ impl fmt::Debug for Manage {
 impl Manage {
     /// Lets in these people.
     pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
-        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
+        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new(), document: OnceLock::new() }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -128,15 +131,20 @@ pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bo
 
 /// Everything there is.
 pub fn routes(manage: Arc<Manage>) -> Router {
+    let mut described = v1::routes(&manage);
+    described.merge(legacy::routes(&manage));
+    described.merge(openapi::read::routes(&manage));
+    let (api, document) = described.finish();
+    manage.document.get_or_init(|| document);
     let known = Router::new()
         .route("/", get(wall::show))
+        .route("/api", get(openapi::read::show))
         .route("/events", get(wall::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
         .merge(known)
-        .merge(v1::routes(&manage))
-        .merge(legacy::routes(&manage))
+        .merge(api)
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))
