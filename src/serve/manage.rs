@@ -12,6 +12,7 @@ mod legacy;
 mod list;
 mod listener;
 mod login;
+pub mod openapi;
 pub mod page;
 mod program;
 mod room;
@@ -22,7 +23,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -34,6 +35,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
+use self::openapi::Document;
 use self::wall::Painter;
 use super::control::Desk;
 use super::people::People;
@@ -60,6 +62,7 @@ pub struct Manage {
     attempts: Mutex<Attempts>,
     session: Duration,
     painter: Painter,
+    document: OnceLock<Document>,
 }
 
 impl fmt::Debug for Manage {
@@ -71,7 +74,7 @@ impl fmt::Debug for Manage {
 impl Manage {
     /// Lets in these people.
     pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
-        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
+        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new(), document: OnceLock::new() }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -133,8 +136,14 @@ pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bo
 
 /// Everything there is.
 pub fn routes(manage: Arc<Manage>) -> Router {
+    let mut described = v1::routes(&manage);
+    described.merge(legacy::routes(&manage));
+    described.merge(openapi::read::routes(&manage));
+    let (api, document) = described.finish();
+    manage.document.get_or_init(|| document);
     let known = Router::new()
         .route("/", get(wall::show))
+        .route("/api", get(openapi::read::show))
         .route("/events", get(wall::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
@@ -143,8 +152,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(room::routes(&manage))
         .merge(detail::routes(&manage))
         .merge(action::routes(&manage))
-        .merge(v1::routes(&manage))
-        .merge(legacy::routes(&manage))
+        .merge(api)
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))
