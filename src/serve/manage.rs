@@ -4,14 +4,19 @@
 //! [`Desk`], the same for the command line; no rule of the room lives here.
 
 pub mod caller;
+mod action;
 mod assets;
+mod detail;
+mod form;
 mod legacy;
+mod list;
 mod listener;
 mod login;
 pub mod openapi;
 pub mod page;
 mod program;
 pub mod tls;
+mod room;
 mod v1;
 mod wall;
 
@@ -217,6 +222,9 @@ pub fn routes(manage: Arc<Manage>) -> Router {
     Router::new()
         .merge(known)
         .merge(api)
+        .merge(room::routes(&manage))
+        .merge(detail::routes(&manage))
+        .merge(action::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

@@ -87,7 +87,7 @@ impl ApiPage {
         let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
         ApiPage {
             caller,
-            here: "api",
+            here: "/api",
             about: paragraphs(&document["info"]["description"]),
             version: text(&document["info"]["version"]),
             chapters: chapters.filter(|chapter| !chapter.routes.is_empty()).collect(),

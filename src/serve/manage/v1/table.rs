@@ -57,6 +57,11 @@ fn machines(all: &mut Described) {
             .fields(200, "machine: text, deployment: object?, lines: object[]"),
         log,
     );
+    all.add(
+        Operation::get("/api/v1/machines/{machine}/history", Group::Machines, "What became of it, the latest first")
+            .fields(200, "machine: text, stages: object[], deployments: object[]"),
+        history,
+    );
     let order = |path, summary, more| {
         Operation::post(path, Group::Machines, summary).operator().more(more).body::<Nothing>(json!({})).says()
     };
