@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
+/// The binary.
+pub const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the first user, `anna`.
@@ -62,6 +63,11 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
+        Server::start_with("")
+    }
+
+    /// With more lines below `[management]`; relative paths are below the server's directory.
+    pub fn start_with(management: &str) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
@@ -77,6 +83,7 @@ enabled = false
 enabled = false
 [management]
 listen = ["127.0.0.1:{pages}"]
+{management}
 [[network]]
 interface = "lo"
 address = "127.0.0.1/24"
@@ -96,7 +103,7 @@ numbers = {{ KXP2 = ["1-6"] }}
         loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some((_, place)) = line.split_once(&format!("http://127.0.0.1:{pages}")) {
+            if let Some((_, place)) = line.split_once(&format!("://127.0.0.1:{pages}")) {
                 link = place.trim().to_owned();
             }
             if line.contains("ready") {

@@ -76,9 +76,9 @@ impl Described {
         self.shapes.extend(other.shapes);
     }
 
-    /// The router, and the document about it.
-    pub fn finish(self) -> (Router<Arc<Manage>>, Document) {
-        let document = Document::new(self.operations, &self.shapes);
+    /// The router, and the document about it; browsers show who they are by that cookie.
+    pub fn finish(self, cookie: &str) -> (Router<Arc<Manage>>, Document) {
+        let document = Document::new(self.operations, &self.shapes, cookie);
         (self.router.method_not_allowed_fallback(program::no_such_method), document)
     }
 }

@@ -538,9 +538,10 @@ fn token_form() -> Form {
     let fields = vec![
         Field::new("text", "name", "What it is for"),
         Field::choice("role", "Role", roles()),
-        Field::new("text", "scopes", "Only for")
-            .optional()
-            .hint("read, machines, names, batches, images, server, people. Without any it may do what its role may."),
+        Field::new("text", "scopes", "Scopes").optional().hint(
+            "Only for these of what the role allows: read, machines, names, batches, images, server, people. Without \
+             any, all of it.",
+        ),
         Field::new("number", "days", "Good for how many days").optional().hint("Without a number it does not end."),
     ];
     Form::new("/tokens", "Make a token", "Make", fields)
@@ -564,10 +565,8 @@ async fn add_token(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let days = typed.get("days").map(|text| text.parse::<u32>().map_err(|_| "Days are a whole number".to_owned()));
     let made = match days.transpose() {
         Ok(days) => {
-            let scopes =
-                typed.text("scopes").split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-            let (name, role) = (typed.text("name"), typed.text("role"));
-            asker.answer(Request::TokenAdd { name, role, scopes, days }).await
+            let [name, role, scopes] = ["name", "role", "scopes"].map(|key| typed.text(key));
+            asker.answer(Request::TokenAdd { name, role, scopes: vec![scopes], days }).await
         }
         Err(sentence) => Reply::Error { code: "invalid".into(), sentence },
     };

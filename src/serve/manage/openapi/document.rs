@@ -36,7 +36,7 @@ const REFUSALS: [(u16, &str, &str); 10] = [
 
 impl Document {
     /// Of these routes.
-    pub(super) fn new(mut operations: Vec<Operation>, shapes: &[Shape]) -> Document {
+    pub(super) fn new(mut operations: Vec<Operation>, shapes: &[Shape], cookie: &str) -> Document {
         operations.sort_by_key(|operation| (operation.group, operation.path));
         let mut paths = Map::new();
         for operation in &operations {
@@ -51,7 +51,7 @@ impl Document {
                     "cookie": {
                         "description": "The session of somebody who is logged in with a browser.",
                         "in": "cookie",
-                        "name": "hatchery_session",
+                        "name": cookie,
                         "type": "apiKey",
                     },
                     "token": { "description": "A token of a program.", "scheme": "bearer", "type": "http" },

@@ -39,7 +39,7 @@ fn a_description_becomes_an_operation() {
     assert_eq!((example.takes)(&json!({ "name": "one" })), Ok(()));
     assert!((example.takes)(&json!({ "name": "one", "nome": 1 })).is_err());
     let shapes = [Shape { name: "Thing", about: "A thing.", fields: "name: text" }];
-    let document = Document::new(vec![operation], &shapes);
+    let document = Document::new(vec![operation], &shapes, "hatchery_session");
     let described = &document.value()["paths"]["/api/v1/things/{id}"]["post"];
     assert_eq!((&described["x-role"], &described["x-scope"]), (&json!("operator"), &json!("names")));
     let body = &described["requestBody"]["content"]["application/json"]["schema"];

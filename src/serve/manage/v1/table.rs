@@ -58,7 +58,7 @@ fn machines(all: &mut Described) {
         log,
     );
     all.add(
-        Operation::get("/api/v1/machines/{machine}/history", Group::Machines, "Its stages and its deployments")
+        Operation::get("/api/v1/machines/{machine}/history", Group::Machines, "What became of it, the latest first")
             .fields(200, "machine: text, stages: object[], deployments: object[]"),
         history,
     );
