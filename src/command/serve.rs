@@ -115,9 +115,9 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         single_port: config.tftp.single_port,
     });
     let management = Some(config.management).filter(|management| !management.listen.is_empty());
-    let management = management.map(|Management { listen, session }| {
+    let management = management.map(|Management { listen, session, open_metrics }| {
         let users = paths.data.join("access.db");
-        serve::manage::Settings { listen, session, users }
+        serve::manage::Settings { listen, session, users, open_metrics }
     });
     let http = http::Limits {
         max_connections: config.limits.max_connections as usize,

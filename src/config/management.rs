@@ -13,6 +13,8 @@ pub struct Management {
     pub listen: Vec<SocketAddr>,
     /// How long a login lasts at most.
     pub session: Duration,
+    /// Whether `/metrics` is shown without login or token.
+    pub open_metrics: bool,
 }
 
 impl Management {
@@ -24,7 +26,10 @@ impl Management {
         let listen = fields.iter().filter_map(|field| address(field, links, &mut once)).collect();
         let session = Duration::from_secs(12 * 3600);
         let session = table.as_ref().map_or(session, |table| table.duration("session", session));
-        Management { listen, session }
+        let metrics = table.as_ref().and_then(|table| table.field("metrics"));
+        let known = |text: &str| [("login", false), ("open", true)].into_iter().find(|(word, _)| *word == text);
+        let metrics = metrics.and_then(|field| field.parse("\"login\" or \"open\"", "open", known));
+        Management { listen, session, open_metrics: metrics.is_some_and(|(_, open)| open) }
     }
 }
 

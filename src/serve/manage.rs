@@ -5,6 +5,7 @@
 
 pub mod caller;
 mod assets;
+mod health;
 mod legacy;
 mod listener;
 mod login;
@@ -28,6 +29,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
+pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::wall::Painter;
 use super::control::Desk;
@@ -46,6 +48,8 @@ pub struct Settings {
     pub session: Duration,
     /// The file that knows who may use it.
     pub users: PathBuf,
+    /// Whether counters are shown to whoever asks, not only to those who log in or bring a token.
+    pub open_metrics: bool,
 }
 
 /// What the routes work with.
@@ -55,6 +59,8 @@ pub struct Manage {
     attempts: Mutex<Attempts>,
     session: Duration,
     painter: Painter,
+    open_metrics: bool,
+    vitals: Vitals,
 }
 
 impl fmt::Debug for Manage {
@@ -65,8 +71,10 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
-        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
+    pub fn new(desk: Desk, people: Arc<People>, settings: Settings, vitals: Vitals) -> Manage {
+        let Settings { session, open_metrics, .. } = settings;
+        let (attempts, painter) = (Mutex::default(), Painter::new());
+        Manage { desk, people, attempts, session, painter, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -137,6 +145,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(known)
         .merge(v1::routes(&manage))
         .merge(legacy::routes(&manage))
+        .merge(health::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

@@ -62,6 +62,11 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
+        Server::start_with("", "")
+    }
+
+    /// With more in the configuration: at its end, and in `[management]`.
+    pub fn start_with(rest: &str, management: &str) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
@@ -77,6 +82,7 @@ enabled = false
 enabled = false
 [management]
 listen = ["127.0.0.1:{pages}"]
+{management}
 [[network]]
 interface = "lo"
 address = "127.0.0.1/24"
@@ -85,6 +91,7 @@ pool = ["127.0.0.100-127.0.0.110"]
 code = "ARLT"
 name = "Arlington"
 numbers = {{ KXP2 = ["1-6"] }}
+{rest}
 "#
         );
         fs::write(directory.path().join("hatchery.toml"), config).expect("a file");
