@@ -142,7 +142,9 @@ impl Core {
                 }
             }
             Action::Publish(notice) => {
-                log::notice(&notice);
+                // The line is written without the lock.
+                let who = log::Who::about(&notice, &read(&self.board));
+                log::notice(&notice, &who);
                 write(&self.board).apply(&notice);
             }
         }
