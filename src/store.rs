@@ -12,6 +12,7 @@ mod record;
 mod records;
 mod rows;
 mod schema;
+mod story;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -26,6 +27,7 @@ pub use audit::{AuditFilter, AuditPage};
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
+pub use story::Story;
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

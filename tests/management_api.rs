@@ -104,11 +104,12 @@ fn command(server: &Server, input: &str, args: &[&str]) -> Done {
 }
 
 /// What viewers, operators and admins may do, as method and path.
-const SEEN: [(&str, &str); 22] = [
+const SEEN: [(&str, &str); 23] = [
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/machines"),
     ("GET", "/api/v1/machines/KXP2-ARLT-001"),
     ("GET", "/api/v1/machines/KXP2-ARLT-001/log"),
+    ("GET", "/api/v1/machines/KXP2-ARLT-001/history"),
     ("GET", "/api/v1/leases"),
     ("GET", "/api/v1/doctor"),
     ("GET", "/api/v1/venues"),
@@ -313,7 +314,7 @@ fn what_cannot_be_read_is_refused_by_name() {
     assert!(room.refused("POST", "/api/v1/batches/1/start", json!({ "now": 1 })).2.contains("`now`"));
     let (code, _, sentence) = room.refused("GET", "/api/v1/machines?page=2", Value::Null);
     assert_eq!(code, 400);
-    assert_eq!(sentence, "There is no parameter 'page' here: limit, offset, q, stage, order, firmware");
+    assert_eq!(sentence, "There is no parameter 'page' here: limit, offset, q, sort, stage, order, firmware");
     assert_eq!(room.refused("GET", "/api/v1/venues?limit=5000", Value::Null).0, 400);
     assert_eq!(room.refused("DELETE", venues, Value::Null).1, "method-not-allowed");
     assert_eq!(room.refused("GET", "/api/v1/nonsense", Value::Null).1, "not-found");

@@ -184,10 +184,12 @@ pub enum Selector {
     Serial(Serial),
     /// By its name.
     Hostname(Hostname),
+    /// By the number that it has here: up to seven digits, which is no serial.
+    Id(MachineId),
 }
 
 impl Selector {
-    /// Reads whatever an operator would type: a MAC in any spelling, an address, a name, else a serial.
+    /// Reads whatever an operator would type: a MAC in any spelling, an address, our number, a name, else a serial.
     pub fn parse(text: &str) -> Option<Selector> {
         let text = text.trim();
         if let Some(mac) = Mac::parse(text) {
@@ -195,6 +197,11 @@ impl Selector {
         }
         if let Ok(address) = text.parse() {
             return Some(Selector::Address(address));
+        }
+        if text.len() < 8
+            && let Some(id) = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Some(Selector::Id(MachineId(id)));
         }
         let hex = matches!(text.len(), 8 | 16) && text.bytes().all(|b| b.is_ascii_hexdigit());
         match Hostname::parse(text).filter(|_| !hex) {
@@ -211,6 +218,7 @@ impl std::fmt::Display for Selector {
             Selector::Address(address) => write!(f, "{address}"),
             Selector::Serial(serial) => write!(f, "serial {serial}"),
             Selector::Hostname(hostname) => write!(f, "{hostname}"),
+            Selector::Id(id) => write!(f, "number {id}"),
         }
     }
 }
@@ -263,6 +271,7 @@ impl Fleet {
             Selector::Mac(mac) => tables.machines.by_mac(*mac).map(|machine| machine.id),
             Selector::Serial(serial) => tables.machines.by_serial(serial).map(|machine| machine.id),
             Selector::Address(address) => tables.leases.holder(*address),
+            Selector::Id(id) => tables.machines.get(*id).map(|machine| machine.id),
             Selector::Hostname(hostname) => match tables.naming.name(hostname).map(|name| name.state) {
                 Some(NameState::Assigned(machine)) => Some(machine),
                 _ => None,

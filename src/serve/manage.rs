@@ -4,13 +4,18 @@
 //! [`Desk`], the same for the command line; no rule of the room lives here.
 
 pub mod caller;
+mod action;
 mod assets;
+mod detail;
+mod form;
 mod health;
 mod legacy;
+mod list;
 mod listener;
 mod login;
 pub mod page;
 mod program;
+mod room;
 mod v1;
 mod wall;
 
@@ -143,6 +148,9 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
         .merge(known)
+        .merge(room::routes(&manage))
+        .merge(detail::routes(&manage))
+        .merge(action::routes(&manage))
         .merge(v1::routes(&manage))
         .merge(legacy::routes(&manage))
         .merge(health::routes(&manage))

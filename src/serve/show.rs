@@ -20,7 +20,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
-use crate::store::{AuditPage, History, hardware};
+use crate::store::{AuditPage, History, Story, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
@@ -101,17 +101,35 @@ pub fn log(view: &View, found: Option<(Deployment, Vec<LogLine>)>) -> Value {
     };
     let line = |line: &LogLine| json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text });
     json!({
-        "deployment": {
-            "completed_at": deployment.completed_at.map(clock::iso),
-            "error_message": deployment.error_message,
-            "id": deployment.id.0,
-            "image": deployment.image,
-            "installer": deployment.installer,
-            "started_at": clock::iso(deployment.started_at),
-            "status": deployment.status,
-        },
+        "deployment": run(&deployment),
         "lines": lines.iter().map(line).collect::<Value>(),
         "machine": view.label(),
+    })
+}
+
+/// A deployment of a machine that is known.
+fn run(deployment: &Deployment) -> Value {
+    json!({
+        "completed_at": deployment.completed_at.map(clock::iso),
+        "error_message": deployment.error_message,
+        "id": deployment.id.0,
+        "image": deployment.image,
+        "installer": deployment.installer,
+        "started_at": clock::iso(deployment.started_at),
+        "status": deployment.status,
+    })
+}
+
+/// What became of a machine.
+pub fn story(view: &View, story: Story) -> Value {
+    let stage = |(stage, at): &(Stage, Timestamp)| {
+        let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
+        json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
+    };
+    json!({
+        "deployments": story.deployments.iter().map(run).collect::<Value>(),
+        "machine": view.label(),
+        "stages": story.stages.iter().map(stage).collect::<Value>(),
     })
 }
 
@@ -184,6 +202,7 @@ pub fn find<'a>(board: &'a Board, selector: &Selector) -> Result<&'a Arc<View>, 
         Selector::Mac(mac) => view.machine.mac == Some(*mac),
         Selector::Address(address) => board.at(*address).is_some_and(|held| held.machine.id == view.machine.id),
         Selector::Serial(serial) => view.machine.serial.as_ref().is_some_and(|known| known.same_board(serial)),
+        Selector::Id(id) => view.machine.id == *id,
         Selector::Hostname(hostname) => view.name.as_ref().is_some_and(|name| name.hostname == *hostname),
     };
     let view = board.machines().find(|view| fits(view));

@@ -180,7 +180,7 @@ fn read_deployments(db: &Connection) -> Result<Vec<Deployment>, ReadError> {
     Ok(deployments)
 }
 
-fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
+pub(super) fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
     match rows::read_deployment(&Record { table: "deployment", row })? {
         Change::Deployment(deployment) => Ok(deployment),
         _ => unreachable!("a row of the deployments is a deployment"),

@@ -184,6 +184,8 @@ const VERSION_3: &str = "
 
 /// Installers say under which order they run; what operators change is written down.
 const VERSION_4: &str = "
+    CREATE INDEX stages_of_machine ON stage_entry (machine, id);
+
     CREATE TABLE audit (
         id INTEGER PRIMARY KEY,
         at INTEGER NOT NULL,

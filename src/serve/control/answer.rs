@@ -6,14 +6,15 @@ use serde_json::Value;
 
 use super::{Desk, Found, Reply, Request};
 use crate::access::Actor;
+use crate::boot::View;
 use crate::catalog::ImageState;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
-use crate::ids::{BatchId, ProductName};
+use crate::ids::{BatchId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, show};
-use crate::store::{AuditFilter, DeploymentFilter, StoreError};
+use crate::store::{AuditFilter, DeploymentFilter, Records, StoreError};
 
 impl Desk {
     /// Does what `by` asks, or says why not.
@@ -35,7 +36,12 @@ impl Desk {
                 let found = select(&machine).and_then(|selector| show::find(&read(), &selector).cloned());
                 return found.and_then(|view| library.preview(&view, &name)).map(Value::from).into();
             }
-            Request::MachineLog { machine } => return self.machine_log(&machine).await,
+            Request::MachineLog { machine } => {
+                return self.of_machine(&machine, |records, id| records.log(id), show::log).await;
+            }
+            Request::History { machine } => {
+                return self.of_machine(&machine, |records, id| records.story(id), show::story).await;
+            }
             Request::Deployments { limit, offset, product, venue, status } => {
                 return self.deployments(DeploymentFilter { product, venue, status }, limit, offset).await;
             }
@@ -185,13 +191,19 @@ impl Desk {
         }
     }
 
-    async fn machine_log(&self, machine: &str) -> Reply {
+    /// What the journal holds of one machine, with what the board knows of it.
+    async fn of_machine<T: Send + 'static>(
+        &self,
+        machine: &str,
+        find: impl FnOnce(Records, MachineId) -> Result<T, StoreError> + Send + 'static,
+        show: impl FnOnce(&View, T) -> Value,
+    ) -> Reply {
         let board = &self.library.board;
         let found = select(machine).and_then(|selector| show::find(&core::read(board), &selector).cloned());
         match found {
             Ok(view) => {
                 let (records, id) = (self.records.clone(), view.machine.id);
-                recorded(move || records.log(id), |found| show::log(&view, found)).await
+                recorded(move || find(records, id), |found| show(&view, found)).await
             }
             Err(refusal) => refusal.into(),
         }

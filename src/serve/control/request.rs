@@ -59,6 +59,11 @@ pub enum Request {
         /// As above.
         machine: String,
     },
+    /// The stages that one machine went through, and its deployments.
+    History {
+        /// As above.
+        machine: String,
+    },
     /// Every venue.
     Venues,
     /// Add or change a venue.

@@ -47,6 +47,28 @@ pub struct Caller {
     pub form_key: String,
 }
 
+impl Caller {
+    /// The pages that they may see: address and title.
+    pub fn pages(&self) -> &'static [(&'static str, &'static str)] {
+        const PAGES: [(&str, &str); 12] = [
+            ("/", "Wall"),
+            ("/machines", "Machines"),
+            ("/deployments", "Deployments"),
+            ("/batches", "Batches"),
+            ("/names", "Names"),
+            ("/venues", "Venues"),
+            ("/images", "Images"),
+            ("/leases", "Leases"),
+            ("/network", "Network"),
+            ("/audit", "Audit"),
+            // For those who manage people.
+            ("/users", "Users"),
+            ("/tokens", "Tokens"),
+        ];
+        if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..10] }
+    }
+}
+
 /// What a route that lets through only those who may works with: the management side, and who asks it.
 #[derive(Clone, Debug)]
 pub struct Asker {

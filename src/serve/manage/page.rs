@@ -30,11 +30,25 @@ struct Refusal<'a> {
     sentence: &'a str,
 }
 
+/// A text as a part of an address.
+pub fn escaped(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
+/// A refusal of a page.
+pub fn refused(status: StatusCode, sentence: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Refused");
+    (status, show(&Refusal { title, sentence })).into_response()
+}
+
 /// A refusal, as a page or as JSON.
 pub fn refusal(request: &Request, status: StatusCode, sentence: &str) -> Response {
     if is_program(request.uri()) {
         return program::refused(status, program::code(status), sentence);
     }
-    let title = status.canonical_reason().unwrap_or("Refused");
-    (status, show(&Refusal { title, sentence })).into_response()
+    refused(status, sentence)
 }

@@ -11,6 +11,7 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Reply, Request as Question};
@@ -145,6 +146,11 @@ impl Parameters {
         self.0.iter().find(|(each, value)| each == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
+    /// All of them, in their order.
+    pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// As [`Parameters::get`], owned.
     pub fn text(&self, name: &str) -> Option<String> {
         self.get(name).map(str::to_owned)
@@ -170,13 +176,19 @@ impl Parameters {
 }
 
 /// A part of a list. Each filter is a parameter and the key of a row whose text it has to equal, whatever the case; `q`
-/// is anywhere in a row.
+/// is anywhere in a row, a MAC in any spelling; `sort` is the key of a row, with a hyphen before it from the last on.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for a limit or an offset that is no number.
 pub fn page(rows: Value, parameters: &Parameters, filters: &[(&str, &str)]) -> Result<Value, Refusal> {
     let (limit, offset) = parameters.window()?;
-    let wanted = parameters.get("q").map(str::to_lowercase);
+    Ok(part(rows, parameters, filters, limit, offset))
+}
+
+/// As [`page`], of another window than the parameters ask for.
+pub fn part(rows: Value, parameters: &Parameters, filters: &[(&str, &str)], limit: usize, offset: usize) -> Value {
+    let wanted = parameters.get("q").map(str::trim);
+    let wanted = wanted.map(|text| Mac::parse(text).map_or_else(|| text.to_lowercase(), |mac| mac.to_string()));
     let fits = |row: &Value| {
         let equal = |(name, key): &(&str, &str)| {
             parameters.get(name).is_none_or(|wanted| text(&row[*key]).eq_ignore_ascii_case(wanted))
@@ -184,13 +196,25 @@ pub fn page(rows: Value, parameters: &Parameters, filters: &[(&str, &str)]) -> R
         filters.iter().all(equal) && wanted.as_ref().is_none_or(|wanted| has(row, wanted))
     };
     let rows = if let Value::Array(rows) = rows { rows } else { Vec::new() };
-    let fitting: Vec<Value> = rows.into_iter().filter(fits).collect();
+    let mut fitting: Vec<Value> = rows.into_iter().filter(fits).collect();
+    if let Some(sort) = parameters.get("sort") {
+        let (key, reverse) = sort.strip_prefix('-').map_or((sort, false), |key| (key, true));
+        // Rows without a value stay behind the others, whichever way they are sorted.
+        let value = |row: &Value| (row[key].is_null(), row[key].as_f64(), text(&row[key]).to_lowercase());
+        fitting.sort_by(|a, b| {
+            let ((a_null, a_number, a_text), (b_null, b_number, b_text)) = (value(a), value(b));
+            let numbers = a_number.zip(b_number).map(|(a, b)| a.total_cmp(&b));
+            let order = numbers.unwrap_or_else(|| a_text.cmp(&b_text));
+            a_null.cmp(&b_null).then(if reverse { order.reverse() } else { order })
+        });
+    }
     let total = fitting.len();
     let items: Vec<Value> = fitting.into_iter().skip(offset).take(limit).collect();
-    Ok(json!({ "items": items, "limit": limit, "offset": offset, "total": total }))
+    json!({ "items": items, "limit": limit, "offset": offset, "total": total })
 }
 
-fn text(value: &Value) -> String {
+/// A value as people read it.
+pub fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

@@ -27,6 +27,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/api/v1/machines", get(machines))
         .route("/api/v1/machines/{machine}", get(explain))
         .route("/api/v1/machines/{machine}/log", get(log))
+        .route("/api/v1/machines/{machine}/history", get(history))
         .route("/api/v1/leases", get(leases))
         .route("/api/v1/doctor", get(doctor))
         .route("/api/v1/venues", get(venues))
@@ -64,9 +65,10 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     all.method_not_allowed_fallback(program::no_such_method)
 }
 
-/// A list in parts. `limit`, `offset` and `q` are known of every list, the parameters of `filters` besides.
+/// A list in parts. `limit`, `offset`, `q` and `sort` are known of every list, the parameters of `filters` besides.
 async fn list(asker: Asker, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
-    let known: Vec<&str> = ["limit", "offset", "q"].into_iter().chain(filters.iter().map(|(name, _)| *name)).collect();
+    let known: Vec<&str> =
+        ["limit", "offset", "q", "sort"].into_iter().chain(filters.iter().map(|(name, _)| *name)).collect();
     let parameters = match Parameters::read(&uri, &known) {
         Ok(parameters) => parameters,
         Err(refusal) => return refuse(&refusal),
@@ -99,7 +101,7 @@ async fn venues(asker: Asker, uri: Uri) -> Response {
 /// The fleet filters names itself, and says so if a filter makes no sense.
 async fn names(asker: Asker, uri: Uri) -> Response {
     let filters = [("product", "product_type"), ("venue", "venue_code"), ("state", "status")];
-    let known = ["limit", "offset", "q", "product", "venue", "state"];
+    let known = ["limit", "offset", "q", "sort", "product", "venue", "state"];
     match Parameters::read(&uri, &known) {
         Ok(given) => {
             let [product, venue, state_word] = ["product", "venue", "state"].map(|name| given.text(name));
@@ -163,6 +165,10 @@ async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {
 
 async fn log(asker: Asker, Path(machine): Path<String>) -> Response {
     ask(&asker, StatusCode::OK, Request::MachineLog { machine }).await
+}
+
+async fn history(asker: Asker, Path(machine): Path<String>) -> Response {
+    ask(&asker, StatusCode::OK, Request::History { machine }).await
 }
 
 /// No field at all.

@@ -70,7 +70,7 @@ struct WallPage {
 
 /// `GET /`.
 pub async fn show(State(manage): State<Arc<Manage>>, Extension(caller): Extension<Caller>) -> Response {
-    page::show(&WallPage { caller, here: "wall", tiles: manage.painter.paint(&manage.desk.library.board).to_string() })
+    page::show(&WallPage { caller, here: "/", tiles: manage.painter.paint(&manage.desk.library.board).to_string() })
 }
 
 impl Wall {
@@ -115,6 +115,11 @@ fn tile(view: &View, board: &Board, rates: &Rates) -> Tile {
     };
     // Several files may be under way; the largest is what it waits for.
     let largest = board.transfers().filter(|each| each.machine == Some(machine.id)).max_by_key(|each| each.size);
+    // What the installer says is about the drive; what was sent is ahead of it.
+    let told = board.progress(machine.id).filter(|told| told.total > 0).map(|told| {
+        let left = told.eta_secs.map(left).unwrap_or_default();
+        bar(told.bytes, told.total, rate(told.rate), left)
+    });
     let sentence = match &machine.stage {
         Stage::Failed(cause) => cause.clone(),
         _ if held => "An operator holds it".to_owned(),
@@ -127,17 +132,22 @@ fn tile(view: &View, board: &Board, rates: &Rates) -> Tile {
         look,
         mark,
         word,
-        bar: largest.filter(|running| moving && running.size > 0).map(|running| bar(running, rates)),
+        bar: moving.then(|| told.or_else(|| largest.map(|running| sent(running, rates)))).flatten(),
         sentence,
         since: machine.stage_since.millis().div_euclid(1000),
     }
 }
 
-fn bar(running: &Running, rates: &Rates) -> Bar {
+fn sent(running: &Running, rates: &Rates) -> Bar {
     let of_it = rates.of(running.transfer);
     let missing = running.size.saturating_sub(running.sent);
     let left = missing.checked_div(of_it).map(left).unwrap_or_default();
-    Bar { percent: (running.sent.saturating_mul(100) / running.size).min(100), rate: rate(of_it), left }
+    bar(running.sent, running.size, rate(of_it), left)
+}
+
+fn bar(done: u64, all: u64, rate: String, left: String) -> Bar {
+    let percent = u128::from(done) * 100 / u128::from(all.max(1));
+    Bar { percent: u64::try_from(percent).unwrap_or(100).min(100), rate, left }
 }
 
 /// Bytes a second in MB/s, as the figure on a cable's plug would be counted.

@@ -1,5 +1,5 @@
-// Keeps the parts of a page that are marked data-live="NAME" as the server says they are now, counts times since, and
-// says whether the connection is there. Without it, a reload shows the same.
+// Keeps the parts of a page that are marked data-live="NAME" as the server says they are now, counts times since, shows
+// times in the viewer's zone, and says whether the connection is there. Without it, a reload shows the same.
 "use strict";
 (() => {
   const dot = document.getElementById("live");
@@ -13,6 +13,16 @@
       const text = secs < 60 ? `${secs} s` : secs < 3600 ? `${Math.floor(secs / 60)} min` : `${Math.floor(secs / 3600)} h`;
       if (time.textContent !== text) time.textContent = text;
       time.title = new Date(Number(time.dataset.since) * 1000).toLocaleString();
+    }
+  };
+
+  const local = () => {
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      if (!time.dateTime || Number.isNaN(at.getTime())) continue;
+      const text = at.toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" });
+      if (time.textContent !== text) time.textContent = text;
+      time.title = at.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
     }
   };
 
@@ -33,7 +43,35 @@
     }
     part.replaceChildren(...fresh.content.childNodes);
     count();
+    local();
   };
+
+  // A page whose parts are not painted for everybody is fetched again when something has changed: at once, but not more
+  // than once a second, and not while somebody is about to use something of it.
+  const own = parts.get("page");
+  let due = false;
+  let busy = false;
+  const refetch = async () => {
+    if (!due || busy || !own || own.contains(document.activeElement)) return;
+    due = false;
+    busy = true;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(own.id);
+      if (answer.ok && fresh && fresh.innerHTML !== own.dataset.last) {
+        own.dataset.last = fresh.innerHTML;
+        patch(own, fresh.innerHTML);
+      }
+    } catch {
+      due = true;
+    }
+    busy = false;
+  };
+  if (own) {
+    setInterval(refetch, 1000);
+    // What the wall does not show changes, too.
+    setInterval(() => { due = true; }, 10000);
+  }
 
   const source = new EventSource("/events");
   source.addEventListener("open", () => say(true));
@@ -42,12 +80,12 @@
     // A browser gives up on its own when it was answered something else, such as the login page.
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
   });
-  for (const [name, part] of parts) {
-    source.addEventListener(name, (event) => {
-      lastSeen = new Date();
-      patch(part, event.data);
-    });
-  }
+  source.addEventListener("wall", (event) => {
+    lastSeen = new Date();
+    due = true;
+    if (parts.has("wall")) patch(parts.get("wall"), event.data);
+  });
   setInterval(count, 1000);
   count();
+  local();
 })();

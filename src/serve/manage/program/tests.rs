@@ -4,7 +4,7 @@ use super::{Parameters, page};
 
 fn parameters(query: &str) -> Parameters {
     let uri = format!("/api/v1/rows?{query}").parse().expect("an address");
-    Parameters::read(&uri, &["limit", "offset", "q", "stage"]).expect("known parameters")
+    Parameters::read(&uri, &["limit", "offset", "q", "sort", "stage"]).expect("known parameters")
 }
 
 #[test]
@@ -29,6 +29,14 @@ fn a_page_says_how_many_rows_there_are_besides() {
     assert_eq!(ids("q=3"), (vec![13], 1));
     assert_eq!(ids("q=hidden"), (vec![], 0), "only what stands in the row itself");
     assert_eq!(ids("q=null"), (vec![], 0));
+    assert_eq!(ids("sort=-id"), (vec![13, 2, 1], 3), "numbers by their value");
+    assert_eq!(ids("sort=name").0, [1, 13, 2], "rows without a value come last");
+    assert_eq!(ids("sort=-name").0, [13, 1, 2]);
+    let rows = json!([{ "mac": "dc:a6:32:01:36:c2" }, { "mac": "dc:a6:32:01:36:c3" }]);
+    for spelling in ["DC-A6-32-01-36-C2", "dca6320136c2", "dc:a6:32:01:36:c2", "36:c2"] {
+        let page = page(rows.clone(), &parameters(&format!("q={spelling}")), &[]).expect("a page");
+        assert_eq!(page["total"], 1, "{spelling}");
+    }
 }
 
 #[test]

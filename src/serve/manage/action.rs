@@ -1,0 +1,282 @@
+//! What is done to one thing: a page that asks and says what follows, and the button that does it.
+//!
+//! Each has one address: `GET` asks, `POST` does. Works without scripts, and nothing happens by following a link.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+
+use super::caller::{self, Asker, Caller};
+use super::form::{Field, Form, Typed, outcome};
+use super::{Manage, page};
+use crate::serve::control::{Password, Request};
+
+/// One thing that can be done.
+struct Action {
+    /// The page of the navigation that it belongs to, and where it goes back to.
+    here: &'static str,
+    title: String,
+    /// What follows.
+    sentence: &'static str,
+    button: &'static str,
+    fields: Vec<Field>,
+    request: Box<dyn Fn(&Typed) -> Request + Send + Sync>,
+}
+
+#[derive(Template)]
+#[template(path = "action.html", config = "src/serve/manage/askama.toml")]
+struct ActionPage<'a> {
+    caller: &'a Caller,
+    here: &'static str,
+    title: &'a str,
+    sentence: &'static str,
+    form: Form,
+    back: &'a str,
+}
+
+/// The routes, by what they are done to.
+pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
+    let acts = Router::new()
+        .route("/names/{name}/{act}", get(ask_name).post(do_name))
+        .route("/machines/{machine}/{act}", post(do_machine).get(ask_machine))
+        .route("/batches/{id}/{act}", get(ask_batch).post(do_batch))
+        .route("/images/{product}/{file}/{act}", get(ask_image).post(do_image))
+        .route_layer(from_fn_with_state(manage.clone(), caller::operator));
+    let people = Router::new()
+        .route("/users/{name}/{act}", get(ask_user).post(do_user))
+        .route("/tokens/{id}/{act}", get(ask_token).post(do_token))
+        .route_layer(from_fn_with_state(manage.clone(), caller::admin));
+    acts.merge(people)
+}
+
+fn force() -> Field {
+    Field::new("check", "force", "Even while the machine is being installed")
+}
+
+fn of_name(name: &str, act: &str) -> Option<Action> {
+    let hostname = name.to_owned();
+    let (title, sentence, button, fields): (_, _, _, _) = match act {
+        "release" => (
+            format!("Release {name}?"),
+            "The machine that has it loses it, and the next one may get it. The batch under which it was given has that \
+             unit to make again.",
+            "Release",
+            vec![force()],
+        ),
+        "retire" => (format!("Retire {name}?"), "It is never given again, unless it is reinstated.", "Retire", vec![]),
+        "reinstate" => (format!("Reinstate {name}?"), "It can be given again.", "Reinstate", vec![]),
+        _ => return None,
+    };
+    let act = act.to_owned();
+    let request = Box::new(move |typed: &Typed| {
+        let hostname = hostname.clone();
+        match act.as_str() {
+            "release" => Request::NameRelease { hostname, force: typed.is_ticked("force") },
+            "retire" => Request::NameRetire { hostname },
+            _ => Request::NameReinstate { hostname },
+        }
+    });
+    Some(Action { here: "/names", title, sentence, button, fields, request })
+}
+
+fn of_machine(machine: &str, act: &str) -> Option<Action> {
+    let (sentence, button, fields): (_, _, _) = match act {
+        "reinstall" => (
+            "It is installed anew at its next network boot; its disk is overwritten then. It keeps its name. What it is \
+             doing now is no longer believed.",
+            "Reinstall",
+            vec![],
+        ),
+        "hold" => ("It gets an address and nothing to boot, until somebody reinstalls it.", "Hold", vec![]),
+        "forget" => (
+            "It is removed with its leases, and is a new machine if it boots again. What was deployed to it stays on \
+             record. Its name is retired, because the unit may be out there under it.",
+            "Forget",
+            vec![Field::new("check", "release_name", "Its name may be given again instead"), force()],
+        ),
+        _ => return None,
+    };
+    let title = format!("{button} {machine}?");
+    let (machine, act) = (machine.to_owned(), act.to_owned());
+    let request = Box::new(move |typed: &Typed| {
+        let machine = machine.clone();
+        match act.as_str() {
+            "reinstall" => Request::Reinstall { machine },
+            "hold" => Request::Hold { machine },
+            _ => Request::Forget {
+                machine,
+                release_name: typed.is_ticked("release_name"),
+                force: typed.is_ticked("force"),
+            },
+        }
+    });
+    Some(Action { here: "/machines", title, sentence, button, fields, request })
+}
+
+fn of_batch(id: &str, act: &str) -> Option<Action> {
+    let id: u64 = id.parse().ok()?;
+    let priority = Field::new("number", "priority", "Priority").hint("The batch of the highest priority goes first.");
+    let (title, sentence, button, fields): (_, _, _, _) = match act {
+        "start" => (format!("Start batch {id}?"), "The next machines get their names under it.", "Start", vec![]),
+        "pause" => {
+            (format!("Pause batch {id}?"), "It gives no more names, until it is started again.", "Pause", vec![])
+        }
+        "cancel" => (
+            format!("Cancel batch {id}?"),
+            "It ends here, for good. Machines that have their names under it keep them.",
+            "Cancel it",
+            vec![],
+        ),
+        "priority" => (format!("Priority of batch {id}"), "", "Save", vec![priority]),
+        _ => return None,
+    };
+    let act = act.to_owned();
+    let request = Box::new(move |typed: &Typed| match act.as_str() {
+        "start" => Request::BatchStart { id },
+        "pause" => Request::BatchPause { id },
+        "cancel" => Request::BatchCancel { id },
+        _ => Request::BatchPriority { id, priority: typed.text("priority").parse().unwrap_or_default() },
+    });
+    Some(Action { here: "/batches", title, sentence, button, fields, request })
+}
+
+fn of_image(product: &str, file: &str, act: &str) -> Option<Action> {
+    if act != "activate" {
+        return None;
+    }
+    let title = format!("Give {product} the image {file}?");
+    let sentence =
+        "Machines that ask from now on are written with it. Those that are being written finish with theirs.";
+    let (product, image) = (product.to_owned(), file.to_owned());
+    let request = Box::new(move |_: &Typed| Request::ImageActivate { product: product.clone(), image: image.clone() });
+    Some(Action { here: "/images", title, sentence, button: "Activate", fields: vec![], request })
+}
+
+fn of_user(name: &str, act: &str) -> Option<Action> {
+    let (title, sentence, button, fields): (_, _, _, _) = match act {
+        "change" => (
+            format!("Change {name}"),
+            "Their sessions end; they log in again.",
+            "Save",
+            vec![
+                Field::choice("role", "Role", ["", "viewer", "operator", "admin"].map(str::to_owned).to_vec())
+                    .optional()
+                    .hint("Without a choice it stays as it is."),
+                Field::new("password", "password", "Another password").optional().hint("At least 10 characters."),
+            ],
+        ),
+        "remove" => (format!("Remove {name}?"), "They can log in no more, and their sessions end.", "Remove", vec![]),
+        _ => return None,
+    };
+    let (name, act) = (name.to_owned(), act.to_owned());
+    let request = Box::new(move |typed: &Typed| {
+        let name = name.clone();
+        match act.as_str() {
+            "remove" => Request::UserRemove { name },
+            _ => {
+                let password = Some(typed.secret("password")).filter(|text| !text.is_empty()).map(Password);
+                Request::UserChange { name, role: typed.maybe("role"), password }
+            }
+        }
+    });
+    Some(Action { here: "/users", title, sentence, button, fields, request })
+}
+
+fn of_token(id: &str, act: &str) -> Option<Action> {
+    let id: i64 = id.parse().ok().filter(|_| act == "remove")?;
+    let sentence = "Whoever shows it is let in no more.";
+    let request = Box::new(move |_: &Typed| Request::TokenRemove { id });
+    let title = format!("Remove token {id}?");
+    Some(Action { here: "/tokens", title, sentence, button: "Remove", fields: vec![], request })
+}
+
+/// The page that asks.
+fn ask(asker: &Asker, uri: &Uri, action: Option<Action>) -> Response {
+    let Some(action) = action else { return nothing() };
+    let form = Form::new(uri.path(), "", action.button, action.fields);
+    shown(asker, &Action { fields: Vec::new(), ..action }, form, StatusCode::OK)
+}
+
+/// Does it, and goes back; or asks again and says why not.
+async fn carry_out(asker: &Asker, uri: &Uri, typed: &Typed, action: Option<Action>) -> Response {
+    let Some(action) = action else { return nothing() };
+    let said = asker.answer((action.request)(typed)).await;
+    match outcome(said, action.here) {
+        Ok(response) => response,
+        Err((status, sentence)) => {
+            let form = Form::new(uri.path(), "", action.button, action.fields.clone()).refused(typed, &sentence);
+            shown(asker, &action, form, status)
+        }
+    }
+}
+
+fn shown(asker: &Asker, action: &Action, form: Form, status: StatusCode) -> Response {
+    let Action { here, title, sentence, .. } = action;
+    let page = ActionPage { caller: &asker.caller, here, title, sentence, form, back: here };
+    (status, page::show(&page)).into_response()
+}
+
+fn nothing() -> Response {
+    page::refused(StatusCode::NOT_FOUND, "There is no such page")
+}
+
+type Two = Path<(String, String)>;
+
+async fn ask_name(asker: Asker, uri: Uri, Path((name, act)): Two) -> Response {
+    ask(&asker, &uri, of_name(&name, &act))
+}
+
+async fn do_name(asker: Asker, uri: Uri, Path((name, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_name(&name, &act)).await
+}
+
+async fn ask_machine(asker: Asker, uri: Uri, Path((machine, act)): Two) -> Response {
+    ask(&asker, &uri, of_machine(&machine, &act))
+}
+
+async fn do_machine(asker: Asker, uri: Uri, Path((machine, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_machine(&machine, &act)).await
+}
+
+async fn ask_batch(asker: Asker, uri: Uri, Path((id, act)): Two) -> Response {
+    ask(&asker, &uri, of_batch(&id, &act))
+}
+
+async fn do_batch(asker: Asker, uri: Uri, Path((id, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_batch(&id, &act)).await
+}
+
+async fn ask_image(asker: Asker, uri: Uri, Path((product, file, act)): Path<(String, String, String)>) -> Response {
+    ask(&asker, &uri, of_image(&product, &file, &act))
+}
+
+async fn do_image(
+    asker: Asker,
+    uri: Uri,
+    Path((product, file, act)): Path<(String, String, String)>,
+    typed: Typed,
+) -> Response {
+    carry_out(&asker, &uri, &typed, of_image(&product, &file, &act)).await
+}
+
+async fn ask_user(asker: Asker, uri: Uri, Path((name, act)): Two) -> Response {
+    ask(&asker, &uri, of_user(&name, &act))
+}
+
+async fn do_user(asker: Asker, uri: Uri, Path((name, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_user(&name, &act)).await
+}
+
+async fn ask_token(asker: Asker, uri: Uri, Path((id, act)): Two) -> Response {
+    ask(&asker, &uri, of_token(&id, &act))
+}
+
+async fn do_token(asker: Asker, uri: Uri, Path((id, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_token(&id, &act)).await
+}

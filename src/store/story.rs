@@ -1,0 +1,57 @@
+//! What the journal keeps of one machine for people: the stages it went through, and its deployments.
+
+use rusqlite::params;
+
+use super::StoreError;
+use super::record::Record;
+use super::records::{Records, read_deployment};
+use super::rows::{self, integer};
+use crate::fleet::Deployment;
+use crate::ids::MachineId;
+use crate::machine::stage::Stage;
+use crate::time::Timestamp;
+
+/// Of so many stages and deployments of a machine, the last ones.
+const STAGES_MAX: u64 = 200;
+const DEPLOYMENTS_MAX: u64 = 50;
+
+/// What became of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Story {
+    /// Each stage it entered, and when, the first one first.
+    pub stages: Vec<(Stage, Timestamp)>,
+    /// Each of its deployments, the latest first.
+    pub deployments: Vec<Deployment>,
+}
+
+impl Records {
+    /// What became of a machine, as far back as is shown.
+    ///
+    /// # Errors
+    /// As [`Records::log`].
+    pub fn story(&self, machine: MachineId) -> Result<Story, StoreError> {
+        self.read(|db| {
+            let id = integer(machine.0)?;
+            let mut statement = db.prepare(
+                "SELECT stage, cause, at FROM (SELECT id, stage, cause, at FROM stage_entry WHERE machine = ?1
+                     ORDER BY id DESC LIMIT ?2) ORDER BY id",
+            )?;
+            let mut found = statement.query(params![id, integer(STAGES_MAX)?])?;
+            let mut stages = Vec::new();
+            while let Some(row) = found.next()? {
+                let row = Record { table: "stage_entry", row };
+                let cause = row.maybe_text("cause")?.unwrap_or_default();
+                stages.push((row.parsed("stage", |word| Stage::from_word(word, &cause))?, row.time("at")?));
+            }
+            let columns = rows::DEPLOYMENT;
+            let sql = format!("SELECT {columns} FROM deployment WHERE machine = ?1 ORDER BY id DESC LIMIT ?2");
+            let mut statement = db.prepare(&sql)?;
+            let mut found = statement.query(params![id, integer(DEPLOYMENTS_MAX)?])?;
+            let mut deployments = Vec::new();
+            while let Some(row) = found.next()? {
+                deployments.push(read_deployment(row)?);
+            }
+            Ok(Story { stages, deployments })
+        })
+    }
+}
