@@ -135,6 +135,11 @@ impl Board {
         *self.refusals.entry(refusal.kind()).or_default() += 1;
     }
 
+    /// The machine of that id.
+    pub fn machine(&self, id: MachineId) -> Option<&Arc<View>> {
+        self.machines.get(&id)
+    }
+
     /// The machine to which an address is bound.
     pub fn at(&self, address: Ipv4Addr) -> Option<&Arc<View>> {
         let lease = self.leases.get(&address).filter(|lease| lease.state == LeaseState::Bound)?;
