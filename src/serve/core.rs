@@ -131,7 +131,7 @@ impl Core {
             }
             Action::Publish(notice) => {
                 log::notice(&notice);
-                write(&self.board).apply(&notice);
+                write(&self.board).witness(&notice, clock::now().timestamp);
             }
         }
     }

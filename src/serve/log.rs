@@ -20,6 +20,7 @@ pub fn notice(notice: &Notice) {
         Notice::Refused { what, who, refusal } => refused(what, who, refusal),
         Notice::Machine(_) => {}
         Notice::Progress { .. } => {}
+        Notice::Reported { machine, word, detail } => tracing::debug!(machine = machine.0, word, detail, "installer"),
         Notice::ImageFiles(_) => {}
         Notice::Configured { .. } => tracing::info!("another configuration is in force"),
         Notice::Forgotten(machine) => tracing::info!(machine = machine.0, "machine forgotten"),
