@@ -64,6 +64,7 @@ use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
 use crate::store::{Records, Store, StoreError};
+use crate::time::Timestamp;
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -179,6 +180,10 @@ pub async fn run_reloadable(
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
+    let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
+    for (stage, at) in records.ends(month_ago)? {
+        board.remember(&stage, at);
+    }
     let board = Arc::new(RwLock::new(board));
     let known = images::Known::new(fleet.tables().measured.clone());
 

@@ -145,7 +145,7 @@ impl Core {
                 // The line is written without the lock.
                 let who = log::Who::about(&notice, &read(&self.board));
                 log::notice(&notice, &who);
-                write(&self.board).apply(&notice);
+                write(&self.board).witness(&notice, clock::now().timestamp);
             }
         }
     }

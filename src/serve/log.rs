@@ -102,6 +102,7 @@ pub fn notice(notice: &Notice, of: &Who) {
         Notice::Refused { what, who, refusal } => refused(what, who, refusal, of),
         Notice::Machine(_) => {}
         Notice::Progress { .. } => {}
+        Notice::Reported { machine, word, detail } => tracing::debug!(machine = machine.0, word, detail, "installer"),
         Notice::ImageFiles(_) => {}
         Notice::Configured { .. } => tracing::info!("another configuration is in force"),
         Notice::Forgotten(_) => about!(info, of, "machine forgotten"),
