@@ -98,6 +98,13 @@ Exit codes: 0 every machine is done; 1 some are not; 2 wrong arguments; 130 inte
   hatchery machines
   hatchery machines --json | jq '.[] | select(.stage == \"failed\")'")]
     Machines(Ask),
+    /// List the products: how each is named, and the image that its machines get
+    #[command(after_help = "Products are made in the configuration.
+
+Examples:
+  hatchery products
+  hatchery products --json | jq '.[] | select(.image_state != \"ready\")'")]
+    Products(Ask),
     /// List the leases
     #[command(after_help = "Examples:
   hatchery leases

@@ -43,6 +43,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(&args),
         Command::Explain(args) => ask::explain(&args),
         Command::Machines(args) => ask::machines(&args),
+        Command::Products(args) => ask::products(&args),
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
         Command::Audit(args) => ask::audit(&args),

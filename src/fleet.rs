@@ -44,7 +44,7 @@ use crate::site::{Identifiers, Link, Reservation, Site};
 use crate::time::{Now, Timestamp};
 use crate::transfer::{Outcome, Via};
 pub use contract::{
-    Action, Change, Configuration, Deployment, Event, ImageRow, Measured, NameRow, Notice, Told, VenueRow,
+    Action, Change, Configuration, Deployment, Event, ImageRow, Measured, NameRow, Notice, ProductRow, Told, VenueRow,
 };
 pub use tables::Tables;
 
@@ -229,7 +229,7 @@ impl Fleet {
             Event::Configure { configuration, reply_to } => {
                 let by = Actor::configuration();
                 let result =
-                    self.audited("reload", by, now, &mut out, |fleet, out| fleet.reconfigure(*configuration, out));
+                    self.audited("reload", by, now, &mut out, |fleet, out| fleet.reconfigure(*configuration, now, out));
                 out.push(Action::Tell { reply_to, result });
             }
             Event::Image { product, state, measured } => {

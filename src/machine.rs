@@ -80,6 +80,8 @@ pub struct Machine {
     pub first_seen: Timestamp,
     /// What its installer last said of it.
     pub hardware: Option<Arc<Hardware>>,
+    /// What an operator wrote down about it.
+    pub notes: Option<Arc<str>>,
 }
 
 impl Machine {
@@ -97,6 +99,7 @@ impl Machine {
             reinstalls: 0,
             first_seen: now,
             hardware: None,
+            notes: None,
         };
         machine.learn(evidence);
         machine

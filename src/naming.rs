@@ -55,6 +55,16 @@ pub struct Venue {
     pub location: Option<String>,
     /// Whom to write to.
     pub contact_email: Option<String>,
+    /// Since when we know of it; `None` for one that was known before that was remembered.
+    pub created_at: Option<Timestamp>,
+}
+
+impl Venue {
+    /// Whether both say the same of one place, since whenever they are known.
+    pub fn says_the_same(&self, other: &Venue) -> bool {
+        let Venue { code, name, location, contact_email, created_at: _ } = other;
+        (&self.code, &self.name, &self.location, &self.contact_email) == (code, name, location, contact_email)
+    }
 }
 
 /// The text, if it can be an e-mail address.
@@ -116,6 +126,29 @@ pub struct Name {
     pub state: NameState,
     /// The batch it was given under.
     pub batch: Option<BatchId>,
+    /// Since when it is there; `None` if that was not remembered.
+    pub created_at: Option<Timestamp>,
+    /// Since when its machine holds it.
+    pub assigned_at: Option<Timestamp>,
+    /// What an operator wrote down about it.
+    pub notes: Option<String>,
+}
+
+impl Name {
+    /// A name that nobody holds and of which nothing is known yet.
+    pub fn blank(hostname: Hostname) -> Name {
+        Name {
+            hostname,
+            product: None,
+            venue: None,
+            number: None,
+            state: NameState::Available,
+            batch: None,
+            created_at: None,
+            assigned_at: None,
+            notes: None,
+        }
+    }
 }
 
 /// The state of a batch.
@@ -146,6 +179,11 @@ impl BatchState {
             BatchState::Completed => "completed",
             BatchState::Cancelled => "cancelled",
         }
+    }
+
+    /// Whether units may still be named under it.
+    pub fn is_open(self) -> bool {
+        matches!(self, BatchState::Pending | BatchState::Active | BatchState::Paused)
     }
 
     /// The state of a word.
@@ -279,6 +317,46 @@ impl Naming {
         self.available.get(&(product.clone(), venue.clone())).map_or(0, |free| free.len() as u64)
     }
 
+    /// The open batches to which names of a pooled product at a venue are promised: each unit that they have still to
+    /// make has a name that nobody else gets.
+    pub fn promises(&self, product: &ProductName, venue: &VenueCode) -> Vec<&Batch> {
+        let pooled = matches!(self.product(product).map(|known| known.scheme), Some(Scheme::Pooled { .. }));
+        let waits = |batch: &&Batch| {
+            pooled && batch.state.is_open() && batch.remaining > 0 && (&batch.product, &batch.venue) == (product, venue)
+        };
+        self.batches.values().filter(waits).collect()
+    }
+
+    /// How many names of a pooled product are left at a venue beyond those that are promised.
+    pub fn spare(&self, product: &ProductName, venue: &VenueCode) -> u64 {
+        let promised: u64 = self.promises(product, venue).iter().map(|batch| batch.remaining).sum();
+        self.available(product, venue).saturating_sub(promised)
+    }
+
+    /// Why no more than the spare names may go elsewhere, as a sentence for people.
+    pub fn promised(&self, product: &ProductName, venue: &VenueCode) -> String {
+        let promises = self.promises(product, venue);
+        let batches: Vec<String> =
+            promises.iter().map(|batch| format!("batch {} ({})", batch.id, batch.state.word())).collect();
+        let (free, batches) = (self.available(product, venue), batches.join(" and "));
+        format!(
+            "The {free} free {product} names at {venue} are promised to {batches}: start it, cancel it, or add names"
+        )
+    }
+
+    /// Whether a free name may be given to somebody outside of the batches.
+    pub fn may_give(&self, name: &Name) -> bool {
+        match (&name.product, &name.venue, name.number) {
+            (Some(product), Some(venue), Some(_)) => self.spare(product, venue) > 0,
+            _ => true,
+        }
+    }
+
+    /// Forgets a venue.
+    pub fn remove_venue(&mut self, code: &VenueCode) {
+        self.venues.remove(code);
+    }
+
     /// Adds or replaces a venue.
     pub fn put_venue(&mut self, venue: Venue) {
         self.venues.insert(venue.code.clone(), venue);
@@ -327,14 +405,8 @@ impl Naming {
         };
         let hostname = Hostname::parse(&format!("{product}-{venue}-{number:0width$}"))
             .ok_or_else(|| Refusal::Invalid(format!("{product}-{venue}-{number} is not a host name")))?;
-        Ok(Name {
-            hostname,
-            product: Some(product.clone()),
-            venue: Some(venue.clone()),
-            number: Some(number),
-            state: NameState::Available,
-            batch: None,
-        })
+        let (product, venue) = (Some(product.clone()), Some(venue.clone()));
+        Ok(Name { product, venue, number: Some(number), ..Name::blank(hostname) })
     }
 
     /// The active batches in the order in which they give names: highest priority, then lowest id.
@@ -347,7 +419,8 @@ impl Naming {
 
     /// The name for a machine that has none: from the first active batch that can give one (it overrides the product
     /// and venue asked for), else from the venue's pool, else `PRODUCT-DEFAULT-` and the serial's last six characters.
-    /// `None` means `unknown`: there is not even a serial to tell the machine by.
+    /// `None` means `unknown`: there is not even a serial to tell the machine by. It is also said where every free name
+    /// of the venue is promised to batches ([`Naming::withheld`]).
     pub fn choose(&self, wanted: &Wanted<'_>) -> Option<Name> {
         let from_batch = || {
             self.active_batches().into_iter().find_map(|batch| {
@@ -359,7 +432,29 @@ impl Naming {
             let venue = wanted.venue.filter(|code| self.venue(code).is_some())?;
             self.at_venue(wanted.product, venue, wanted.serial)
         };
-        from_batch().or_else(from_venue).or_else(|| self.serial_name(wanted.product, None, 6, wanted.serial?.as_str()))
+        let by_default = || self.serial_name(wanted.product, None, 6, wanted.serial?.as_str());
+        match from_batch() {
+            Some(name) => Some(name),
+            None if self.withheld(wanted).is_some() => None,
+            None => from_venue().or_else(by_default),
+        }
+    }
+
+    /// Why a machine outside of the batches gets no name, though its venue has free ones.
+    pub fn withheld(&self, wanted: &Wanted<'_>) -> Option<String> {
+        let (product, venue) = (wanted.product, wanted.venue.filter(|code| self.venue(code).is_some())?);
+        let withheld = self.available(product, venue) > 0 && self.spare(product, venue) == 0;
+        withheld.then(|| self.promised(product, venue))
+    }
+
+    /// The name of this product and venue for a machine that has none: under an active batch of theirs, else a spare one.
+    pub fn choose_at(&self, product: &ProductName, venue: &VenueCode, serial: Option<&Serial>) -> Option<Name> {
+        let name = self.at_venue(product, venue, serial)?;
+        let of_theirs = |batch: &&Batch| (&batch.product, &batch.venue) == (product, venue);
+        match self.active_batches().into_iter().find(of_theirs) {
+            Some(batch) => Some(Name { batch: Some(batch.id), ..name }),
+            None => Some(name).filter(|name| self.may_give(name)),
+        }
     }
 
     /// The product a batch makes of the machine named next, if a batch would name it, now or once its serial is known.
@@ -399,15 +494,10 @@ impl Naming {
         (digits..=serial.len().max(digits)).find_map(|digits| {
             let tail = &serial[serial.len().saturating_sub(digits)..];
             let hostname = Hostname::parse(&format!("{product}-{place}-{tail}"))?;
-            let free = self.name(&hostname).is_none_or(|name| name.state == NameState::Available);
-            free.then(|| Name {
-                hostname,
-                product: Some(product.clone()),
-                venue: venue.cloned(),
-                number: None,
-                state: NameState::Available,
-                batch: None,
-            })
+            let known = self.name(&hostname).cloned();
+            let free = known.as_ref().is_none_or(|name| name.state == NameState::Available);
+            let blank = || Name { product: Some(product.clone()), venue: venue.cloned(), ..Name::blank(hostname) };
+            free.then(|| known.unwrap_or_else(blank))
         })
     }
 
@@ -429,6 +519,21 @@ impl Naming {
                     "batch {}: {given} given and {} left of {}",
                     batch.id, batch.remaining, batch.total
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The broken promise, if any. None is broken by an operation; a configuration that names a product otherwise, and
+    /// what another system promised, may.
+    pub fn check_promises(&self) -> Result<(), String> {
+        for product in self.products.keys() {
+            for venue in self.venues.keys() {
+                let promised: u64 = self.promises(product, venue).iter().map(|batch| batch.remaining).sum();
+                let free = self.available(product, venue);
+                if promised > free {
+                    return Err(format!("{promised} names of {product} at {venue} are promised, {free} are free"));
+                }
             }
         }
         Ok(())

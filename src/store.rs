@@ -27,7 +27,7 @@ pub use audit::{AuditFilter, AuditPage};
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
-pub use story::Story;
+pub use story::{Run, Story};
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -76,6 +76,7 @@ fn arrange(settings: Settings) -> Settings {
         name: "Spa".into(),
         location: None,
         contact_email: None,
+        created_at: None,
     };
     let venues = vec![Declaration { venue, pools: vec![(products[0].name.clone(), (1..=6).collect())] }];
     Settings { venues, products, ..settings }

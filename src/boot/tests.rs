@@ -226,7 +226,7 @@ fn name(text: &str) -> Name {
     let product = ProductName::parse("KXP2");
     let venue = VenueCode::parse("ARLT");
     let hostname = Hostname::parse(text).expect("a host name");
-    Name { hostname, product, venue, number: Some(1), state: NameState::Assigned(MachineId(1)), batch: None }
+    Name { product, venue, number: Some(1), state: NameState::Assigned(MachineId(1)), ..Name::blank(hostname) }
 }
 
 #[test]

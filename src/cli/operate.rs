@@ -17,6 +17,10 @@ pub enum Machine {
     #[command(after_help = "Example:
   hatchery machine hold dc:a6:32:01:36:c2")]
     Hold(OneMachine),
+    /// Write something down about it; an empty text takes away what was written
+    #[command(after_help = "Example:
+  hatchery machine note dc:a6:32:01:36:c2 'left camera bracket is loose'")]
+    Note(MachineNote),
     /// Show what its installer wrote down in its last deployment
     #[command(after_help = "The last 64 KiB are kept, also of an installation that failed.
 
@@ -31,6 +35,15 @@ Examples:
   hatchery machine forget dc:a6:32:01:36:c2
   hatchery machine forget --release-name KXP2-SPAA-007")]
     Forget(Forget),
+}
+
+/// Arguments of `machine note`.
+#[derive(Debug, Args)]
+pub struct MachineNote {
+    #[command(flatten)]
+    pub one: OneMachine,
+    /// What to write down
+    pub text: String,
 }
 
 /// Arguments of `machine forget`.
@@ -55,6 +68,12 @@ pub enum Venue {
 Example:
   hatchery venue add SPAA --name 'Spa-Francorchamps' --location 'Stavelot, Belgium' --contact crew@example.com")]
     Add(VenueAdd),
+    /// Remove a venue of which there are neither names nor batches
+    #[command(after_help = "A venue that the configuration declares is there again after the next start.
+
+Example:
+  hatchery venue remove SPAA")]
+    Remove(OneVenue),
     /// List every venue, and how many names it has left
     #[command(after_help = "Examples:
   hatchery venue list
@@ -80,35 +99,64 @@ pub struct VenueAdd {
     pub ask: Ask,
 }
 
+/// A venue.
+#[derive(Debug, Args)]
+pub struct OneVenue {
+    /// Its code
+    pub code: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
 /// What to do with names.
 #[derive(Debug, Subcommand)]
 pub enum Names {
     /// Add numbers to a venue's pool of names
     #[command(
+        visible_alias = "add",
         after_help = "Numbers and ranges stand between commas, blanks or line ends. A .csv or .tsv file, and a list
-whose first line is a heading, is read as a table: its first column counts. If anything is not a
-number, nothing is imported.
+whose first line is a heading, is read as a table: the column 'number' counts, else the first one. Of
+a host name such as KXP2-SPAA-007 the number counts. If anything is not a number, nothing is imported.
 
 Examples:
   hatchery names import --venue SPAA --product KXP2 1-40,77
+  hatchery names add --venue SPAA --product KXP2 78
   hatchery names import --venue SPAA --product KXP2 --file karts.csv
   seq 100 120 | hatchery names import --venue SPAA --product KXP2 --file -"
     )]
     Import(NamesImport),
-    /// Take a name from its machine and give it back to the pool
-    #[command(after_help = "The batch under which it was given has that unit to make again.
+    /// Take names from their machines and give them back to the pool
+    #[command(
+        after_help = "The batch under which a name was given has that unit to make again. Of several names, all are released
+or none.
+
+Examples:
+  hatchery names release KXP2-SPAA-007
+  hatchery names release KXP2-SPAA-007 KXP2-SPAA-008"
+    )]
+    Release(NameRelease),
+    /// Never give names again, all of these or none
+    #[command(after_help = "Names that a batch has still to give are not retired.
 
 Example:
-  hatchery names release KXP2-SPAA-007")]
-    Release(NameRelease),
-    /// Never give a name again
-    #[command(after_help = "Example:
   hatchery names retire KXP2-SPAA-013")]
-    Retire(OneName),
-    /// Let a retired name be given again
+    Retire(SomeNames),
+    /// Let retired names be given again, all of these or none
     #[command(after_help = "Example:
   hatchery names reinstate KXP2-SPAA-013")]
-    Reinstate(OneName),
+    Reinstate(SomeNames),
+    /// Give a machine its name before it asks for it
+    #[command(
+        after_help = "A machine that has a name keeps it. The name counts for an active batch of that product and venue.
+
+Example:
+  hatchery names assign --venue SPAA --product KXP2 --mac dc:a6:32:01:36:c2"
+    )]
+    Assign(NameAssign),
+    /// Write something down about a name; an empty text takes away what was written
+    #[command(after_help = "Example:
+  hatchery names note KXP2-SPAA-013 'crashed in June, waits for parts'")]
+    Note(NameNote),
     /// List names and who holds them
     #[command(after_help = "Examples:
   hatchery names list --venue SPAA
@@ -138,20 +186,50 @@ pub struct NamesImport {
 /// Arguments of `names release`.
 #[derive(Debug, Args)]
 pub struct NameRelease {
-    /// The host name
-    pub name: String,
-    /// Even while its machine is being installed
+    #[command(flatten)]
+    pub some: SomeNames,
+    /// Even while a machine is being installed
     #[arg(long)]
     pub force: bool,
+}
+
+/// Arguments of `names assign`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("whose").required(true).multiple(true).args(["mac", "serial"])))]
+pub struct NameAssign {
+    /// The venue's code
+    #[arg(long, value_name = "CODE")]
+    pub venue: String,
+    /// The product
+    #[arg(long, value_name = "PRODUCT")]
+    pub product: String,
+    /// The machine's hardware address
+    #[arg(long, value_name = "MAC")]
+    pub mac: Option<String>,
+    /// The machine's serial
+    #[arg(long, value_name = "SERIAL")]
+    pub serial: Option<String>,
     #[command(flatten)]
     pub ask: Ask,
 }
 
-/// A name.
+/// Arguments of `names note`.
 #[derive(Debug, Args)]
-pub struct OneName {
+pub struct NameNote {
     /// The host name
     pub name: String,
+    /// What to write down
+    pub text: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+/// One name or several.
+#[derive(Debug, Args)]
+pub struct SomeNames {
+    /// The host names
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
     #[command(flatten)]
     pub ask: Ask,
 }
@@ -253,6 +331,11 @@ pub enum Batch {
   hatchery batch create --venue SPAA --product KXP2 --count 20
   hatchery batch create --venue SPAA --product KXP2 --count 2 --priority 10 --json | jq .id")]
     Create(BatchCreate),
+    /// Show a batch and the names that were given under it
+    #[command(after_help = "Examples:
+  hatchery batch show 1
+  hatchery batch show 1 --json | jq -r '.names[].hostname'")]
+    Show(OneBatch),
     /// Let a batch give names
     #[command(after_help = "Example:
   hatchery batch start 1")]

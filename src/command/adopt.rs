@@ -22,13 +22,7 @@ use crate::serve::images;
 use crate::store::{Records, Store, original};
 
 /// Fields of the old system for which there is no place here.
-const LEFT: [&str; 5] = [
-    "venues.created_at",
-    "hostname_pool.assigned_date",
-    "hostname_pool.notes",
-    "hostname_pool.created_at",
-    "master_images.description",
-];
+const LEFT: [&str; 1] = ["master_images.description"];
 
 /// Does what was asked.
 pub fn run(args: &Adopt) -> anyhow::Result<ExitCode> {

@@ -56,6 +56,12 @@ fn progress(value: &Value) -> Option<String> {
     Some(text)
 }
 
+/// `hatchery products`
+pub fn products(args: &Ask) -> anyhow::Result<ExitCode> {
+    let columns = ["product_type", "naming", "example", "image", "image_state"];
+    show(args, &Request::Products, |products| table(products, &columns, "the configuration has no product"))
+}
+
 /// `hatchery leases`
 pub fn leases(args: &Ask) -> anyhow::Result<ExitCode> {
     let columns = ["address", "state", "machine", "client", "expires"];

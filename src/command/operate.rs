@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 
 use super::ask::{cell, reply, sentence, show, table, wrong};
 use super::print;
-use crate::cli::{Ask, Batch, Machine, Names, NamesImport, Venue};
+use crate::cli::{Ask, Batch, Machine, Names, NamesImport, SomeNames, Venue};
+use crate::ids::{ProductName, VenueCode};
 use crate::naming::numbers::{self, Numbers};
 use crate::serve::control::Request;
+
+/// The columns of a list of names.
+const NAMES: [&str; 7] = ["hostname", "status", "product_type", "venue_code", "serial_number", "mac_address", "batch"];
 
 /// `hatchery reload`
 pub fn reload(args: &Ask) -> anyhow::Result<ExitCode> {
@@ -23,6 +27,10 @@ pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
     match args {
         Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
         Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
+        Machine::Note(args) => {
+            let (machine, text) = (args.one.machine.clone(), args.text.clone());
+            show(&args.one.ask, &Request::MachineNote { machine, text }, sentence)
+        }
         Machine::Log(one) => show(&one.ask, &Request::MachineLog { machine: one.machine.clone() }, log),
         Machine::Forget(args) => {
             let (machine, release_name, force) = (args.one.machine.clone(), args.release_name, args.force);
@@ -63,6 +71,9 @@ pub fn batch(args: &Batch) -> anyhow::Result<ExitCode> {
             let request = Request::BatchCreate { venue, product, count: order.count, priority: order.priority };
             show(&order.ask, &request, row)
         }
+        Batch::Show(one) => show(&one.ask, &Request::Batch { id: one.id }, |batch| {
+            format!("{}\n{}", row(batch), table(&batch["names"], &NAMES, "no name was given under it yet"))
+        }),
         Batch::Start(one) => show(&one.ask, &Request::BatchStart { id: one.id }, row),
         Batch::Pause(one) => show(&one.ask, &Request::BatchPause { id: one.id }, row),
         Batch::Cancel(one) => show(&one.ask, &Request::BatchCancel { id: one.id }, row),
@@ -87,6 +98,7 @@ pub fn venue(args: &Venue) -> anyhow::Result<ExitCode> {
                 table(&json!([venue]), &["code", "name", "location", "contact_email"], "")
             })
         }
+        Venue::Remove(one) => show(&one.ask, &Request::VenueRemove { code: one.code.clone() }, sentence),
         Venue::List(ask) => show(ask, &Request::Venues, venues),
     }
 }
@@ -108,25 +120,58 @@ fn venues(all: &Value) -> String {
 
 /// `hatchery names …`
 pub fn names(args: &Names) -> anyhow::Result<ExitCode> {
-    let columns = ["hostname", "status", "product_type", "venue_code", "serial_number", "mac_address", "batch"];
-    let row = |name: &Value| table(&json!([name]), &columns, "");
+    let row = |name: &Value| table(&json!([name]), &NAMES, "");
     match args {
         Names::Import(args) => import(args),
         Names::Release(args) => {
-            show(&args.ask, &Request::NameRelease { hostname: args.name.clone(), force: args.force }, row)
+            let force = args.force;
+            several(
+                &args.some,
+                |hostname| Request::NameRelease { hostname, force },
+                |hostnames| Request::NamesRelease { hostnames, force },
+            )
         }
-        Names::Retire(one) => show(&one.ask, &Request::NameRetire { hostname: one.name.clone() }, row),
-        Names::Reinstate(one) => show(&one.ask, &Request::NameReinstate { hostname: one.name.clone() }, row),
+        Names::Retire(some) => {
+            several(some, |hostname| Request::NameRetire { hostname }, |hostnames| Request::NamesRetire { hostnames })
+        }
+        Names::Reinstate(some) => several(
+            some,
+            |hostname| Request::NameReinstate { hostname },
+            |hostnames| Request::NamesReinstate { hostnames },
+        ),
+        Names::Assign(args) => {
+            let (product, venue) = (args.product.clone(), args.venue.clone());
+            let (mac, serial) = (args.mac.clone(), args.serial.clone());
+            show(&args.ask, &Request::NameAssign { product, venue, mac, serial }, row)
+        }
+        Names::Note(args) => {
+            let (hostname, text) = (args.name.clone(), args.text.clone());
+            show(&args.ask, &Request::NameNote { hostname, text }, |name| {
+                table(&json!([name]), &["hostname", "status", "notes"], "")
+            })
+        }
         Names::List(args) => {
             let (product, venue, state) = (args.product.clone(), args.venue.clone(), args.state.clone());
-            show(&args.ask, &Request::Names { product, venue, state }, |all| table(all, &columns, "no name fits"))
+            show(&args.ask, &Request::Names { product, venue, state }, |all| table(all, &NAMES, "no name fits"))
         }
+    }
+}
+
+/// One name is answered with a row, several with a list of them.
+fn several(
+    some: &SomeNames,
+    one: impl FnOnce(String) -> Request,
+    all: impl FnOnce(Vec<String>) -> Request,
+) -> anyhow::Result<ExitCode> {
+    match &some.names[..] {
+        [only] => show(&some.ask, &one(only.clone()), |name| table(&json!([name]), &NAMES, "")),
+        names => show(&some.ask, &all(names.to_vec()), |rows| table(rows, &NAMES, "")),
     }
 }
 
 /// All numbers or none: a list with a mistake is to be corrected, not guessed at.
 fn import(args: &NamesImport) -> anyhow::Result<ExitCode> {
-    let Numbers { numbers, duplicates, invalid } = read_numbers(args)?;
+    let Numbers { numbers, duplicates, repeated, invalid } = read_numbers(args)?;
     if !invalid.is_empty() || numbers.is_empty() {
         let source = args.file.as_ref().map_or("argument".into(), |file| file.display().to_string());
         let mut problems: Vec<String> =
@@ -137,11 +182,12 @@ fn import(args: &NamesImport) -> anyhow::Result<ExitCode> {
         return wrong(&args.ask, &problems);
     }
     let (product, venue) = (args.product.clone(), args.venue.clone());
-    let mut value = match reply(&args.ask, &Request::NamesImport { product, venue, numbers })? {
+    let mut value = match reply(&args.ask, &Request::NamesImport { product, venue, numbers, text: None })? {
         Ok(value) => value,
         Err(code) => return Ok(code),
     };
     value["duplicates"] = json!(duplicates);
+    value["repeated"] = json!(repeated);
     if args.ask.json {
         print(&format!("{value}\n"))?;
         return Ok(ExitCode::SUCCESS);
@@ -157,7 +203,9 @@ fn import(args: &NamesImport) -> anyhow::Result<ExitCode> {
 }
 
 fn read_numbers(args: &NamesImport) -> anyhow::Result<Numbers> {
-    let Some(file) = &args.file else { return Ok(numbers::read(&args.numbers.join("\n"), false)) };
+    let (product, venue) = (ProductName::parse(&args.product), VenueCode::parse(&args.venue));
+    let pool = product.as_ref().zip(venue.as_ref());
+    let Some(file) = &args.file else { return Ok(numbers::read(&args.numbers.join("\n"), false, pool)) };
     let text = if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
@@ -166,5 +214,5 @@ fn read_numbers(args: &NamesImport) -> anyhow::Result<Numbers> {
         std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?
     };
     let table = file.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv") || end.eq_ignore_ascii_case("tsv"));
-    Ok(numbers::read(&text, table))
+    Ok(numbers::read(&text, table, pool))
 }

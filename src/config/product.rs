@@ -104,7 +104,10 @@ fn venue(table: &Table<'_>, products: &[Product], codes: &mut Once<VenueCode>) -
     }
     let code = code?;
     let name = name.map_or_else(|| code.to_string(), str::to_owned);
-    Some(VenueConfig { venue: Venue { code, name, location: location.map(str::to_owned), contact_email }, pools })
+    Some(VenueConfig {
+        venue: Venue { code, name, location: location.map(str::to_owned), contact_email, created_at: None },
+        pools,
+    })
 }
 
 fn pool(key: &str, field: &Field<'_>, products: &[Product]) -> Option<(ProductName, Vec<u32>)> {

@@ -45,6 +45,7 @@ pub(super) fn line(tables: &Tables, change: &Change) -> Option<Line> {
         Change::Venue(venue) => {
             (format!("venue {}", venue.code), venue_details(tables.naming.venue(&venue.code), venue)?)
         }
+        Change::VenueRemoved(code) => (format!("venue {code}"), "removed".to_owned()),
         Change::Edition(edition) => {
             let key = (edition.product.clone(), edition.file.clone());
             (format!("{} {}", edition.product, edition.file), edition_details(tables.editions.get(&key), edition)?)
@@ -92,7 +93,8 @@ fn label(tables: &Tables, id: MachineId) -> String {
 fn machine_details(before: &Machine, after: &Machine) -> Option<String> {
     let order = (before.order != after.order).then(|| step("next boot", before.order.word(), after.order.word()));
     let again = || (before.reinstalls != after.reinstalls).then(|| "to be installed once more".to_owned());
-    order.or_else(again)
+    let notes = note_step(before.notes.as_deref(), after.notes.as_deref());
+    order.or_else(again).or(notes)
 }
 
 fn name_details(tables: &Tables, after: &Name) -> Option<String> {
@@ -104,7 +106,8 @@ fn name_details(tables: &Tables, after: &Name) -> Option<String> {
         }
         state => state.word().to_owned(),
     };
-    (before.state != after.state).then(|| format!("{} → {}", holder(before), holder(after)))
+    let moved = (before.state != after.state).then(|| format!("{} → {}", holder(before), holder(after)));
+    moved.or_else(|| note_step(before.notes.as_deref(), after.notes.as_deref()))
 }
 
 fn batch_details(before: Option<&Batch>, after: &Batch) -> Option<String> {
@@ -143,6 +146,10 @@ fn edition_details(before: Option<&Edition>, after: &Edition) -> Option<String> 
         _ => None,
     };
     joined([added, version.map(|before| step("version", shown(before), shown(after))), active])
+}
+
+fn note_step(before: Option<&str>, after: Option<&str>) -> Option<String> {
+    (before != after).then(|| step("note", before.unwrap_or("none"), after.unwrap_or("none")))
 }
 
 fn step(what: &str, before: impl std::fmt::Display, after: impl std::fmt::Display) -> String {

@@ -233,10 +233,8 @@ impl Fleet {
             return None;
         }
         if let Some(hostname) = reservation.and_then(|each| each.hostname.clone()) {
-            let blank =
-                Name { hostname, product: None, venue: None, number: None, state: NameState::Available, batch: None };
-            let name = naming.name(&blank.hostname).cloned().unwrap_or(blank);
-            return Some(name).filter(|name| name.state == NameState::Available);
+            let name = naming.name(&hostname).cloned().unwrap_or_else(|| Name::blank(hostname));
+            return Some(name).filter(|name| name.state == NameState::Available && naming.may_give(name));
         }
         let profile = profile?;
         let serial = machine.serial.as_ref();
@@ -272,7 +270,9 @@ impl Fleet {
         assert!(self.tables.naming.of_machine(machine).is_none(), "machine {machine} has a name already");
         let hostname = name.hostname.clone();
         let batch = name.batch.and_then(|id| self.tables.naming.batch(id)).cloned();
-        self.commit(out, Change::Name(Name { state: NameState::Assigned(machine), ..name }));
+        let at = Some(now.timestamp);
+        let (state, created_at) = (NameState::Assigned(machine), name.created_at.or(at));
+        self.commit(out, Change::Name(Name { state, created_at, assigned_at: at, ..name }));
         if let Some(batch) = batch {
             let remaining = batch.remaining.saturating_sub(1);
             let completed = remaining == 0;

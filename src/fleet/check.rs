@@ -10,6 +10,7 @@ impl Fleet {
         let tables = &self.tables;
         tables.leases.check()?;
         tables.naming.check()?;
+        tables.naming.check_promises()?;
         for machine in tables.machines.iter() {
             let found = machine.mac.and_then(|mac| tables.machines.by_mac(mac)).map(|found| found.id);
             if machine.mac.is_some() && found != Some(machine.id) {

@@ -10,13 +10,13 @@ mod name;
 
 use std::net::Ipv4Addr;
 
-use super::{Change, Fleet, Outbox, Told};
+use super::{Fleet, Outbox, Told};
 use crate::ids::{BatchId, Hostname, MachineId, ProductName, Serial};
 use crate::naming::{NameState, Venue};
 use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::time::Now;
-pub use name::NameFilter;
+pub use name::{NameChange, NameFilter};
 
 /// An operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +50,12 @@ pub enum Command {
         /// Whom to write to.
         contact_email: Option<String>,
     },
+    /// Remove a venue for which nothing was ever made.
+    VenueRemove(String),
     /// Say which venues there are, and how their names stand.
     VenueList,
+    /// Say what is made, how it is named, and what its machines get.
+    ProductList,
     /// Add numbers to a pool of names.
     NamesImport {
         /// Of which product.
@@ -60,6 +64,47 @@ pub enum Command {
         venue: String,
         /// The numbers; those already there stay as they are.
         numbers: Vec<u32>,
+    },
+    /// Add the numbers of a list to a pool of names, all or none.
+    NamesRead {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// Numbers, ranges or host names, as people write or paste them.
+        text: String,
+    },
+    /// Give a machine its name, if it has none.
+    NameAssign {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// Whose hardware address.
+        mac: Option<String>,
+        /// Whose serial.
+        serial: Option<String>,
+    },
+    /// Do the same to several names, all or none.
+    NamesChange {
+        /// Which.
+        hostnames: Vec<String>,
+        /// What.
+        change: NameChange,
+    },
+    /// Write something down about a name.
+    NameNote {
+        /// Which.
+        hostname: String,
+        /// What; an empty text takes away what was written.
+        text: String,
+    },
+    /// Write something down about a machine.
+    MachineNote {
+        /// Which.
+        machine: Selector,
+        /// What; an empty text takes away what was written.
+        text: String,
     },
     /// Take a name from its machine and give it back to the pool.
     NameRelease {
@@ -142,11 +187,18 @@ impl Command {
             Command::Hold(_) => "machine hold",
             Command::Forget { .. } => "machine forget",
             Command::VenueAdd { .. } => "venue add",
+            Command::VenueRemove(_) => "venue remove",
             Command::VenueList => "venue list",
-            Command::NamesImport { .. } => "names import",
-            Command::NameRelease { .. } => "names release",
-            Command::NameRetire(_) => "names retire",
-            Command::NameReinstate(_) => "names reinstate",
+            Command::ProductList => "products",
+            Command::NamesImport { .. } | Command::NamesRead { .. } => "names import",
+            Command::NameAssign { .. } => "names assign",
+            Command::NameNote { .. } => "names note",
+            Command::MachineNote { .. } => "machine note",
+            Command::NameRelease { .. } | Command::NamesChange { change: NameChange::Release { .. }, .. } => {
+                "names release"
+            }
+            Command::NameRetire(_) | Command::NamesChange { change: NameChange::Retire, .. } => "names retire",
+            Command::NameReinstate(_) | Command::NamesChange { change: NameChange::Reinstate, .. } => "names reinstate",
             Command::NameList(_) => "names list",
             Command::ImageList => "image list",
             Command::ImageAdd { .. } => "image add",
@@ -226,18 +278,27 @@ impl std::fmt::Display for Selector {
 impl Fleet {
     pub(super) fn on_command(&mut self, command: Command, now: Now, out: &mut Outbox) -> Result<Told, Refusal> {
         match command {
-            Command::Declare { venues } => self.declare(venues, out),
+            Command::Declare { venues } => self.declare(venues, now, out),
             Command::Reinstall(machine) => self.reinstall(&machine, now, out),
             Command::Hold(machine) => self.hold(&machine, out),
             Command::Forget { machine, release_name, force } => self.forget(&machine, release_name, force, now, out),
             Command::VenueAdd { code, name, location, contact_email } => {
-                self.add_venue(&code, &name, location, contact_email, out).map(Told::Venue)
+                self.add_venue(&code, &name, location, contact_email, now, out).map(Told::Venue)
             }
+            Command::VenueRemove(code) => self.remove_venue(&code, out),
+            Command::ProductList => Ok(Told::Products(self.product_rows())),
             Command::VenueList => Ok(Told::Venues(self.venues())),
-            Command::NamesImport { product, venue, numbers } => self.import_names(&product, &venue, numbers, out),
-            Command::NameRelease { hostname, force } => self.release_name(&hostname, force, out).map(Told::Name),
-            Command::NameRetire(hostname) => self.retire_name(&hostname, out).map(Told::Name),
-            Command::NameReinstate(hostname) => self.reinstate_name(&hostname, out).map(Told::Name),
+            Command::NamesImport { product, venue, numbers } => self.import_names(&product, &venue, numbers, now, out),
+            Command::NamesRead { product, venue, text } => self.read_names(&product, &venue, &text, now, out),
+            Command::NameAssign { product, venue, mac, serial } => {
+                self.assign_name(&product, &venue, mac.as_deref(), serial.as_deref(), now, out).map(Told::Name)
+            }
+            Command::NamesChange { hostnames, change } => self.change_names(&hostnames, change, out).map(Told::Names),
+            Command::NameNote { hostname, text } => self.note_name(&hostname, &text, out).map(Told::Name),
+            Command::MachineNote { machine, text } => self.note_machine(&machine, &text, out),
+            Command::NameRelease { hostname, force } => self.change_name(hostname, NameChange::Release { force }, out),
+            Command::NameRetire(hostname) => self.change_name(hostname, NameChange::Retire, out),
+            Command::NameReinstate(hostname) => self.change_name(hostname, NameChange::Reinstate, out),
             Command::NameList(filter) => Ok(Told::Names(self.names(&filter))),
             Command::ImageList => Ok(Told::Images(self.images())),
             Command::ImageAdd { product, file, version } => {
@@ -257,7 +318,7 @@ impl Fleet {
             Command::BatchListActive => {
                 Ok(Told::Batches(self.tables.naming.active_batches().into_iter().cloned().collect()))
             }
-            Command::BatchShow(id) => self.batch(id).map(Told::Batch),
+            Command::BatchShow(id) => self.batch(id).map(|batch| Told::Units(batch, self.units(id))),
             Command::Record { subject, details, .. } => {
                 out.record(subject, details);
                 Ok(Told::Done("written down".to_owned()))
@@ -280,15 +341,14 @@ impl Fleet {
         found.ok_or_else(|| Refusal::NotFound(format!("No machine is known by {selector}")))
     }
 
-    pub(super) fn declare(&mut self, venues: Vec<Declaration>, out: &mut Outbox) -> Result<Told, Refusal> {
+    pub(super) fn declare(&mut self, venues: Vec<Declaration>, now: Now, out: &mut Outbox) -> Result<Told, Refusal> {
         let mut added = 0;
         for Declaration { venue, pools } in venues {
             let code = venue.code.clone();
-            if self.tables.naming.venue(&code) != Some(&venue) {
-                self.commit(out, Change::Venue(venue));
-            }
+            self.put_venue(venue, now, out);
             for (product, numbers) in pools {
-                added += self.add_numbers(&product, &code, &numbers, out)?;
+                let known = self.add_numbers(&product, &code, &numbers, now, out)?;
+                added += numbers.len() - known.len();
             }
         }
         Ok(Told::Done(format!("{added} names added")))

@@ -4,11 +4,17 @@ use super::{Configuration, Fleet, Notice, Outbox, Told};
 use crate::catalog::Catalog;
 use crate::ids::MachineId;
 use crate::refusal::Refusal;
+use crate::time::Now;
 
 impl Fleet {
     /// Leases, names, machines and transfers stay; what they are worth from now on, the new configuration says. An
     /// offer stays if it could be made again.
-    pub(super) fn reconfigure(&mut self, configuration: Configuration, out: &mut Outbox) -> Result<Told, Refusal> {
+    pub(super) fn reconfigure(
+        &mut self,
+        configuration: Configuration,
+        now: Now,
+        out: &mut Outbox,
+    ) -> Result<Told, Refusal> {
         let Configuration { site, profiles, classes, products, venues } = configuration;
         let mut catalog = Catalog::new(profiles).with_classes(classes);
         for (product, state) in self.catalog.images() {
@@ -20,7 +26,7 @@ impl Fleet {
         self.catalog = catalog;
         out.publish(self.configured());
         out.publish(self.image_files());
-        self.declare(venues, out)?;
+        self.declare(venues, now, out)?;
         let all: Vec<MachineId> = self.tables.machines.iter().map(|machine| machine.id).collect();
         for id in &all {
             self.publish_machine(*id, out);

@@ -207,9 +207,15 @@ pub enum Told {
     Imported {
         /// Names that are new.
         added: u64,
-        /// Names that were there.
-        known: u64,
+        /// Names that were there, and stay as they are.
+        known: Vec<Hostname>,
+        /// Numbers that came more than once.
+        repeated: Vec<u32>,
     },
+    /// Every product.
+    Products(Vec<ProductRow>),
+    /// A batch, and the names that were given under it.
+    Units(Batch, Vec<NameRow>),
     /// A name, as it is now.
     Name(NameRow),
     /// Several names.
@@ -235,6 +241,17 @@ pub struct ImageRow {
     pub image: Option<Image>,
     /// What speaks against giving it to the product's machines.
     pub warnings: Vec<String>,
+}
+
+/// A product and what its machines get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductRow {
+    /// The product.
+    pub product: Product,
+    /// The file name of the image that its machines get.
+    pub image: String,
+    /// What is known of it.
+    pub state: ImageState,
 }
 
 /// A venue and how its names stand.
@@ -281,6 +298,8 @@ pub enum Change {
     Batch(Batch),
     /// A venue is new or changed.
     Venue(Venue),
+    /// A venue is no more.
+    VenueRemoved(VenueCode),
     /// A run of a deployment began or went on.
     Deployment(Deployment),
     /// Its installer wrote into its log. Kept for people; the tables remember none of it.

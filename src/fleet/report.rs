@@ -162,6 +162,16 @@ impl Fleet {
             }
             (None, None) => None,
         };
+        let withheld = match &wanted {
+            Some(product) if held.is_none() && chosen.is_none() => {
+                let venue = venue.as_ref().or(venue_of_profile.as_ref());
+                naming.withheld(&Wanted { product, venue, serial: machine.serial.as_ref() })
+            }
+            _ => None,
+        };
+        if let Some(sentence) = withheld {
+            return Err(Refusal::Conflict(sentence));
+        }
         let name = held.as_ref().or(chosen.as_ref());
         let product = name
             .and_then(|name| name.product.clone())

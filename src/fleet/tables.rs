@@ -97,6 +97,7 @@ impl Tables {
             Change::Name(name) => self.naming.put_name(name.clone()),
             Change::Batch(batch) => self.naming.put_batch(batch.clone()),
             Change::Venue(venue) => self.naming.put_venue(venue.clone()),
+            Change::VenueRemoved(code) => self.naming.remove_venue(code),
             Change::Deployment(deployment) => {
                 self.last_deployment = self.last_deployment.max(deployment.id.0);
                 // What was deployed to a machine that is forgotten stays on record, and counts for nothing.

@@ -134,7 +134,7 @@ impl World {
 
     fn declare(&mut self, code: &str, numbers: u32) {
         let code = venue(code);
-        let venue = Venue { code, name: "Venue".to_owned(), location: None, contact_email: None };
+        let venue = Venue { code, name: "Venue".to_owned(), location: None, contact_email: None, created_at: None };
         let pools = vec![(product("KXP2"), (1..=numbers).rev().collect())];
         self.command(Command::Declare { venues: vec![Declaration { venue, pools }] }).expect("it is declared");
     }

@@ -17,7 +17,13 @@ fn naming() -> Naming {
         Product { name: product("RXP2"), scheme: Scheme::Serial { digits: 8 }, image: Some("rxp2-v7.img".into()) },
     ]);
     for code in ["ARLT", "ZOLD"] {
-        naming.put_venue(Venue { code: venue(code), name: code.into(), location: None, contact_email: None });
+        naming.put_venue(Venue {
+            code: venue(code),
+            name: code.into(),
+            location: None,
+            contact_email: None,
+            created_at: None,
+        });
     }
     for number in [10, 2, 1] {
         let name = naming.pooled_name(&product("KXP2"), &venue("ARLT"), number).expect("it is numbered");

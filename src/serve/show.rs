@@ -20,7 +20,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
-use crate::store::{AuditPage, History, Story, hardware};
+use crate::store::{AuditPage, History, Run, Story, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
@@ -73,6 +73,7 @@ fn machine(board: &Board, view: &View) -> Value {
         "hostname": view.name.as_ref().map(|name| name.hostname.as_str()),
         "id": machine.id.0,
         "mac": machine.mac.map(|mac| mac.to_string()),
+        "notes": machine.notes.as_deref(),
         "order": machine.order.word(),
         "progress": board.progress(machine.id).map(progress),
         "serial": machine.serial.as_ref().map(|serial| serial.as_str()),
@@ -99,12 +100,15 @@ pub fn log(view: &View, found: Option<(Deployment, Vec<LogLine>)>) -> Value {
     let Some((deployment, lines)) = found else {
         return json!({ "deployment": null, "lines": [], "machine": view.label() });
     };
-    let line = |line: &LogLine| json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text });
     json!({
         "deployment": run(&deployment),
         "lines": lines.iter().map(line).collect::<Value>(),
         "machine": view.label(),
     })
+}
+
+fn line(line: &LogLine) -> Value {
+    json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text })
 }
 
 /// A deployment of a machine that is known.
@@ -122,10 +126,6 @@ fn run(deployment: &Deployment) -> Value {
 
 /// What became of a machine.
 pub fn story(view: &View, story: Story) -> Value {
-    let stage = |(stage, at): &(Stage, Timestamp)| {
-        let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
-        json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
-    };
     json!({
         "deployments": story.deployments.iter().map(run).collect::<Value>(),
         "machine": view.label(),
@@ -133,29 +133,45 @@ pub fn story(view: &View, story: Story) -> Value {
     })
 }
 
-/// What was deployed. Machines that were forgotten since have neither MAC nor serial here.
+fn stage((stage, at): &(Stage, Timestamp)) -> Value {
+    let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
+    json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
+}
+
+/// One deployment, the stages of its machine while it ran, and its log; `null` if there is none.
+pub fn deployment(board: &Board, found: Option<Run>) -> Value {
+    let Some(Run { deployment, stages, lines }) = found else { return Value::Null };
+    let mut value = deployed(board, &deployment);
+    value["lines"] = lines.iter().map(line).collect();
+    value["stages"] = stages.iter().map(stage).collect();
+    value
+}
+
+/// What was deployed.
 pub fn deployments(board: &Board, history: &History) -> Value {
-    let row = |deployment: &Deployment| {
-        let view = board.machines().find(|view| view.machine.id == deployment.machine);
-        let machine = view.map(|view| &view.machine);
-        json!({
-            "completed_at": deployment.completed_at.map(clock::iso),
-            "error_message": deployment.error_message,
-            "hostname": deployment.hostname.as_ref().map(|hostname| hostname.as_str()),
-            "id": deployment.id.0,
-            "image": deployment.image,
-            "installer": deployment.installer,
-            "ip_address": deployment.address.to_string(),
-            "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
-            "product_type": deployment.product.as_ref().map(|product| product.as_str()),
-            "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
-            "started_at": clock::iso(deployment.started_at),
-            "status": deployment.status,
-            "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
-        })
-    };
-    let rows: Vec<Value> = history.deployments.iter().map(row).collect();
+    let rows: Vec<Value> = history.deployments.iter().map(|each| deployed(board, each)).collect();
     json!({ "items": rows, "successful": history.successful, "total": history.total })
+}
+
+/// A deployment. A machine that was forgotten since has neither MAC nor serial here.
+fn deployed(board: &Board, deployment: &Deployment) -> Value {
+    let view = board.machines().find(|view| view.machine.id == deployment.machine);
+    let machine = view.map(|view| &view.machine);
+    json!({
+        "completed_at": deployment.completed_at.map(clock::iso),
+        "error_message": deployment.error_message,
+        "hostname": deployment.hostname.as_ref().map(|hostname| hostname.as_str()),
+        "id": deployment.id.0,
+        "image": deployment.image,
+        "installer": deployment.installer,
+        "ip_address": deployment.address.to_string(),
+        "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
+        "product_type": deployment.product.as_ref().map(|product| product.as_str()),
+        "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
+        "started_at": clock::iso(deployment.started_at),
+        "status": deployment.status,
+        "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
+    })
 }
 
 /// Who changed what.

@@ -129,7 +129,7 @@ impl Place {
     /// What the configuration declares at every start.
     pub fn declaration(&self) -> Command {
         let code = VenueCode::parse(VENUE).expect("it is a venue code");
-        let venue = Venue { code, name: "Test track".into(), location: None, contact_email: None };
+        let venue = Venue { code, name: "Test track".into(), location: None, contact_email: None, created_at: None };
         let pools = vec![(self.products[0].name.clone(), (1..=self.machines + 16).collect())];
         Command::Declare { venues: vec![Declaration { venue, pools }] }
     }

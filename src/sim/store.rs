@@ -114,6 +114,10 @@ impl Store {
             Change::Name(name) => Key::Name(name.hostname.clone()),
             Change::Batch(batch) => Key::Batch(batch.id),
             Change::Venue(venue) => Key::Venue(venue.code.clone()),
+            Change::VenueRemoved(code) => {
+                self.rows.remove(&Key::Venue(code.clone()));
+                return;
+            }
             Change::Deployment(deployment) => Key::Deployment(deployment.id),
             // For people, in a journal that is read by them.
             Change::Logged { .. } | Change::Audited(_) => return,

@@ -124,6 +124,7 @@ fn venue(row: &Fields<'_>) -> Result<Venue, Objection> {
         name: row.text("name")?.unwrap_or_default(),
         location: row.text("location")?,
         contact_email: row.text("contact_email")?,
+        created_at: row.time("created_at")?,
     })
 }
 
@@ -140,6 +141,8 @@ fn pool_name(row: &Fields<'_>) -> Result<PoolName, Objection> {
         mac: if assigned { row.mac()? } else { None },
         serial: if assigned { row.serial()? } else { None },
         assigned_at: row.time("assigned_date")?,
+        created_at: row.time("created_at")?,
+        notes: row.text("notes")?,
     })
 }
 

@@ -143,13 +143,19 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
     let mut found = statement.query([machine])?;
     let Some(row) = found.next()? else { return Ok(None) };
     let deployment = read_deployment(row)?;
+    let lines = read_lines(db, deployment.id)?;
+    Ok(Some((deployment, lines)))
+}
+
+/// What is kept of the log of a deployment.
+pub(super) fn read_lines(db: &Connection, deployment: DeploymentId) -> Result<Vec<LogLine>, ReadError> {
     let mut statement = db.prepare("SELECT id, at, level, text FROM log WHERE deployment = ?1 ORDER BY id")?;
-    let mut found = statement.query([integer(deployment.id.0)?])?;
+    let mut found = statement.query([integer(deployment.0)?])?;
     let mut lines = Vec::new();
     while let Some(row) = found.next()? {
         lines.push(read_line(&Record { table: "log", row })?);
     }
-    Ok(Some((deployment, lines)))
+    Ok(lines)
 }
 
 fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {

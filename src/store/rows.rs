@@ -52,6 +52,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Name(name) => write_name(db, name),
         Change::Batch(batch) => write_batch(db, batch),
         Change::Venue(venue) => write_venue(db, venue),
+        Change::VenueRemoved(code) => run(db, "DELETE FROM venue WHERE code = ?1", [code.as_str()]),
         Change::Deployment(deployment) => write_deployment(db, deployment),
         Change::Logged { deployment, lines } => records::write_log(db, *deployment, lines),
         Change::Audited(entry) => audit::write(db, entry),
@@ -71,10 +72,11 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
         }
         Ok(())
     };
-    each("venue", "SELECT code, name, location, contact_email FROM venue", read_venue)?;
+    each("venue", "SELECT code, name, location, contact_email, created_at FROM venue", read_venue)?;
     each(
         "machine",
-        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, reinstalls, first_seen, hardware
+        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, reinstalls, first_seen, hardware,
+             notes
          FROM machine
          ORDER BY id",
         read_machine,
@@ -85,7 +87,11 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     })?;
     // A later lease of a client displaces an earlier one, so they come in the order in which they were written.
     each("lease", "SELECT address, client, machine, state, expires FROM lease ORDER BY written", read_lease)?;
-    each("name", "SELECT hostname, product, venue, number, state, machine, batch FROM name", read_name)?;
+    each(
+        "name",
+        "SELECT hostname, product, venue, number, state, machine, batch, created_at, assigned_at, notes FROM name",
+        read_name,
+    )?;
     each(
         "batch",
         "SELECT id, product, venue, total, remaining, priority, state, created_at, started_at, completed_at FROM batch",
@@ -113,12 +119,12 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
     run(
         db,
         "INSERT INTO machine (id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, first_seen,
-             hardware, reinstalls)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             hardware, reinstalls, notes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
          ON CONFLICT (id) DO UPDATE SET mac = excluded.mac, serial = excluded.serial, uuid = excluded.uuid,
              firmware = excluded.firmware, stage = excluded.stage, cause = excluded.cause,
              stage_since = excluded.stage_since, next_boot = excluded.next_boot, first_seen = excluded.first_seen,
-             hardware = excluded.hardware, reinstalls = excluded.reinstalls",
+             hardware = excluded.hardware, reinstalls = excluded.reinstalls, notes = excluded.notes",
         params![
             integer(machine.id.0)?,
             machine.mac.map(|mac| mac.to_string()),
@@ -132,6 +138,7 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
             machine.first_seen.millis(),
             machine.hardware.as_deref().map(|hardware| hardware::to_json(hardware).to_string()),
             integer(machine.reinstalls)?,
+            machine.notes.as_deref(),
         ],
     )
 }
@@ -153,6 +160,7 @@ fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
             let value = serde_json::from_str(text).ok()?;
             hardware::from_json(&value).ok().map(Arc::new)
         })?,
+        notes: row.maybe_text("notes")?.map(Arc::from),
     }))
 }
 
@@ -222,10 +230,11 @@ fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
     };
     run(
         db,
-        "INSERT INTO name (hostname, product, venue, number, state, machine, batch)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        "INSERT INTO name (hostname, product, venue, number, state, machine, batch, created_at, assigned_at, notes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (hostname) DO UPDATE SET product = excluded.product, venue = excluded.venue,
-             number = excluded.number, state = excluded.state, machine = excluded.machine, batch = excluded.batch",
+             number = excluded.number, state = excluded.state, machine = excluded.machine, batch = excluded.batch,
+             created_at = excluded.created_at, assigned_at = excluded.assigned_at, notes = excluded.notes",
         params![
             name.hostname.as_str(),
             name.product.as_ref().map(ProductName::as_str),
@@ -234,6 +243,9 @@ fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
             name.state.word(),
             machine,
             name.batch.map(|id| integer(id.0)).transpose()?,
+            name.created_at.map(Timestamp::millis),
+            name.assigned_at.map(Timestamp::millis),
+            name.notes,
         ],
     )
 }
@@ -252,6 +264,9 @@ fn read_name(row: &Record<'_>) -> Result<Change, BadRow> {
         number: row.maybe_number("number")?,
         state,
         batch: row.maybe_number("batch")?.map(BatchId),
+        created_at: row.maybe_time("created_at")?,
+        assigned_at: row.maybe_time("assigned_at")?,
+        notes: row.maybe_text("notes")?,
     }))
 }
 
@@ -296,10 +311,16 @@ fn read_batch(row: &Record<'_>) -> Result<Change, BadRow> {
 fn write_venue(db: &Connection, venue: &Venue) -> rusqlite::Result<()> {
     run(
         db,
-        "INSERT INTO venue (code, name, location, contact_email) VALUES (?1, ?2, ?3, ?4)
+        "INSERT INTO venue (code, name, location, contact_email, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (code) DO UPDATE SET name = excluded.name, location = excluded.location,
-             contact_email = excluded.contact_email",
-        params![venue.code.as_str(), venue.name, venue.location, venue.contact_email],
+             contact_email = excluded.contact_email, created_at = excluded.created_at",
+        params![
+            venue.code.as_str(),
+            venue.name,
+            venue.location,
+            venue.contact_email,
+            venue.created_at.map(Timestamp::millis)
+        ],
     )
 }
 
@@ -309,6 +330,7 @@ fn read_venue(row: &Record<'_>) -> Result<Change, BadRow> {
         name: row.text("name")?.to_owned(),
         location: row.maybe_text("location")?,
         contact_email: row.maybe_text("contact_email")?,
+        created_at: row.maybe_time("created_at")?,
     }))
 }
 

@@ -196,6 +196,11 @@ const VERSION_4: &str = "
     ) STRICT;
 
     ALTER TABLE machine ADD COLUMN reinstalls INTEGER NOT NULL DEFAULT 0 CHECK (reinstalls >= 0);
+    ALTER TABLE machine ADD COLUMN notes TEXT;
+    ALTER TABLE venue ADD COLUMN created_at INTEGER;
+    ALTER TABLE name ADD COLUMN created_at INTEGER;
+    ALTER TABLE name ADD COLUMN assigned_at INTEGER;
+    ALTER TABLE name ADD COLUMN notes TEXT;
 ";
 
 /// How many steps a journal has behind it.

@@ -111,6 +111,7 @@ fn machine(id: u64) -> Machine {
         reinstalls: 0,
         first_seen: at(1),
         hardware: None,
+        notes: None,
     }
 }
 
@@ -155,6 +156,9 @@ fn name(number: u32, state: NameState) -> Name {
         number: Some(number),
         state,
         batch: None,
+        created_at: None,
+        assigned_at: None,
+        notes: None,
     }
 }
 
@@ -175,13 +179,19 @@ fn batch(id: u64) -> Batch {
 
 /// Every kind of change, with every optional part set and unset, and the changes that loading must give back.
 fn everything() -> (Vec<Change>, Vec<Change>) {
-    let bare_venue =
-        Venue { code: VenueCode::parse("ZZ99").unwrap(), name: "Z".into(), location: None, contact_email: None };
+    let bare_venue = Venue {
+        code: VenueCode::parse("ZZ99").unwrap(),
+        name: "Z".into(),
+        location: None,
+        contact_email: None,
+        created_at: None,
+    };
     let full_venue = Venue {
         code: venue(),
         name: "Kärting".into(),
         location: Some("Ulm".into()),
         contact_email: Some("a@b.example".into()),
+        created_at: Some(at(3)),
     };
     let full_machine = Machine {
         serial: Serial::parse("10000000abcdef01"),
@@ -192,6 +202,7 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         order: Order::Hold,
         reinstalls: 3,
         hardware: Some(Arc::new(hardware())),
+        notes: Some("loose".into()),
         ..machine(2)
     };
     let bare_machine = Machine { mac: None, ..machine(3) };
@@ -202,7 +213,13 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
     };
     let declined = lease(3, Ipv4Addr::new(10, 0, 1, 11), LeaseState::Declined, 3);
     let retired = Name { product: None, venue: None, number: None, ..name(3, NameState::Retired) };
-    let given = Name { batch: Some(BatchId(1)), ..name(2, NameState::Assigned(MachineId(2))) };
+    let given = Name {
+        batch: Some(BatchId(1)),
+        created_at: Some(at(-4)),
+        assigned_at: Some(at(5)),
+        notes: Some("spare\nβ".into()),
+        ..name(2, NameState::Assigned(MachineId(2)))
+    };
     let started = Batch {
         remaining: 0,
         state: BatchState::Completed,
@@ -264,7 +281,9 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
     ];
     let written = vec![
         Change::Venue(Venue { name: "before".into(), ..full_venue.clone() }),
-        Change::Venue(full_venue),
+        Change::Venue(full_venue.clone()),
+        Change::Venue(Venue { code: VenueCode::parse("GONE").unwrap(), ..full_venue }),
+        Change::VenueRemoved(VenueCode::parse("GONE").unwrap()),
         Change::Venue(bare_venue),
         Change::Machine(Machine { mac: None, ..machine(1) }),
         Change::Machine(machine(1)),

@@ -66,6 +66,10 @@ pub struct PoolName {
     pub serial: Option<Serial>,
     /// Since when.
     pub assigned_at: Option<Timestamp>,
+    /// Since when it is there.
+    pub created_at: Option<Timestamp>,
+    /// What was written down about it.
+    pub notes: Option<String>,
 }
 
 /// A row of `deployment_history`.
@@ -194,8 +198,9 @@ impl Adoption<'_> {
             }
         }
         let here = self.tables.naming.venue(&venue.code);
-        let other =
-            here.or_else(|| declared.iter().find(|each| each.code == venue.code)).filter(|here| **here != venue);
+        let other = here
+            .or_else(|| declared.iter().find(|each| each.code == venue.code))
+            .filter(|here| !here.says_the_same(&venue));
         if let Some(other) = other {
             let differs = [
                 ("name", other.name != venue.name),
@@ -269,6 +274,9 @@ impl Adoption<'_> {
             return Ok(Fate::Known);
         }
         name.state = state;
+        name.created_at = original.created_at.or(original.assigned_at);
+        name.assigned_at = original.assigned_at.filter(|_| machine.is_some());
+        name.notes = original.notes.clone();
         self.commit(Change::Name(name));
         Ok(Fate::Taken(changes))
     }
@@ -289,7 +297,7 @@ impl Adoption<'_> {
                 let hostname = Hostname::parse(&format!("{product}-{venue}-{}", identifier.to_ascii_uppercase()));
                 let hostname = hostname.ok_or_else(|| ("identifier", format!("'{identifier}' ends no host name")))?;
                 let (product, venue) = (Some(product.clone()), Some(venue.clone()));
-                Ok(Name { hostname, product, venue, number: None, state: NameState::Available, batch: None })
+                Ok(Name { product, venue, ..Name::blank(hostname) })
             }
         }
     }

@@ -27,7 +27,7 @@ fn product(name: &str) -> ProductName {
 
 fn venue(code: &str) -> Venue {
     let code = VenueCode::parse(code).unwrap();
-    Venue { name: code.to_string(), code, location: None, contact_email: None }
+    Venue { name: code.to_string(), code, location: None, contact_email: None, created_at: None }
 }
 
 fn mac(last: u8) -> Option<Mac> {
@@ -47,6 +47,8 @@ fn pooled(identifier: &str, state: &'static str, mac: Option<Mac>, serial: Optio
         mac,
         serial,
         assigned_at: None,
+        created_at: None,
+        notes: None,
     }
 }
 

@@ -23,7 +23,8 @@ impl Fleet {
         let count = u64::try_from(total).ok().filter(|count| *count > 0);
         let total = count.ok_or_else(|| Refusal::Invalid(format!("total_count must be > 0, got {total}")))?;
         let pooled = matches!(naming.product(&product).map(|product| product.scheme), Some(Scheme::Pooled { .. }));
-        let available = naming.available(&product, &venue);
+        // What other batches have still to make, nobody else gets.
+        let available = naming.spare(&product, &venue);
         if pooled && available < total {
             return Err(Refusal::TooFewNames { product, venue, requested: total, available });
         }

@@ -1,5 +1,7 @@
 //! Operations on one machine: install it again, hold it, forget it.
 
+use std::sync::Arc;
+
 use super::{Fleet, Outbox, Selector};
 use crate::boot::pipeline::{self, Milestone};
 use crate::fleet::{Change, Notice, Told};
@@ -30,6 +32,19 @@ impl Fleet {
         let id = self.select(selector)?;
         self.set_order(id, Order::Hold, out);
         Ok(Told::Done(format!("{selector} is held: it gets an address and nothing to boot")))
+    }
+
+    pub(super) fn note_machine(&mut self, selector: &Selector, text: &str, out: &mut Outbox) -> Result<Told, Refusal> {
+        let id = self.select(selector)?;
+        let notes = super::name::note(text)?.map(Arc::from);
+        let machine = self.tables.machines.get(id).expect("it was just selected");
+        let said = if notes.is_some() { "is written down" } else { "has no note any more" };
+        if machine.notes != notes {
+            let machine = Machine { notes, ..machine.clone() };
+            self.commit(out, Change::Machine(machine));
+            self.publish_machine(id, out);
+        }
+        Ok(Told::Done(format!("{selector} {said}")))
     }
 
     /// Everything that points at the machine lets go of it first: name, deployment, leases.

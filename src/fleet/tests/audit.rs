@@ -6,7 +6,7 @@ use crate::fleet::audit::Entry;
 
 impl World {
     /// The entries of the audit, as `who: operation, subject, details`.
-    fn audit(&self) -> Vec<String> {
+    pub(super) fn audit(&self) -> Vec<String> {
         let entries = self.journal.iter().filter_map(|change| match change {
             Change::Audited(entry) => Some(entry),
             _ => None,

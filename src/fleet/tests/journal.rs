@@ -166,6 +166,7 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             Change::Name(name) => keep.push((format!("2 {}", name.hostname), change.clone())),
             Change::Batch(batch) => keep.push((format!("3 {}", batch.id), change.clone())),
             Change::Venue(venue) => keep.push((format!("4 {}", venue.code), change.clone())),
+            Change::VenueRemoved(code) => drop.push((keep.len(), format!("4 {code}"))),
             Change::Logged { .. } | Change::Audited(_) => {}
             Change::Deployment(deployment) => keep.push((format!("5 {:08}", deployment.id.0), change.clone())),
             Change::Edition(edition) => keep.push((format!("7 {}", edition.file), change.clone())),

@@ -8,9 +8,9 @@ use super::{Desk, Found, Reply, Request};
 use crate::access::Actor;
 use crate::boot::View;
 use crate::catalog::ImageState;
-use crate::fleet::command::{Command, NameFilter, Selector};
+use crate::fleet::command::{Command, NameChange, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
-use crate::ids::{BatchId, MachineId, ProductName};
+use crate::ids::{BatchId, DeploymentId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, show};
@@ -45,6 +45,14 @@ impl Desk {
             Request::Deployments { limit, offset, product, venue, status } => {
                 return self.deployments(DeploymentFilter { product, venue, status }, limit, offset).await;
             }
+            Request::Deployment { id } => {
+                let records = self.records.clone();
+                let shown = |found| show::deployment(&core::read(&library.board), found);
+                return match recorded(move || records.deployment(DeploymentId(id)), shown).await {
+                    Reply::Ok(Value::Null) => Refusal::NotFound(format!("There is no deployment {id}")).into(),
+                    reply => reply,
+                };
+            }
             Request::Audit { limit, offset, by, operation, q } => {
                 let (records, filter) = (self.records.clone(), AuditFilter { by, operation, text: q });
                 return recorded(move || records.audit(&filter, limit, offset), |page| show::audit(&page)).await;
@@ -63,6 +71,11 @@ impl Desk {
             Request::Forget { machine, release_name, force } => {
                 select(&machine).map(|machine| Command::Forget { machine, release_name, force })
             }
+            Request::MachineNote { machine, text } => {
+                select(&machine).map(|machine| Command::MachineNote { machine, text })
+            }
+            Request::Products => Ok(Command::ProductList),
+            Request::VenueRemove { code } => Ok(Command::VenueRemove(code)),
             Request::Venues => Ok(Command::VenueList),
             Request::VenueAdd { code, name, location, contact_email } => {
                 Ok(Command::VenueAdd { code, name, location, contact_email })
@@ -70,7 +83,24 @@ impl Desk {
             Request::Names { product, venue, state } => {
                 NameFilter::parse(product.as_deref(), venue.as_deref(), state.as_deref()).map(Command::NameList)
             }
-            Request::NamesImport { product, venue, numbers } => Ok(Command::NamesImport { product, venue, numbers }),
+            Request::NamesImport { product, venue, numbers, text: None } => {
+                Ok(Command::NamesImport { product, venue, numbers })
+            }
+            Request::NamesImport { product, venue, numbers, text: Some(text) } if numbers.is_empty() => {
+                Ok(Command::NamesRead { product, venue, text })
+            }
+            Request::NamesImport { .. } => Err(Refusal::Invalid("Give either numbers or a text".into())),
+            Request::NameAssign { product, venue, mac, serial } => {
+                Ok(Command::NameAssign { product, venue, mac, serial })
+            }
+            Request::NameNote { hostname, text } => Ok(Command::NameNote { hostname, text }),
+            Request::NamesRelease { hostnames, force } => {
+                Ok(Command::NamesChange { hostnames, change: NameChange::Release { force } })
+            }
+            Request::NamesRetire { hostnames } => Ok(Command::NamesChange { hostnames, change: NameChange::Retire }),
+            Request::NamesReinstate { hostnames } => {
+                Ok(Command::NamesChange { hostnames, change: NameChange::Reinstate })
+            }
             Request::NameRelease { hostname, force } => Ok(Command::NameRelease { hostname, force }),
             Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
             Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),

@@ -54,6 +54,13 @@ pub enum Request {
         /// Even while it is being installed.
         force: bool,
     },
+    /// Write something down about a machine.
+    MachineNote {
+        /// As above.
+        machine: String,
+        /// What; an empty text takes away what was written.
+        text: String,
+    },
     /// What the installer of a machine wrote down.
     MachineLog {
         /// As above.
@@ -64,6 +71,8 @@ pub enum Request {
         /// As above.
         machine: String,
     },
+    /// Every product.
+    Products,
     /// Every venue.
     Venues,
     /// Add or change a venue.
@@ -76,6 +85,11 @@ pub enum Request {
         location: Option<String>,
         /// Whom to write to.
         contact_email: Option<String>,
+    },
+    /// Remove a venue that nothing refers to.
+    VenueRemove {
+        /// Its code.
+        code: String,
     },
     /// The names that fit; `None` fits all.
     Names {
@@ -93,7 +107,47 @@ pub enum Request {
         /// At which venue.
         venue: String,
         /// The numbers.
+        #[serde(default)]
         numbers: Vec<u32>,
+        /// Instead of them a list as people paste it: numbers, ranges, host names, or a table.
+        #[serde(default)]
+        text: Option<String>,
+    },
+    /// Give a machine its name, if it has none.
+    NameAssign {
+        /// Of which product.
+        product: String,
+        /// At which venue.
+        venue: String,
+        /// Its hardware address.
+        mac: Option<String>,
+        /// Its serial.
+        serial: Option<String>,
+    },
+    /// Write something down about a name.
+    NameNote {
+        /// Which.
+        hostname: String,
+        /// What; an empty text takes away what was written.
+        text: String,
+    },
+    /// Take several names from their machines, all or none.
+    NamesRelease {
+        /// Which.
+        hostnames: Vec<String>,
+        /// Even while a machine is being installed.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Never give these names again, all or none.
+    NamesRetire {
+        /// Which.
+        hostnames: Vec<String>,
+    },
+    /// Let these retired names be given again, all or none.
+    NamesReinstate {
+        /// Which.
+        hostnames: Vec<String>,
     },
     /// Take a name from its machine.
     NameRelease {
@@ -146,6 +200,11 @@ pub enum Request {
         venue: Option<String>,
         /// Whose installer's last word was this.
         status: Option<String>,
+    },
+    /// One deployment, its stages, and what its installer wrote down.
+    Deployment {
+        /// Its number.
+        id: u64,
     },
     /// Who changed what, the latest first; `None` fits all.
     Audit {

@@ -1,7 +1,7 @@
 //! The management routes of the system that hatchery replaces, in its shapes, for the programs that use them.
 //!
 //! Only spells: what the [`Desk`](crate::serve::control::Desk) says, in other keys, with times as `2026-11-21 09:30:00`
-//! (UTC). A refusal of the desk is `{"error":…}`. Of what the old system knew and we do not keep (when a venue was made), there is
+//! (UTC). A refusal of the desk is `{"error":…}`. Of what was not remembered when it happened, there is
 //! `null`.
 
 mod table;
@@ -32,6 +32,9 @@ const PRODUCTS: [&str; 2] = ["KXP2", "RXP2"];
 /// Rows of a list of deployments without a `limit`, and the most that there are.
 const DEPLOYMENTS: usize = 20;
 const DEPLOYMENTS_MAX: usize = 100;
+
+/// What is said of a name and its holder.
+const HOLDER: [&str; 6] = ["hostname", "mac_address", "product_type", "serial_number", "status", "venue_code"];
 
 /// Why there is no answer.
 struct Refused {
@@ -309,7 +312,10 @@ struct Venue {
 async fn add_venue(asker: Asker, Json(new): Json<Venue>) -> Response {
     let Venue { code, name, location, contact_email } = new;
     let made = said(&asker, Request::VenueAdd { code, name, location, contact_email }).await;
-    spell(StatusCode::CREATED, made.map(|made| row(&made, &["code", "contact_email", "location", "name"])))
+    spell(
+        StatusCode::CREATED,
+        made.map(|made| row(&made, &["code", "contact_email", "created_at", "location", "name"])),
+    )
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -322,10 +328,34 @@ async fn add_numbers(asker: Asker, Json(new): Json<Numbers>) -> Response {
     let Numbers { venue_code: venue, numbers } = new;
     // Karts are what this product is for; the old route has no other.
     let product = PRODUCTS[0].to_owned();
-    let done = said(&asker, Request::NamesImport { product, venue, numbers }).await;
+    let done = said(&asker, Request::NamesImport { product, venue, numbers, text: None }).await;
     let spelled = done.map(|done| {
         let added = &done["added"];
         json!({ "added": added, "message": format!("Added {added} kart numbers"), "success": true })
     });
     spell(StatusCode::OK, spelled)
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Assign {
+    product_type: String,
+    venue_code: String,
+    mac_address: Option<String>,
+    serial_number: Option<String>,
+}
+
+async fn assign(asker: Asker, Json(whom): Json<Assign>) -> Response {
+    let Assign { product_type: product, venue_code: venue, mac_address: mac, serial_number: serial } = whom;
+    let done = said(&asker, Request::NameAssign { product, venue, mac, serial }).await;
+    spell(StatusCode::OK, done.map(|name| row(&name, &HOLDER)))
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Release {
+    hostname: String,
+}
+
+async fn release(asker: Asker, Json(which): Json<Release>) -> Response {
+    let done = said(&asker, Request::NameRelease { hostname: which.hostname, force: false }).await;
+    spell(StatusCode::OK, done.map(|name| row(&name, &HOLDER)))
 }

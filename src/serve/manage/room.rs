@@ -19,8 +19,6 @@ use super::list::{Act, Column, Kind, List};
 use super::program::text;
 use super::{Manage, page};
 use crate::access::Role;
-use crate::naming::numbers::{self, Numbers};
-use crate::refusal::Refusal;
 use crate::serve::control::{Password, Reply, Request};
 use crate::serve::core;
 
@@ -397,21 +395,14 @@ async fn names(asker: Asker, uri: Uri) -> Response {
 
 async fn import(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let (venue, product) = (typed.text("venue"), typed.text("product"));
-    let Numbers { numbers, duplicates, invalid } = numbers::read(&typed.text("numbers"), false);
-    let problems: Vec<String> =
-        invalid.iter().map(|each| format!("line {}: '{}' {}", each.line, each.text, each.why)).collect();
-    let said = match (problems.is_empty(), numbers.is_empty()) {
-        (false, _) => Refusal::Invalid(problems.join("; ")).into(),
-        (true, true) => Refusal::Invalid("There is no number to import".into()).into(),
-        (true, false) => {
-            asker.answer(Request::NamesImport { product: product.clone(), venue: venue.clone(), numbers }).await
-        }
-    };
-    match said {
+    let (of, at, text) = (product.clone(), venue.clone(), Some(typed.text("numbers")));
+    match asker.answer(Request::NamesImport { product: of, venue: at, numbers: Vec::new(), text }).await {
         Reply::Ok(done) => {
             let sentence = format!(
-                "{} names added; {} were there already; {duplicates} were listed more than once",
-                done["added"], done["already_there"]
+                "{} names added; {} were there already; {} were listed more than once",
+                done["added"],
+                done["already_there"],
+                done["repeated"].as_array().map_or(0, Vec::len)
             );
             let next = format!("/names?venue={}&product={}", page::escaped(&venue), page::escaped(&product));
             page::show(&DonePage { caller: &asker.caller, here: "/names", title: "Imported", sentence, next })

@@ -113,6 +113,17 @@ async fn audit(asker: Asker, uri: Uri) -> Response {
     journal(asker, uri, &["by", "operation", "q"], question).await
 }
 
+async fn deployment(asker: Asker, Path(id): Path<String>) -> Response {
+    match id.parse() {
+        Ok(id) => ask(&asker, StatusCode::OK, Request::Deployment { id }).await,
+        Err(_) => refuse(&Refusal::NotFound(format!("There is no deployment {id}"))),
+    }
+}
+
+async fn products(asker: Asker, uri: Uri) -> Response {
+    list(asker, uri, Request::Products, &[("naming", "naming")]).await
+}
+
 async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {
     ask(&asker, StatusCode::OK, Request::Explain { machine }).await
 }
@@ -175,12 +186,14 @@ async fn add_venue(asker: Asker, Json(venue): Json<Venue>) -> Response {
 struct Import {
     product_type: String,
     venue_code: String,
+    #[serde(default)]
     numbers: Vec<u32>,
+    text: Option<String>,
 }
 
 async fn import(asker: Asker, Json(import): Json<Import>) -> Response {
-    let Import { product_type: product, venue_code: venue, numbers } = import;
-    ask(&asker, StatusCode::OK, Request::NamesImport { product, venue, numbers }).await
+    let Import { product_type: product, venue_code: venue, numbers, text } = import;
+    ask(&asker, StatusCode::OK, Request::NamesImport { product, venue, numbers, text }).await
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -200,6 +213,66 @@ async fn retire(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) ->
 
 async fn reinstate(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
     ask(&asker, StatusCode::OK, Request::NameReinstate { hostname }).await
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    text: String,
+}
+
+async fn note_machine(asker: Asker, Path(machine): Path<String>, Json(note): Json<Note>) -> Response {
+    ask(&asker, StatusCode::OK, Request::MachineNote { machine, text: note.text }).await
+}
+
+async fn note_name(asker: Asker, Path(hostname): Path<String>, Json(note): Json<Note>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NameNote { hostname, text: note.text }).await
+}
+
+async fn remove_venue(asker: Asker, Path(code): Path<String>, _: Json<Nothing>) -> Response {
+    ask(&asker, StatusCode::OK, Request::VenueRemove { code }).await
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Assign {
+    product_type: String,
+    venue_code: String,
+    mac_address: Option<String>,
+    serial_number: Option<String>,
+}
+
+async fn assign(asker: Asker, Json(whom): Json<Assign>) -> Response {
+    let Assign { product_type: product, venue_code: venue, mac_address: mac, serial_number: serial } = whom;
+    ask(&asker, StatusCode::OK, Request::NameAssign { product, venue, mac, serial }).await
+}
+
+/// Several names at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Several {
+    hostnames: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReleaseSeveral {
+    hostnames: Vec<String>,
+    #[serde(default)]
+    force: bool,
+}
+
+async fn release_several(asker: Asker, Json(which): Json<ReleaseSeveral>) -> Response {
+    let ReleaseSeveral { hostnames, force } = which;
+    ask(&asker, StatusCode::OK, Request::NamesRelease { hostnames, force }).await
+}
+
+async fn retire_several(asker: Asker, Json(which): Json<Several>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NamesRetire { hostnames: which.hostnames }).await
+}
+
+async fn reinstate_several(asker: Asker, Json(which): Json<Several>) -> Response {
+    ask(&asker, StatusCode::OK, Request::NamesReinstate { hostnames: which.hostnames }).await
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

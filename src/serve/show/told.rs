@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::batch;
+use crate::catalog::ImageState;
 use crate::clock;
-use crate::fleet::{ImageRow, NameRow, Told, VenueRow};
-use crate::naming::Venue;
+use crate::fleet::{ImageRow, NameRow, ProductRow, Told, VenueRow};
+use crate::naming::{Scheme, Venue};
 
 /// The result of an operation.
 pub fn told(told: &Told) -> Value {
@@ -15,7 +16,18 @@ pub fn told(told: &Told) -> Value {
         Told::Batches(all) => all.iter().map(batch).collect(),
         Told::Venue(one) => Value::Object(venue(one)),
         Told::Venues(all) => all.iter().map(venue_row).collect(),
-        Told::Imported { added, known } => json!({ "added": added, "already_there": known }),
+        Told::Imported { added, known, repeated } => json!({
+            "added": added,
+            "already": known.iter().map(|hostname| hostname.as_str()).collect::<Vec<_>>(),
+            "already_there": known.len(),
+            "repeated": repeated,
+        }),
+        Told::Products(all) => all.iter().map(product).collect(),
+        Told::Units(one, names) => {
+            let mut value = batch(one);
+            value["names"] = names.iter().map(name).collect();
+            value
+        }
         Told::Name(one) => name(one),
         Told::Names(all) => all.iter().map(name).collect(),
         Told::Image(one) => image(one),
@@ -28,6 +40,7 @@ fn venue(venue: &Venue) -> Map<String, Value> {
     let pairs = [
         ("code", json!(venue.code.as_str())),
         ("contact_email", json!(venue.contact_email)),
+        ("created_at", json!(venue.created_at.map(clock::iso))),
         ("location", json!(venue.location)),
         ("name", json!(venue.name)),
     ];
@@ -43,13 +56,42 @@ fn venue_row(row: &VenueRow) -> Value {
     object.into()
 }
 
+/// How a product is named, and what its machines get. `example` is a name of it at a venue `SPAA`.
+fn product(row: &ProductRow) -> Value {
+    let ProductRow { product, image, state } = row;
+    let name = product.name.as_str();
+    let (naming, width, example) = match product.scheme {
+        Scheme::Pooled { width } => ("pooled", width, format!("{name}-SPAA-{:0width$}", 7)),
+        Scheme::Serial { digits } => {
+            let serial = "10000000D9780558";
+            ("serial", digits, format!("{name}-SPAA-{}", &serial[serial.len().saturating_sub(digits)..]))
+        }
+    };
+    let state = match state {
+        ImageState::Ready(_) => "ready",
+        ImageState::Measuring => "measuring",
+        ImageState::Missing => "missing",
+    };
+    json!({
+        "example": example,
+        "image": image,
+        "image_state": state,
+        "naming": naming,
+        "product_type": name,
+        "width": width,
+    })
+}
+
 fn name(row: &NameRow) -> Value {
     let NameRow { name, machine } = row;
     let machine = machine.as_ref();
     json!({
+        "assigned_at": name.assigned_at.map(clock::iso),
         "batch": name.batch.map(|id| id.0),
+        "created_at": name.created_at.map(clock::iso),
         "hostname": name.hostname.as_str(),
         "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
+        "notes": name.notes,
         "number": name.number,
         "product_type": name.product.as_ref().map(|product| product.as_str()),
         "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),

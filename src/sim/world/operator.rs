@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Happening, World};
 use crate::access::Actor;
 use crate::fleet::Event;
-use crate::fleet::command::{Command, NameFilter, Selector};
+use crate::fleet::command::{Command, NameChange, NameFilter, Selector};
 use crate::ids::{BatchId, Hostname, ReplyTo, Serial};
 use crate::refusal::Refusal;
 use crate::sim::place::{BY_SERIAL, POOLED, VENUE};
@@ -55,11 +55,17 @@ impl World {
         let held = self.promises.name_of(self.seats[seat].client.identity().mac).map(Hostname::to_string);
         let number = self.rng.usize(..self.seats.len() + 20);
         let hostname = held.filter(|_| self.rng.bool()).unwrap_or_else(|| format!("{POOLED}-{VENUE}-{number:03}"));
-        match self.rng.u8(..5) {
+        match self.rng.u8(..7) {
             0 => Command::NameRelease { hostname, force: self.rng.bool() },
             1 => Command::NameRetire(hostname),
             2 => Command::NameReinstate(hostname),
             3 => Command::NameList(NameFilter::default()),
+            4 => {
+                let other = format!("{POOLED}-{VENUE}-{:03}", self.rng.usize(..self.seats.len() + 20));
+                let changes = [NameChange::Release { force: true }, NameChange::Retire, NameChange::Reinstate];
+                Command::NamesChange { hostnames: vec![hostname, other], change: changes[self.rng.usize(..3)] }
+            }
+            5 => Command::NameNote { hostname, text: ["", "spare"][self.rng.usize(..2)].into() },
             _ => Command::NamesImport {
                 product: [POOLED, BY_SERIAL][self.rng.usize(..2)].into(),
                 venue: VENUE.into(),

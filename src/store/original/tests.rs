@@ -48,7 +48,7 @@ fn a_row_that_makes_no_sense_is_named_and_the_others_are_read() {
     );
     assert_eq!(report.counts[table::VENUES].refused, 4);
     let (code, name) = (VenueCode::parse("SPAA").unwrap(), "Spa".to_owned());
-    assert_eq!(original.venues, [(1, Venue { code, name, location: None, contact_email: None })]);
+    assert_eq!(original.venues, [(1, Venue { code, name, location: None, contact_email: None, created_at: None })]);
     let [(7, run)] = &original.runs[..] else { panic!("{:?}", original.runs) };
     assert_eq!((run.hostname.as_ref(), run.mac), (None, Mac::parse("dc:a6:32:00:00:01")));
     assert_eq!(run.started_at, clock::parse_iso("2026-01-02T03:04:05Z"));

@@ -104,7 +104,7 @@ impl History {
         let place = format!("place {}", self.now);
         let code = VenueCode::parse(&format!("AB1{}", self.dice.u8(0..5))).unwrap();
         let location = self.dice.bool().then(|| place.clone());
-        let venue = Change::Venue(Venue { code, name: place, location, contact_email: None });
+        let venue = Change::Venue(Venue { code, name: place, location, contact_email: None, created_at: None });
         let next = self.tables.naming.next_batch_id().0;
         let id = self.dice.u64(1..=next);
         let words = ["pending", "active", "paused", "completed", "cancelled"];

@@ -91,6 +91,31 @@ fn act(all: &mut Described) {
             .fields(200, "added: integer, message: text, success: boolean"),
         add_numbers,
     );
+    all.shape(
+        "OriginalName",
+        "A name in the old words.",
+        "hostname: text, product_type: text?, venue_code: text?, status: text, mac_address: text?, \
+         serial_number: text?",
+    );
+    all.add(
+        post("/api/hostname/assign", "Gives a machine its name, once")
+            .scope(Scope::Names)
+            .body::<Assign>(json!({
+                "product_type": "KXP2",
+                "venue_code": "ARLT",
+                "mac_address": "dc:a6:32:01:36:c2",
+                "serial_number": "10000000d9780558",
+            }))
+            .reply(200, "OriginalName"),
+        assign,
+    );
+    all.add(
+        post("/api/hostname/release", "Takes a name from its machine")
+            .scope(Scope::Names)
+            .body::<Release>(json!({ "hostname": "KXP2-ARLT-007" }))
+            .reply(200, "OriginalName"),
+        release,
+    );
     all.add(
         post("/api/batches", "Orders units")
             .scope(Scope::Batches)

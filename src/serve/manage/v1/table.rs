@@ -25,7 +25,7 @@ fn machines(all: &mut Described) {
         "Machine",
         "A machine as it is remembered.",
         "id: integer, mac: text?, serial: text?, hostname: text?, address: text?, firmware: text, \
-         stage: text, stage_since: time, failure: text?, order: install | reinstall | disk | hold, first_seen: time, \
+         stage: text, stage_since: time, failure: text?, order: install | reinstall | disk | hold, first_seen: time, notes: text?, \
          hardware: object?, progress: Progress?, transfers: RunningTransfer[]",
     );
     all.shape(
@@ -69,6 +69,14 @@ fn machines(all: &mut Described) {
         order("/api/v1/machines/{machine}/reinstall", "Installs it again", "At its next network boot it is installed."),
         reinstall,
     );
+    all.add(
+        Operation::put("/api/v1/machines/{machine}/note", Group::Machines, "Writes something down about it")
+            .operator()
+            .more("An empty text takes away what was written.")
+            .body::<Note>(json!({ "text": "left front camera bracket is loose" }))
+            .says(),
+        note_machine,
+    );
     all.add(order("/api/v1/machines/{machine}/hold", "Holds it", "It gets an address and nothing to boot from."), hold);
     all.add(
         Operation::post("/api/v1/machines/{machine}/forget", Group::Machines, "Forgets it")
@@ -84,13 +92,14 @@ fn names(all: &mut Described) {
     all.shape(
         "Venue",
         "Where units go.",
-        "code: text, name: text, location: text?, contact_email: text?, names?: object",
+        "code: text, name: text, location: text?, contact_email: text?, created_at: time?, names?: object",
     );
     all.shape(
         "Name",
         "A host name, and who has it.",
         "hostname: text, number: integer?, product_type: text?, venue_code: text?, \
-         status: available | assigned | retired, batch: integer?, mac_address: text?, serial_number: text?",
+         status: available | assigned | retired, batch: integer?, mac_address: text?, serial_number: text?, \
+         created_at: time?, assigned_at: time?, notes: text?",
     );
     all.add(Operation::get("/api/v1/venues", Group::Names, "Every venue").list("Venue"), venues);
     all.add(
@@ -100,6 +109,28 @@ fn names(all: &mut Described) {
             .creates()
             .reply(201, "Venue"),
         add_venue,
+    );
+    all.shape(
+        "Product",
+        "What is made, how it is named, and the image that its machines get.",
+        "product_type: text, naming: pooled | serial, width: integer, example: text, image: text, \
+         image_state: ready | measuring | missing",
+    );
+    all.add(
+        Operation::delete("/api/v1/venues/{code}", Group::Names, "Removes a venue that nothing refers to")
+            .operator()
+            .more("It is refused while there are names or batches of it.")
+            .body::<Nothing>(json!({}))
+            .says(),
+        remove_venue,
+    );
+    all.add(
+        Operation::get("/api/v1/products", Group::Names, "Every product").list("Product").parameter(
+            "naming",
+            "text",
+            "Only products that are named this way: pooled or serial.",
+        ),
+        products,
     );
     all.add(
         Operation::get("/api/v1/names", Group::Names, "Every name")
@@ -112,10 +143,13 @@ fn names(all: &mut Described) {
     all.add(
         Operation::post("/api/v1/names/import", Group::Names, "Adds numbers to a pool of names")
             .operator()
-            .more("Numbers that are there already are counted, and stay as they are.")
+            .more(
+                "Instead of numbers, a text: ranges such as 1-40, one a line, host names of this product and venue, or a \
+                 table with a column number. Numbers that are there already are told, and stay as they are.",
+            )
             .body::<Import>(json!({ "product_type": "KXP2", "venue_code": "ARLT", "numbers": [1, 2, 3] }))
             .creates()
-            .fields(200, "added: integer, already_there: integer"),
+            .fields(200, "added: integer, already_there: integer, already: text[], repeated: integer[]"),
         import,
     );
     all.add(
@@ -125,6 +159,40 @@ fn names(all: &mut Described) {
             .body::<Release>(json!({ "force": false }))
             .reply(200, "Name"),
         release,
+    );
+    all.add(
+        Operation::post("/api/v1/names/assign", Group::Names, "Gives a machine its name")
+            .operator()
+            .more("A machine has one name: if it has one already, that is the answer.")
+            .body::<Assign>(json!({
+                "product_type": "KXP2",
+                "venue_code": "ARLT",
+                "mac_address": "dc:a6:32:01:36:c2",
+                "serial_number": "10000000d9780558",
+            }))
+            .reply(200, "Name"),
+        assign,
+    );
+    let several = |path, summary| {
+        Operation::post(path, Group::Names, summary).operator().more("All of them or none.").reply(200, "Name[]")
+    };
+    let which = || json!({ "hostnames": ["KXP2-ARLT-007", "KXP2-ARLT-008"] });
+    all.add(
+        several("/api/v1/names/release", "Takes names from their machines").body::<ReleaseSeveral>(which()),
+        release_several,
+    );
+    all.add(several("/api/v1/names/retire", "Never gives names again").body::<Several>(which()), retire_several);
+    all.add(
+        several("/api/v1/names/reinstate", "Lets retired names be given again").body::<Several>(which()),
+        reinstate_several,
+    );
+    all.add(
+        Operation::put("/api/v1/names/{hostname}/note", Group::Names, "Writes something down about a name")
+            .operator()
+            .more("An empty text takes away what was written.")
+            .body::<Note>(json!({ "text": "spare for the demo kart" }))
+            .reply(200, "Name"),
+        note_name,
     );
     let change = |path, summary| {
         Operation::post(path, Group::Names, summary).operator().body::<Nothing>(json!({})).reply(200, "Name")
@@ -139,7 +207,7 @@ fn batches(all: &mut Described) {
         "An order of units.",
         "id: integer, venue_code: text, product_type: text, total_count: integer, remaining_count: integer, \
          priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
-         started_at: time?, completed_at: time?",
+         started_at: time?, completed_at: time?, names?: Name[]",
     );
     all.add(
         Operation::get("/api/v1/batches", Group::Batches, "Every batch")
@@ -230,6 +298,15 @@ fn rest(all: &mut Described) {
             .parameter("status", "text", "Only those whose installer's last word was this.")
             .fields(200, "items: Deployment[], limit: integer, offset: integer, total: integer, successful: integer"),
         deployments,
+    );
+    all.add(
+        Operation::get("/api/v1/deployments/{id}", Group::Deployments, "A deployment, its stages and its log").fields(
+            200,
+            "id: integer, started_at: time, completed_at: time?, status: text, error_message: text?, \
+                 hostname: text?, product_type: text?, venue_code: text?, image: text?, installer: text?, \
+                 ip_address: text, mac_address: text?, serial_number: text?, stages: object[], lines: object[]",
+        ),
+        deployment,
     );
     all.add(
         Operation::get("/api/v1/leases", Group::Network, "Every lease").list("Lease").parameter(
