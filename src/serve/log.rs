@@ -1,6 +1,8 @@
 //! Log lines: a fold over notices. One per packet at debug, one per stage change at info, warnings an operator can act
 //! on.
 
+pub mod tail;
+
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::catalog::ImageState;

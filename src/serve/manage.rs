@@ -6,15 +6,21 @@
 pub mod caller;
 mod action;
 mod assets;
+mod chart;
+mod dashboard;
 mod detail;
 mod form;
 mod legacy;
+mod live;
+mod machine;
+mod network;
 mod list;
 mod listener;
 mod login;
 pub mod page;
 mod program;
 mod room;
+mod system;
 mod v1;
 mod wall;
 
@@ -34,8 +40,9 @@ use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
-use self::wall::Painter;
+use self::live::Painters;
 use super::control::Desk;
+use super::core;
 use super::people::People;
 use super::secret;
 use crate::access::Attempts;
@@ -59,7 +66,9 @@ pub struct Manage {
     people: Arc<People>,
     attempts: Mutex<Attempts>,
     session: Duration,
-    painter: Painter,
+    painters: Painters,
+    /// What listens, and where.
+    services: Vec<(&'static str, String)>,
 }
 
 impl fmt::Debug for Manage {
@@ -70,8 +79,13 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
-        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
+    pub fn new(desk: Desk, people: Arc<People>, session: Duration, services: Vec<(&'static str, String)>) -> Manage {
+        Manage { desk, people, attempts: Mutex::default(), session, painters: Painters::default(), services }
+    }
+
+    /// Another number whenever the board has changed.
+    fn revision(&self) -> u64 {
+        core::read(&self.desk.library.board).revision()
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -126,7 +140,7 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// # Errors
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
-    let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let painting = manage.painters.run(&manage, stopped.clone());
     tokio::join!(painting, listener::serve(listeners, routes(manage.clone()), stopped));
     Ok(())
 }
@@ -135,13 +149,17 @@ pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bo
 pub fn routes(manage: Arc<Manage>) -> Router {
     let known = Router::new()
         .route("/", get(wall::show))
-        .route("/events", get(wall::events))
+        .route("/dashboard", get(dashboard::show))
+        .route("/network", get(network::show))
+        .route("/events", get(live::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
         .merge(known)
         .merge(room::routes(&manage))
         .merge(detail::routes(&manage))
+        .merge(machine::routes(&manage))
+        .merge(system::routes(&manage))
         .merge(action::routes(&manage))
         .merge(v1::routes(&manage))
         .merge(legacy::routes(&manage))

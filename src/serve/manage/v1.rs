@@ -27,6 +27,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/api/v1/machines", get(machines))
         .route("/api/v1/machines/{machine}", get(explain))
         .route("/api/v1/machines/{machine}/log", get(log))
+        .route("/api/v1/machines/{machine}/trail", get(trail))
         .route("/api/v1/machines/{machine}/history", get(history))
         .route("/api/v1/leases", get(leases))
         .route("/api/v1/doctor", get(doctor))
@@ -161,6 +162,10 @@ async fn audit(asker: Asker, uri: Uri) -> Response {
 
 async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {
     ask(&asker, StatusCode::OK, Request::Explain { machine }).await
+}
+
+async fn trail(asker: Asker, Path(machine): Path<String>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Trail { machine }).await
 }
 
 async fn log(asker: Asker, Path(machine): Path<String>) -> Response {

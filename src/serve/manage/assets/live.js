@@ -73,18 +73,40 @@
     setInterval(() => { due = true; }, 10000);
   }
 
-  const source = new EventSource("/events");
-  source.addEventListener("open", () => say(true));
-  source.addEventListener("error", () => {
-    say(false);
-    // A browser gives up on its own when it was answered something else, such as the login page.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
-  });
-  source.addEventListener("wall", (event) => {
-    lastSeen = new Date();
-    due = true;
-    if (parts.has("wall")) patch(parts.get("wall"), event.data);
-  });
+  const painted = [...parts.keys()].find((name) => name !== "page");
+  const shown = painted ? parts.get(painted) : null;
+  let source;
+  const connect = () => {
+    source = new EventSource(`/events?page=${encodeURIComponent(painted || "changes")}`);
+    source.addEventListener("open", () => { lastSeen = new Date(); say(true); });
+    source.addEventListener("error", () => {
+      say(false);
+      // A browser gives up on its own when it was answered something else, such as the login page.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+    });
+    // The first event after a connection is the page as it is: what was missed meanwhile is in it.
+    source.addEventListener("page", (event) => {
+      lastSeen = new Date();
+      due = true;
+      if (shown) patch(shown, event.data);
+    });
+    // Nothing may change for hours; that the server is there is heard all the same.
+    source.addEventListener("alive", () => { lastSeen = new Date(); });
+  };
+  connect();
+  addEventListener("offline", () => say(false));
+
+  const screen = document.getElementById("screen");
+  if (screen && document.documentElement.requestFullscreen) {
+    screen.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.documentElement.classList.add("screen");
+      document.documentElement.requestFullscreen().catch(() => location.assign(screen.href));
+    });
+    document.addEventListener("fullscreenchange", () => {
+      if (!document.fullscreenElement) document.documentElement.classList.remove("screen");
+    });
+  }
   setInterval(count, 1000);
   count();
   local();
