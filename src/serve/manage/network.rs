@@ -121,7 +121,11 @@ fn row(link: &Link, board: &Board) -> LinkRow {
         subnet: link.subnet.to_string(),
         address: link.address.to_string(),
         relays: link.relays.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", "),
-        lease: if lease.is_multiple_of(3600) { format!("{} h", lease / 3600) } else { format!("{} min", lease.div_ceil(60)) },
+        lease: if lease.is_multiple_of(3600) {
+            format!("{} h", lease / 3600)
+        } else {
+            format!("{} min", lease.div_ceil(60))
+        },
         pools: link.pools.iter().map(|pool| pool_row(pool, board)).collect(),
     }
 }

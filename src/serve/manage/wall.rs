@@ -64,8 +64,7 @@ struct Tile {
     bar: Option<Bar>,
     sentence: String,
     next: Option<Remedy>,
-    /// When its stage began and when it last gave a sign of life, for the browser to count from; seconds since the epoch.
-    since: i64,
+    /// When it last gave a sign of life, for the browser to count from; seconds since the epoch.
     heard: i64,
 }
 
@@ -222,7 +221,6 @@ fn tile(view: &View, board: &Board, rates: &Rates, now: Timestamp) -> Tile {
         bar: moving.then(|| told.or_else(|| largest.map(|running| sent(running, rates)))).flatten(),
         sentence,
         next,
-        since: machine.stage_since.millis().div_euclid(1000),
         heard: heard.millis().div_euclid(1000),
     }
 }
@@ -244,7 +242,8 @@ pub fn rate(bytes: u64) -> String {
     match bytes {
         0 => String::new(),
         1..100_000 => format!("{} kB/s", bytes.div_ceil(1000)),
-        _ => format!("{}.{} MB/s", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        100_000..100_000_000 => format!("{}.{} MB/s", bytes / 1_000_000, bytes % 1_000_000 / 100_000),
+        _ => format!("{} MB/s", bytes / 1_000_000),
     }
 }
 
@@ -252,7 +251,7 @@ pub fn rate(bytes: u64) -> String {
 fn left(secs: u64) -> String {
     match secs {
         0..60 => format!("{secs} s left"),
-        60..3600 => format!("{} min {} s left", secs / 60, secs % 60),
+        60..3600 => format!("{} min left", secs.div_ceil(60)),
         _ => format!("{} h {} min left", secs / 3600, secs % 3600 / 60),
     }
 }

@@ -1,6 +1,8 @@
 //! What a machine asked for and was given, as JSON: its steps since the process runs, and before them the stages that the
 //! journal remembers.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::boot::View;
@@ -11,10 +13,14 @@ use crate::store::Story;
 use crate::time::Timestamp;
 use crate::transfer::Outcome;
 
+/// What the journal has so shortly before the first step is that step.
+const SEEN_AFTER: Duration = Duration::from_secs(2);
+
 /// The trail of a machine, the first step first.
 pub fn trail(view: &View, kept: Option<&Trail>, story: &Story) -> Value {
     let first = kept.and_then(|trail| trail.steps().next()).map(|step| step.at);
-    let before = story.stages.iter().filter(|(_, at)| first.is_none_or(|first| *at < first));
+    // A step is seen when it is in the journal, a moment after the time that stands there.
+    let before = story.stages.iter().filter(|(_, at)| first.is_none_or(|first| first.since(*at) > SEEN_AFTER));
     let remembered = before.map(|(stage, at)| Step { at: *at, until: *at, times: 1, what: What::Stage(stage.clone()) });
     let steps = remembered.chain(kept.into_iter().flat_map(Trail::steps).cloned());
     let mut last: Option<Timestamp> = None;

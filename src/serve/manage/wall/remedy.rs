@@ -7,6 +7,7 @@ use crate::catalog::ImageState;
 use crate::fleet::board::Board;
 use crate::machine::Order;
 use crate::machine::stage::Stage;
+use crate::refusal::Refusal;
 
 /// A machine that works and says nothing for so long is worth a look.
 const SILENT: Duration = Duration::from_secs(60);
@@ -48,10 +49,19 @@ pub fn remedy(view: &View, board: &Board, silent: Duration) -> Option<Remedy> {
         _ => {}
     }
     if let Some(cause) = failed {
+        // A machine without a name says itself which product it wanted to become.
+        let mut missing = board.catalog().images().filter(|(_, state)| **state == ImageState::Missing);
+        if missing.any(|(product, _)| cause.contains(&Refusal::NoImage(product.clone()).to_string())) {
+            return Some(Remedy {
+                sentence: String::new(),
+                act: "Activate one".to_owned(),
+                place: "/images".to_owned(),
+            });
+        }
         let act = if cause.starts_with("no sign of life") || cause.starts_with("interrupted") {
-            "Look at its screen and cable, then switch it off and on"
+            "Look at its screen, switch it off and on"
         } else {
-            "See what happened, and install it again"
+            "See what happened"
         };
         return Some(Remedy { sentence: String::new(), act: act.to_owned(), place });
     }
@@ -62,11 +72,14 @@ pub fn remedy(view: &View, board: &Board, silent: Duration) -> Option<Remedy> {
         let sentence = view.plan.reasons.last().map(ToString::to_string).unwrap_or_default();
         return Some(Remedy { sentence, act: "See why".to_owned(), place });
     }
-    let sentence = format!("Nothing was heard for {} min", silent.as_secs() / 60);
-    (silent >= SILENT).then(|| Remedy { sentence, act: "See what it did last".to_owned(), place })
+    let (sentence, act) = ("Silent".to_owned(), "See what it did last".to_owned());
+    (silent >= SILENT).then_some(Remedy { sentence, act, place })
 }
 
 /// It has its image already.
 fn writes(stage: &Stage) -> bool {
     matches!(stage, Stage::Writing | Stage::Verifying | Stage::FirstBoot | Stage::Done)
 }
+
+#[cfg(test)]
+mod tests;
