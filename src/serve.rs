@@ -139,6 +139,9 @@ pub enum ServeError {
     /// Who may use it.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Its certificate.
+    #[error("cannot speak TLS on the management side")]
+    Tls(#[from] manage::tls::TlsError),
     /// SIGHUP.
     #[error("cannot listen for SIGHUP")]
     Signal(#[source] io::Error),
@@ -199,6 +202,7 @@ pub async fn run_reloadable(
     let management = settings.management.as_ref();
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
+    let tls = management.map(manage::open_tls).transpose()?.flatten();
     let access = management.map(|management| Access::open(&management.users)).transpose()?;
     let people = access.map(|access| Arc::new(People::new(access)));
     let arp = Arp::open(&site);
@@ -252,7 +256,8 @@ pub async fn run_reloadable(
     endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat.clone()));
     let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
-    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place)));
+    let reloader =
+        reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place, tls.clone())));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
@@ -270,7 +275,7 @@ pub async fn run_reloadable(
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
         let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
-        let manage = Manage::new(desk, people, management, vitals);
+        let manage = Manage::new(desk, people, &management, tls, vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

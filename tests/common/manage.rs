@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
+/// The binary.
+pub const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the first user, `anna`.
@@ -65,16 +66,16 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
-        Server::start_with("", "")
+        Server::start_with("")
     }
 
-    /// With more in the configuration: at its end, and in `[management]`.
-    pub fn start_with(rest: &str, management: &str) -> Server {
-        Server::start_logging(rest, management, &[])
+    /// With more lines below `[management]`; relative paths are below the server's directory.
+    pub fn start_with(management: &str) -> Server {
+        Server::arrange("", management, &[])
     }
 
-    /// With arguments about the log besides.
-    pub fn start_logging(rest: &str, management: &str, arguments: &[&str]) -> Server {
+    /// With more at the end of the configuration, below `[management]`, and arguments of `serve`.
+    pub fn arrange(rest: &str, management: &str, arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
@@ -116,7 +117,7 @@ numbers = {{ KXP2 = ["1-6"] }}
         loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some((_, place)) = line.split_once(&format!("http://127.0.0.1:{pages}")) {
+            if let Some((_, place)) = line.split_once(&format!("://127.0.0.1:{pages}")) {
                 link = place.trim().split('"').next().unwrap_or_default().to_owned();
             }
             if line.contains("ready") {
