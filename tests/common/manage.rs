@@ -66,16 +66,16 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
-        Server::start_with("", "")
+        Server::start_with("")
     }
 
-    /// With more in the configuration: at its end, and in `[management]`.
-    pub fn start_with(rest: &str, management: &str) -> Server {
-        Server::start_logging(rest, management, &[])
+    /// With more lines below `[management]`; relative paths are below the server's directory.
+    pub fn start_with(management: &str) -> Server {
+        Server::arrange("", management, &[])
     }
 
-    /// With arguments about the log besides.
-    pub fn start_logging(rest: &str, management: &str, arguments: &[&str]) -> Server {
+    /// With more at the end of the configuration, below `[management]`, and arguments of `serve`.
+    pub fn arrange(rest: &str, management: &str, arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
