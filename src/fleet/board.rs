@@ -174,6 +174,11 @@ impl Board {
         *self.refusals.entry(refusal.kind()).or_default() += 1;
     }
 
+    /// The machine of that id.
+    pub fn machine(&self, id: MachineId) -> Option<&Arc<View>> {
+        self.machines.get(&id)
+    }
+
     /// The machine to which an address is bound.
     pub fn at(&self, address: Ipv4Addr) -> Option<&Arc<View>> {
         let lease = self.leases.get(&address).filter(|lease| lease.state == LeaseState::Bound)?;
@@ -238,11 +243,6 @@ impl Board {
     /// Another number whenever something has changed.
     pub fn revision(&self) -> u64 {
         self.revision
-    }
-
-    /// The machine of that number.
-    pub fn machine(&self, id: MachineId) -> Option<&Arc<View>> {
-        self.machines.get(&id)
     }
 
     /// Every transfer under way.

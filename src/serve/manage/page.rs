@@ -25,7 +25,7 @@ pub fn part(part: &impl Template) -> Option<String> {
 
 /// Whether a program asks: then answers are JSON.
 pub fn is_program(uri: &Uri) -> bool {
-    uri.path().starts_with("/api/")
+    uri.path().starts_with("/api/") || matches!(uri.path(), "/metrics" | "/health" | "/ready")
 }
 
 #[derive(Template)]

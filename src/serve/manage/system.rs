@@ -135,7 +135,7 @@ pub fn paint(manage: &Manage, level: Level) -> Option<String> {
     };
     page::part(&Part {
         facts: facts.to_vec(),
-        services: manage.services.clone(),
+        services: manage.vitals.listening.clone(),
         disks: disks.iter().filter_map(|(what, path)| disk(what, path)).collect(),
         level: level.word(),
         lines: tail::lines(level, LINES).into_iter().map(line).collect(),
