@@ -13,6 +13,7 @@ pub mod arp;
 pub mod advertise;
 pub mod dhcp;
 pub mod service;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -43,12 +44,14 @@ use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
 use self::manage::Manage;
+use self::manage::stream::Stream;
 use self::people::People;
 use self::preflight::Preflight;
 use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use self::tap::Tap;
 use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -220,8 +223,16 @@ pub async fn run_reloadable(
         next_transfer: AtomicU64::new(1),
     });
     let beat = Beat::default();
-    let core =
-        Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone(), beat: beat.clone() };
+    let (tap, happenings) = Tap::new();
+    let core = Core {
+        fleet,
+        store,
+        board: board.clone(),
+        outlets: outlets.clone(),
+        arp: arp.clone(),
+        beat: beat.clone(),
+        tap: tap.clone(),
+    };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
         core.run(outlet);
@@ -264,7 +275,7 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let manage = Manage::new(desk, people, &management, tls);
+        let manage = Manage::new(desk, people, &management, tls, Stream::new((tap, happenings)));
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

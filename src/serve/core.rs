@@ -16,6 +16,7 @@ use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
 use super::service::Beat;
+use super::tap::Tap;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Told};
@@ -60,6 +61,8 @@ pub struct Core {
     pub arp: Arp,
     /// Shows that the loop turns.
     pub beat: Beat,
+    /// Where those listen who want to know what happens.
+    pub tap: Tap,
 }
 
 impl Core {
@@ -112,6 +115,7 @@ impl Core {
             refuse_all(asked);
             return self.recover();
         }
+        self.tap.committed(&changes);
         for action in rest {
             self.carry_out(action, asked);
         }
@@ -132,6 +136,7 @@ impl Core {
             Action::Publish(notice) => {
                 log::notice(&notice);
                 write(&self.board).apply(&notice);
+                self.tap.notice(&notice);
             }
         }
     }
@@ -143,6 +148,7 @@ impl Core {
                 self.fleet.reload(rows, clock::now());
                 let notices = self.fleet.notices();
                 write(&self.board).reset(notices);
+                self.tap.lose();
                 true
             }
             Err(error) => {

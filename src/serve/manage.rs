@@ -15,8 +15,10 @@ mod login;
 pub mod openapi;
 pub mod page;
 mod program;
+mod repeat;
 pub mod tls;
 mod room;
+pub mod stream;
 mod v1;
 mod wall;
 
@@ -37,6 +39,7 @@ use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
+use self::stream::Stream;
 use self::tls::Tls;
 use self::wall::Painter;
 use super::control::Desk;
@@ -70,6 +73,7 @@ pub struct Manage {
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
     painter: Painter,
+    stream: Stream,
     document: OnceLock<Document>,
 }
 
@@ -81,7 +85,7 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: &Settings, tls: Option<Arc<Tls>>) -> Manage {
+    pub fn new(desk: Desk, people: Arc<People>, settings: &Settings, tls: Option<Arc<Tls>>, stream: Stream) -> Manage {
         let Settings { session, names, .. } = settings;
         Manage {
             desk,
@@ -91,6 +95,7 @@ impl Manage {
             tls,
             names: names.clone(),
             painter: Painter::new(),
+            stream,
             document: OnceLock::new(),
         }
     }
@@ -185,8 +190,14 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
     let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
-    tokio::join!(painting, renew(tls.clone(), stopped.clone()), listener::serve(listeners, routes, tls, stopped));
+    tokio::join!(
+        painting,
+        telling,
+        renew(tls.clone(), stopped.clone()),
+        listener::serve(listeners, routes, tls, stopped)
+    );
     Ok(())
 }
 
@@ -210,6 +221,7 @@ async fn renew(tls: Option<Arc<Tls>>, mut stopped: Receiver<bool>) {
 pub fn routes(manage: Arc<Manage>) -> Router {
     let mut described = v1::routes(&manage);
     described.merge(legacy::routes(&manage));
+    described.merge(stream::routes(&manage));
     described.merge(openapi::read::routes(&manage));
     let (api, document) = described.finish(manage.cookie_name());
     manage.document.get_or_init(|| document);
