@@ -16,8 +16,10 @@ mod login;
 pub mod openapi;
 pub mod page;
 mod program;
+mod repeat;
 pub mod tls;
 mod room;
+pub mod stream;
 mod v1;
 mod wall;
 
@@ -39,6 +41,7 @@ use tokio::sync::watch::Receiver;
 pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
+use self::stream::Stream;
 use self::tls::Tls;
 use self::wall::Painter;
 use super::control::Desk;
@@ -74,6 +77,7 @@ pub struct Manage {
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
     painter: Painter,
+    stream: Stream,
     document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
@@ -87,10 +91,17 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: Settings, tls: Option<Arc<Tls>>, vitals: Vitals) -> Manage {
+    pub fn new(
+        desk: Desk,
+        people: Arc<People>,
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        vitals: Vitals,
+    ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
-        Manage { desk, people, attempts, session, tls, names, painter, document, open_metrics, vitals }
+        Manage { desk, people, attempts, session, tls, names, painter, stream, document, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -183,8 +194,14 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
     let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
-    tokio::join!(painting, renew(tls.clone(), stopped.clone()), listener::serve(listeners, routes, tls, stopped));
+    tokio::join!(
+        painting,
+        telling,
+        renew(tls.clone(), stopped.clone()),
+        listener::serve(listeners, routes, tls, stopped)
+    );
     Ok(())
 }
 
@@ -208,6 +225,7 @@ async fn renew(tls: Option<Arc<Tls>>, mut stopped: Receiver<bool>) {
 pub fn routes(manage: Arc<Manage>) -> Router {
     let mut described = v1::routes(&manage);
     described.merge(legacy::routes(&manage));
+    described.merge(stream::routes(&manage));
     described.merge(openapi::read::routes(&manage));
     let (api, document) = described.finish(manage.cookie_name());
     manage.document.get_or_init(|| document);

@@ -187,3 +187,16 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
     Answer { code, head: head.to_owned(), body: body.to_owned() }
 }
+
+/// A token as the command line makes it, ready to be sent as `Authorization`.
+pub fn token(server: &Server, role: &str, more: &[&str]) -> String {
+    let output = Command::new(HATCHERY)
+        .args(["token", "add", "test", "--role", role, "--socket", "socket", "--json"])
+        .args(more)
+        .current_dir(server.directory.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    format!("Bearer {}", made["token"].as_str().expect("a token"))
+}
