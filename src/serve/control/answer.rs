@@ -134,8 +134,8 @@ impl Desk {
                 };
             }
             Request::Tokens => return self.people().and_then(People::tokens).map(|all| show::tokens(&all)).into(),
-            Request::TokenAdd { name, role, days } => {
-                return match self.people().and_then(|people| people.add_token(&name, &role, days, by)) {
+            Request::TokenAdd { name, role, scopes, days } => {
+                return match self.people().and_then(|people| people.add_token(&name, &role, &scopes, days, by)) {
                     Ok((token, secret)) => {
                         let subject = format!("token {} {}", token.id, token.name);
                         let details = format!("added, role {}", token.role);

@@ -309,6 +309,7 @@ static TOKENS: List = List {
         column("id", "No.", Kind::Text),
         column("name", "For", Kind::Text),
         column("role", "Role", Kind::Text),
+        column("scopes", "Only for", Kind::Made(scopes)),
         column("created_by", "Made by", Kind::Text),
         column("created_at", "Since", Kind::Time),
         column("ends_at", "Until", Kind::Time),
@@ -319,6 +320,10 @@ static TOKENS: List = List {
     role: Role::Admin,
     empty: "No program has a token yet. Make one below.",
 };
+
+fn scopes(row: &Value) -> String {
+    row["scopes"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ")
+}
 
 /// The lists, each with its exports, and what their forms are sent to.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
@@ -533,6 +538,10 @@ fn token_form() -> Form {
     let fields = vec![
         Field::new("text", "name", "What it is for"),
         Field::choice("role", "Role", roles()),
+        Field::new("text", "scopes", "Scopes").optional().hint(
+            "Only for these of what the role allows: read, machines, names, batches, images, server, people. Without \
+             any, all of it.",
+        ),
         Field::new("number", "days", "Good for how many days").optional().hint("Without a number it does not end."),
     ];
     Form::new("/tokens", "Make a token", "Make", fields)
@@ -555,7 +564,10 @@ struct TokenPage<'a> {
 async fn add_token(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let days = typed.get("days").map(|text| text.parse::<u32>().map_err(|_| "Days are a whole number".to_owned()));
     let made = match days.transpose() {
-        Ok(days) => asker.answer(Request::TokenAdd { name: typed.text("name"), role: typed.text("role"), days }).await,
+        Ok(days) => {
+            let [name, role, scopes] = ["name", "role", "scopes"].map(|key| typed.text(key));
+            asker.answer(Request::TokenAdd { name, role, scopes: vec![scopes], days }).await
+        }
         Err(sentence) => Reply::Error { code: "invalid".into(), sentence },
     };
     let made = match made {
