@@ -14,6 +14,7 @@ pub mod advertise;
 pub mod dhcp;
 pub mod service;
 pub mod tap;
+pub mod meter;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -43,8 +44,9 @@ use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
-use self::manage::Manage;
 use self::manage::stream::Stream;
+use self::manage::{Manage, Vitals};
+use self::meter::Meter;
 use self::people::People;
 use self::preflight::Preflight;
 use self::preflight::place::Place;
@@ -65,6 +67,7 @@ use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
 use crate::store::{Records, Store, StoreError};
+use crate::time::Timestamp;
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -180,6 +183,10 @@ pub async fn run_reloadable(
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
+    let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
+    for (stage, at) in records.ends(month_ago)? {
+        board.remember(&stage, at);
+    }
     let board = Arc::new(RwLock::new(board));
     let known = images::Known::new(fleet.tables().measured.clone());
 
@@ -224,6 +231,7 @@ pub async fn run_reloadable(
     });
     let beat = Beat::default();
     let (tap, happenings) = Tap::new();
+    let meter = Meter::default();
     let core = Core {
         fleet,
         store,
@@ -232,6 +240,7 @@ pub async fn run_reloadable(
         arp: arp.clone(),
         beat: beat.clone(),
         tap: tap.clone(),
+        meter: meter.clone(),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
@@ -255,7 +264,7 @@ pub async fn run_reloadable(
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
     endless.spawn(advertiser.run());
-    endless.spawn(service::watchdog(beat));
+    endless.spawn(service::watchdog(beat.clone()));
     let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
     let reloader =
         reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place, tls.clone())));
@@ -275,7 +284,8 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let manage = Manage::new(desk, people, &management, tls, Stream::new((tap, happenings)));
+        let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
+        let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

@@ -116,13 +116,13 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         single_port: config.tftp.single_port,
     });
     let management = Some(config.management).filter(|management| !management.listen.is_empty());
-    let management = management.map(|Management { listen, session, tls, names }| {
+    let management = management.map(|Management { listen, session, tls, names, open_metrics }| {
         let users = paths.data.join("access.db");
         let tls = tls.map(|tls| match tls {
             Certificate::Files { certificate, key } => Origin::Files { certificate, key },
             Certificate::SelfMade => Origin::SelfMade { directory: paths.data.clone() },
         });
-        serve::manage::Settings { listen, session, users, tls, names }
+        serve::manage::Settings { listen, session, users, tls, names, open_metrics }
     });
     let http = http::Limits {
         max_connections: config.limits.max_connections as usize,

@@ -19,6 +19,8 @@ pub struct Management {
     pub tls: Option<Certificate>,
     /// The host names by which it is called, if by no others.
     pub names: Vec<String>,
+    /// Whether `/metrics` is shown without login or token.
+    pub open_metrics: bool,
 }
 
 /// Where its certificate comes from.
@@ -50,7 +52,11 @@ impl Management {
         let tls = table.as_ref().and_then(|table| table.field("tls")).and_then(|field| certificate(&field, base));
         let names = table.as_ref().and_then(|table| table.list("names")).unwrap_or_default();
         let names = names.iter().filter_map(host_name).collect();
-        Management { listen, session, tls, names }
+        let metrics = table.as_ref().and_then(|table| table.field("metrics"));
+        let known = |text: &str| [("login", false), ("open", true)].into_iter().find(|(word, _)| *word == text);
+        let metrics = metrics.and_then(|field| field.parse("\"login\" or \"open\"", "open", known));
+        let open_metrics = metrics.is_some_and(|(_, open)| open);
+        Management { listen, session, tls, names, open_metrics }
     }
 }
 

@@ -8,6 +8,7 @@ mod action;
 mod assets;
 mod detail;
 mod form;
+mod health;
 mod legacy;
 mod list;
 mod listener;
@@ -37,6 +38,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
+pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
 use self::stream::Stream;
@@ -62,6 +64,8 @@ pub struct Settings {
     pub tls: Option<tls::Origin>,
     /// The host names by which it is called, if it is to be called by no others.
     pub names: Vec<String>,
+    /// Whether counters are shown to whoever asks, not only to those who log in or bring a token.
+    pub open_metrics: bool,
 }
 
 /// What the routes work with.
@@ -75,6 +79,8 @@ pub struct Manage {
     painter: Painter,
     stream: Stream,
     document: OnceLock<Document>,
+    open_metrics: bool,
+    vitals: Vitals,
 }
 
 impl fmt::Debug for Manage {
@@ -85,19 +91,17 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: &Settings, tls: Option<Arc<Tls>>, stream: Stream) -> Manage {
-        let Settings { session, names, .. } = settings;
-        Manage {
-            desk,
-            people,
-            attempts: Mutex::default(),
-            session: *session,
-            tls,
-            names: names.clone(),
-            painter: Painter::new(),
-            stream,
-            document: OnceLock::new(),
-        }
+    pub fn new(
+        desk: Desk,
+        people: Arc<People>,
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        vitals: Vitals,
+    ) -> Manage {
+        let Settings { session, names, open_metrics, .. } = settings;
+        let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
+        Manage { desk, people, attempts, session, tls, names, painter, stream, document, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -237,6 +241,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(room::routes(&manage))
         .merge(detail::routes(&manage))
         .merge(action::routes(&manage))
+        .merge(health::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

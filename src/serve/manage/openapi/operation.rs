@@ -251,12 +251,11 @@ impl Operation {
         let mut schema = shape::object("limit: integer, offset: integer, total: integer");
         schema["properties"]["items"] = json!({ "items": shape::of(kind), "type": "array" });
         schema["required"] = json!(["items", "limit", "offset", "total"]);
-        self.window().parameter("q", "text", "Only rows that have this text somewhere.").answer(
-            200,
-            Some("application/json"),
-            schema,
-            "A part of the list, and how long it is in all.",
-        )
+        let list = self
+            .window()
+            .parameter("q", "text", "Only rows that have this text somewhere; a MAC in any spelling.")
+            .parameter("sort", "text", "The key of a row to sort by; with a hyphen before it, from the last on.");
+        list.answer(200, Some("application/json"), schema, "A part of the list, and how long it is in all.")
     }
 
     /// The parameters of a list that comes in parts.

@@ -14,12 +14,13 @@ use crate::time::Timestamp;
 use crate::transfer::Outcome;
 
 /// The types of events there are.
-pub const KINDS: [&str; 18] = [
+pub const KINDS: [&str; 19] = [
     "ready",
     "reset",
     "machine",
     "forgotten",
     "stage",
+    "reported",
     "progress",
     "transfer",
     "lease",
@@ -124,6 +125,9 @@ pub fn spell(board: &Board, happening: &Happening) -> Spelled {
                 "withdrawn": withdrawn,
             });
             Spelled::plain("conflict", what)
+        }
+        Notice::Reported { machine, word, detail } => {
+            of("reported", Some(*machine), json!({ "detail": detail, "word": word }))
         }
         Notice::Progress { machine, progress } => of("progress", Some(*machine), show::progress(progress)),
         Notice::Stage { machine, label, from, to } => {

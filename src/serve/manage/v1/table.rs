@@ -219,7 +219,7 @@ fn rest(all: &mut Described) {
     );
     all.shape(
         "AuditEntry",
-        "Who changed what.",
+        "An operation that changed something: who, what, to what, and what became of it.",
         "id: integer, at: time, by: text, operation: text, subject: text, details: text",
     );
     all.add(
