@@ -15,6 +15,7 @@ mod login;
 pub mod page;
 mod program;
 mod room;
+mod said;
 mod v1;
 mod wall;
 
@@ -34,6 +35,7 @@ use axum::routing::{get, post};
 use tokio::sync::watch::Receiver;
 
 pub use self::listener::{Listeners, bind};
+use self::said::Said;
 use self::wall::Painter;
 use super::control::Desk;
 use super::people::People;
@@ -60,6 +62,7 @@ pub struct Manage {
     attempts: Mutex<Attempts>,
     session: Duration,
     painter: Painter,
+    said: Said,
 }
 
 impl fmt::Debug for Manage {
@@ -71,7 +74,8 @@ impl fmt::Debug for Manage {
 impl Manage {
     /// Lets in these people.
     pub fn new(desk: Desk, people: Arc<People>, session: Duration) -> Manage {
-        Manage { desk, people, attempts: Mutex::default(), session, painter: Painter::new() }
+        let (attempts, painter, said) = (Mutex::default(), Painter::new(), Said::default());
+        Manage { desk, people, attempts, session, painter, said }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.

@@ -84,9 +84,9 @@ impl Desk {
                 there.map(|()| Command::ImageAdd { product, file, version })
             }
             Request::ImageActivate { product, image } => return self.activate(by, product, image).await,
-            Request::Batches => Ok(Command::BatchList),
-            Request::ActiveBatches => Ok(Command::BatchListActive),
-            Request::Batch { id } => Ok(Command::BatchShow(BatchId(id))),
+            Request::Batches => return self.batches(by, Command::BatchList).await,
+            Request::ActiveBatches => return self.batches(by, Command::BatchListActive).await,
+            Request::Batch { id } => return self.batches(by, Command::BatchShow(BatchId(id))).await,
             Request::BatchCreate { venue, product, count, priority } => {
                 Ok(Command::BatchCreate { venue, product, total: count, priority })
             }
@@ -177,6 +177,14 @@ impl Desk {
     async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
         told.map(|told| show::told(&told)).into()
+    }
+
+    /// What the fleet says of batches, and how far their machines are.
+    async fn batches(&self, by: &Actor, command: Command) -> Reply {
+        match self.operate(by, command).await {
+            Reply::Ok(batches) => Reply::Ok(show::with_units(batches, &core::read(&self.library.board))),
+            refused => refused,
+        }
     }
 
     /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured
