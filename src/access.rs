@@ -1,12 +1,15 @@
-//! Who may do what on the management side: roles, names of users, passwords that are no passwords, and lockout.
+//! Who may do what on the management side: roles, scopes, names of users, passwords that are no passwords, and lockout.
 //!
 //! Owns the rules and the count of failed attempts. Knows nothing of cookies, hashes or HTTP.
+
+mod scope;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+pub use self::scope::{Needs, Scope, Scopes};
 use crate::time::Timestamp;
 
 /// What somebody may do; each may do what those before it may.

@@ -55,7 +55,11 @@ pub enum Command {
     #[command(after_help = "Examples:
   hatchery demo
   hatchery demo --clients 50 --image-mib 64
-  hatchery demo --json | jq .done")]
+  hatchery demo --rate 10 --keep --pages 8080     # watch it in a browser, at a card's pace
+  hatchery demo --json | jq .done
+
+The pages of the demo are at the link that it prints, for a browser on this machine, until it ends: with --keep at
+Ctrl-C.")]
     Demo(Demo),
     /// Boot simulated machines over a real network interface, against the server that answers there
     #[command(
@@ -328,6 +332,15 @@ pub struct Demo {
     /// Size of the image, in MiB
     #[arg(long, default_value_t = 256, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub image_mib: u32,
+    /// How fast each machine takes its image, in MB/s, as a card being written would; without it, as fast as it comes
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: Option<u32>,
+    /// Port of 127.0.0.1 on which a browser finds the pages; 0 for a free one
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub pages: u16,
+    /// Leave server and pages running when all machines have ended, until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
     /// Print one JSON object at the end, and nothing else on standard output
     #[arg(long)]
     pub json: bool,

@@ -24,6 +24,14 @@ pub fn iso(timestamp: Timestamp) -> String {
     jiff::Timestamp::from_second(whole_second).map_or_else(|_| timestamp.millis().to_string(), |time| time.to_string())
 }
 
+/// Year, month and day of a timestamp, in UTC.
+pub fn date(timestamp: Timestamp) -> (i32, u8, u8) {
+    let iso = iso(timestamp);
+    let mut parts = iso.split(['-', 'T']).map(|part| part.parse::<u16>().unwrap_or(1));
+    let mut next = || parts.next().unwrap_or(1);
+    (i32::from(next()), u8::try_from(next()).unwrap_or(1), u8::try_from(next()).unwrap_or(1))
+}
+
 /// The time that an ISO 8601 text with its offset from UTC says, such as `2026-11-21T09:30:00.5Z`.
 pub fn parse_iso(text: &str) -> Option<Timestamp> {
     let time: jiff::Timestamp = text.parse().ok()?;

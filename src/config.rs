@@ -31,7 +31,7 @@ use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
 use crate::site::{Role, Site};
 
-pub use management::Management;
+pub use management::{Certificate, Management};
 pub use problem::{Place, Problem, Problems};
 pub use server::{Dhcp, Http, Limits, Paths, Tftp};
 
@@ -123,7 +123,7 @@ impl Config {
         let profiles = profile::read(root, &names);
         let dhcp = Dhcp::read(root);
         let links = network::read(root, dhcp.role, &names.with_profiles(&profiles));
-        let management = Management::read(root, &links);
+        let management = Management::read(root, &links, base);
         let http = Http::read(root);
         let limits = Limits::read(root);
         let mut site = Site {
@@ -204,7 +204,8 @@ impl Config {
         };
         line(format!("DHCP: {dhcp}"));
         let pages: Vec<String> = self.management.listen.iter().map(SocketAddr::to_string).collect();
-        line(format!("management: {}", if pages.is_empty() { "off".to_owned() } else { pages.join(", ") }));
+        let tls = if self.management.tls.is_some() { " with TLS" } else { "" };
+        line(format!("management: {}", if pages.is_empty() { "off".to_owned() } else { pages.join(", ") + tls }));
         let Paths { data, boot, images, templates, socket } = &self.paths;
         for (name, path) in
             [("data", data), ("boot", boot), ("images", images), ("templates", templates), ("socket", socket)]

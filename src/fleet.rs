@@ -13,6 +13,8 @@ mod asking;
 pub mod audit;
 mod conflict;
 mod proxy;
+pub mod tally;
+pub mod trail;
 pub mod board;
 pub mod boot;
 pub mod check;
@@ -386,8 +388,9 @@ impl Fleet {
         }
         let Some(machine) = self.tables.machines.get(id) else { return };
         let label = self.view(machine).label();
-        out.publish(Notice::Stage { machine: id, label, from, to });
+        // The machine first: readers of the news may not know it yet.
         self.publish_machine(id, out);
+        out.publish(Notice::Stage { machine: id, label, from, to });
     }
 
     fn heard(&mut self, id: MachineId, now: Now) {

@@ -31,6 +31,7 @@
 //! }
 //! ```
 
+mod forward;
 mod network;
 mod sandbox;
 mod segment;

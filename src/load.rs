@@ -37,6 +37,9 @@ pub struct Load {
     /// How many of its seconds a client lives in one of ours. More than 1 makes firmware impatient, so that a test need
     /// not wait for its timeouts.
     pub pace: u32,
+    /// Bytes a second at which each machine takes its image, as a card that is written would; none for as fast as it
+    /// comes.
+    pub rate: Option<u64>,
 }
 
 /// What one machine went through so far.
@@ -94,7 +97,7 @@ impl Run {
     /// # Errors
     /// A port that cannot be made.
     pub fn start(load: Load, network: &impl Ports) -> Result<Run, lab::Error> {
-        let Load { clients, link, known, pace } = load;
+        let Load { clients, link, known, pace, rate } = load;
         let mut machines = Vec::new();
         for client in clients {
             let port = network.add_machine_port(link, client.identity().mac)?;
@@ -114,7 +117,7 @@ impl Run {
         let time = Time { start: clock::now().instant, pace };
         for (client, port, record) in machines {
             run.records.push(record.clone());
-            run.machines.spawn(Machine::new(client, port, known.clone(), time, record).live());
+            run.machines.spawn(Machine::new(client, port, known.clone(), time, record).taking(rate).live());
         }
         Ok(run)
     }

@@ -13,6 +13,7 @@ pub mod arp;
 pub mod advertise;
 pub mod dhcp;
 pub mod service;
+pub mod meter;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -42,7 +43,8 @@ use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
-use self::manage::Manage;
+use self::manage::{Manage, Vitals};
+use self::meter::Meter;
 use self::people::People;
 use self::preflight::Preflight;
 use self::preflight::place::Place;
@@ -62,6 +64,7 @@ use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
 use crate::store::{Records, Store, StoreError};
+use crate::time::Timestamp;
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -137,6 +140,9 @@ pub enum ServeError {
     /// Who may use it.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Its certificate.
+    #[error("cannot speak TLS on the management side")]
+    Tls(#[from] manage::tls::TlsError),
     /// SIGHUP.
     #[error("cannot listen for SIGHUP")]
     Signal(#[source] io::Error),
@@ -174,6 +180,10 @@ pub async fn run_reloadable(
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
+    let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
+    for (stage, at) in records.ends(month_ago)? {
+        board.remember(&stage, at);
+    }
     let board = Arc::new(RwLock::new(board));
     let known = images::Known::new(fleet.tables().measured.clone());
 
@@ -197,6 +207,7 @@ pub async fn run_reloadable(
     let management = settings.management.as_ref();
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
+    let tls = management.map(manage::open_tls).transpose()?.flatten();
     let access = management.map(|management| Access::open(&management.users)).transpose()?;
     let people = access.map(|access| Arc::new(People::new(access)));
     let arp = Arp::open(&site);
@@ -216,8 +227,16 @@ pub async fn run_reloadable(
         next_transfer: AtomicU64::new(1),
     });
     let beat = Beat::default();
-    let core =
-        Core { fleet, store, board: board.clone(), outlets: outlets.clone(), arp: arp.clone(), beat: beat.clone() };
+    let meter = Meter::default();
+    let core = Core {
+        fleet,
+        store,
+        board: board.clone(),
+        outlets: outlets.clone(),
+        arp: arp.clone(),
+        beat: beat.clone(),
+        meter: meter.clone(),
+    };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
         core.run(outlet);
@@ -240,9 +259,10 @@ pub async fn run_reloadable(
     endless.spawn(rivals.run(preflight.news()));
     endless.spawn(preflight.run());
     endless.spawn(advertiser.run());
-    endless.spawn(service::watchdog(beat));
+    endless.spawn(service::watchdog(beat.clone()));
     let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
-    let reloader = reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place)));
+    let reloader =
+        reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place, tls.clone())));
     if let (Some(reloader), Some(hangup)) = (&reloader, hangup) {
         endless.spawn(reloader.clone().at_hangup(hangup));
     }
@@ -259,7 +279,8 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let manage = Manage::new(desk, people, management.session);
+        let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
+        let manage = Manage::new(desk, people, management, tls, vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

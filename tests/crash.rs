@@ -57,7 +57,7 @@ fn kill_9_loses_no_lease_and_no_name() {
 
 async fn boot_through_kills(bench: &mut Bench, seed: u64) -> Vec<Record> {
     let mut rng = Rng::with_seed(seed);
-    let load = Load { clients: clients(&mut rng), link: 0, known: Some(bench.image().clone()), pace: PACE };
+    let load = Load { clients: clients(&mut rng), link: 0, known: Some(bench.image().clone()), pace: PACE, rate: None };
     let mut run = Run::start(load, bench.network()).expect("ports");
     for kill in 0..KILLS {
         // The first one falls while addresses are given, the others anywhere.

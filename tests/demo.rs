@@ -11,7 +11,8 @@ use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -176,6 +177,59 @@ fn interrupted(by: Signal) -> (ExitStatus, String, String) {
     let end = demo.end();
     program.assert_nothing_is_left();
     end
+}
+
+/// What a browser outside gets.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the pages");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// The demo's pages from outside of its namespaces, while its machines boot and after they are done.
+fn pages_are_there_until_one_has_seen_enough(user: Option<u32>) {
+    let program = Program::new();
+    let mut demo = program.start(user, &["--clients", "3", "--image-mib", "2", "--rate", "4", "--keep"]);
+    if !demo.says("the pages, until Ctrl-C: http://127.0.0.1:") {
+        let (status, _, said) = demo.end();
+        assert!(is_barred(status, &said), "{status}: {said}");
+        return;
+    }
+    let link = demo.said.split_whitespace().find_map(|word| word.strip_prefix("http://")).expect("a link").to_owned();
+    let (address, code) = link.split_once("/setup?").expect("the link makes the first user");
+    assert!(get(address, &format!("/setup?{code}")).contains("Make the first user"));
+    assert!(demo.says("server and pages stay until Ctrl-C"), "{}", demo.said);
+    assert!(demo.said.contains("3 are done"), "{}", demo.said);
+    assert!(get(address, "/login").starts_with("HTTP/1.1 200"), "they stay");
+    kill(Pid::from_raw(demo.child.id() as i32), Signal::SIGINT).expect("a process of ours");
+    let (status, text, said) = demo.end();
+    assert!(status.success() && text.contains("KXP2-DEMO-00"), "{status}: {text}\n{said}");
+    assert!(TcpStream::connect(address).is_err(), "the pages have gone with it");
+    program.assert_nothing_is_left();
+}
+
+#[test]
+fn pages_are_there_until_one_has_seen_enough_as_this_user() {
+    pages_are_there_until_one_has_seen_enough(None);
+}
+
+#[test]
+fn pages_are_there_until_one_has_seen_enough_as_an_ordinary_user() {
+    if geteuid().is_root() {
+        pages_are_there_until_one_has_seen_enough(Some(NOBODY));
+    }
+}
+
+#[test]
+fn a_port_that_somebody_has_is_no_place_for_pages() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("an address").port().to_string();
+    let (status, text, said) = Program::new().start(None, &["--pages", &port]).end();
+    assert_eq!((status.code(), text.as_str()), (Some(1), ""), "{said}");
+    assert!(said.contains(&port) && said.contains("--pages takes another port"), "{said}");
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_machine_notices_one_wrong_byte_although_its_digest_is_right() {
         let identity = Identity::numbered(Kind::LinuxInstaller, 1, &mut Rng::with_seed(1));
         let client = Client::new(Kind::LinuxInstaller, identity, 1, Options::default());
         // It tries for minutes of its own.
-        let load = Load { clients: vec![client], link: 0, known: Some(bench.image().clone()), pace: 200 };
+        let load = Load { clients: vec![client], link: 0, known: Some(bench.image().clone()), pace: 200, rate: None };
         let mut run = Run::start(load, bench.network()).expect("a port");
         timeout(PATIENCE, run.finished()).await.expect("an end");
         run.records()

@@ -187,6 +187,21 @@ fn the_pure_rows_use_no_clock_socket_file_or_chance() {
 }
 
 #[test]
+fn every_route_of_the_api_is_described() {
+    let mut described = 0;
+    for path in sources("src/serve/manage").iter().filter(|path| !is_test(path)) {
+        let code = code(path);
+        described += code.matches(".add(").count();
+        assert!(
+            !code.contains("route(\"/api/"),
+            "{} makes a route of the API without describing it: see openapi.rs",
+            path.display()
+        );
+    }
+    assert!(described > 30, "only {described} described routes were found: does this test still read the code?");
+}
+
+#[test]
 fn no_file_holds_two_things() {
     for path in sources("src") {
         let lines = fs::read_to_string(root().join(&path)).expect("a source file").lines().count();

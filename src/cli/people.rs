@@ -95,7 +95,7 @@ pub enum Token {
 
 Examples:
   hatchery token add dashboard
-  hatchery token add order-desk --role operator --days 365")]
+  hatchery token add order-desk --role operator --scope names,batches --days 365")]
     Add(TokenAdd),
     /// List every token, and when it was last used
     #[command(after_help = "Examples:
@@ -116,6 +116,9 @@ pub struct TokenAdd {
     /// What its bearer may do
     #[arg(long, value_enum, default_value = "viewer", value_name = "ROLE")]
     pub role: Role,
+    /// Only for these of what the role allows: read, machines, names, batches, images, server, people; without, all of it
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
+    pub scope: Vec<String>,
     /// After how many days it ends; without, it does not
     #[arg(long, value_name = "N")]
     pub days: Option<u32>,

@@ -50,8 +50,8 @@ async fn watch(args: &Args, segment: &Segment) -> anyhow::Result<(Run, bool)> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let numbers = args.first..=args.first.saturating_add(args.clients - 1);
-    let clients = clients(numbers, &args.product, args.venue.as_deref());
-    let mut run = Run::start(Load { clients, link: 0, known: None, pace: 1 }, segment)
+    let clients = clients(numbers, &args.product, args.venue.as_deref(), None);
+    let mut run = Run::start(Load { clients, link: 0, known: None, pace: 1, rate: None }, segment)
         .with_context(|| format!("cannot plug machines into {}", args.interface))?;
     let mut progress = Progress::plain(&run.records());
     let mut tick = interval(TICK);

@@ -47,7 +47,7 @@ pub fn token(args: &Token) -> anyhow::Result<ExitCode> {
     match args {
         Token::Add(args) => {
             let (name, role) = (args.name.clone(), args.role.word().to_owned());
-            let request = Request::TokenAdd { name, role, days: args.days };
+            let request = Request::TokenAdd { name, role, scopes: args.scope.clone(), days: args.days };
             show(&args.ask, &request, |made| format!("{}\nKeep it: it is not shown again.\n", cell(made.get("token"))))
         }
         Token::List(ask) => show(ask, &Request::Tokens, |all| table(all, &columns, "there is no token yet")),

@@ -12,8 +12,9 @@ use tracing_subscriber::EnvFilter;
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
-use crate::config::{Config, Management, Paths};
+use crate::config::{Certificate, Config, Management, Paths};
 use crate::fleet::command::Declaration;
+use crate::serve::manage::tls::Origin;
 use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
 
@@ -115,9 +116,13 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         single_port: config.tftp.single_port,
     });
     let management = Some(config.management).filter(|management| !management.listen.is_empty());
-    let management = management.map(|Management { listen, session }| {
+    let management = management.map(|Management { listen, session, tls, names, open_metrics }| {
         let users = paths.data.join("access.db");
-        serve::manage::Settings { listen, session, users }
+        let tls = tls.map(|tls| match tls {
+            Certificate::Files { certificate, key } => Origin::Files { certificate, key },
+            Certificate::SelfMade => Origin::SelfMade { directory: paths.data.clone() },
+        });
+        serve::manage::Settings { listen, session, users, tls, names, open_metrics }
     });
     let http = http::Limits {
         max_connections: config.limits.max_connections as usize,

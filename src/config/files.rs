@@ -1,10 +1,12 @@
-//! What the configuration expects on disk: its directories and its answer templates.
+//! What the configuration expects on disk: its directories, its answer templates, its certificate.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
-use super::{Config, Place, Problem, builtin};
+use super::management::CERTIFICATE;
+use super::{Certificate, Config, Place, Problem, builtin};
+use crate::serve::manage::tls;
 
 impl Config {
     /// What is wrong on disk, in the order of the file; problems of defaults come first. A check of this moment: files
@@ -24,6 +26,11 @@ impl Config {
         names.sort();
         names.dedup();
         problems.extend(names.into_iter().filter_map(|name| self.check_template(name)));
+        if let Some(Certificate::Files { certificate, key }) = &self.management.tls
+            && let Err(error) = tls::check(certificate, key)
+        {
+            problems.push(self.problem(CERTIFICATE, CERTIFICATE, error.to_string(), None));
+        }
         problems.sort_by_key(|problem| problem.place);
         problems
     }

@@ -4,10 +4,10 @@
 //! frames carry its MAC, and it answers ARP for its own address only.
 
 use super::side::{Netlink, Side, own_namespace, set_variable};
-use super::{Error, inside, sandbox};
+use super::{Error, forward, inside, sandbox};
 use crate::net::Mac;
 use nix::unistd::Pid;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Two network namespaces joined by veth pairs: `hatch0`, `hatch1` … on the server side, `bench0`, `bench1` … here.
 pub struct Network {
-    server: Side,
+    server: Arc<Side>,
     client: Arc<Side>,
     links: usize,
 }
@@ -50,7 +50,7 @@ impl Network {
         // Both ends must be up before either carries anything.
         server.run(move |netlink| (0..links).try_for_each(|link| netlink.wait_running(&hatch(link))))?;
         client.run(move |netlink| (0..links).try_for_each(|link| netlink.wait_running(&bench(link))))?;
-        Ok(Network { server, client: Arc::new(client), links })
+        Ok(Network { server: Arc::new(server), client: Arc::new(client), links })
     }
 
     /// Starts a process on the server side. It is killed when this `Network` is dropped or this process ends.
@@ -67,6 +67,13 @@ impl Network {
     /// the server side wherever they are used later.
     pub fn in_server<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         self.server.run(move |_: &Netlink| job())
+    }
+
+    /// From now on, whoever connects to `listener`, in whatever namespace that was opened, is connected with the address
+    /// `to` of the server side; until this process ends, or this `Network` is dropped.
+    pub fn forward(&self, listener: TcpListener, to: SocketAddr) -> Result<(), Error> {
+        forward::start(listener, to, Arc::downgrade(&self.server))
+            .map_err(|source| Error::Thread { side: "outer", source })
     }
 
     /// Connects a machine with this MAC (a unicast one) to a link, counted from 0; it has no address yet. Blocks for about

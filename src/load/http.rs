@@ -6,7 +6,7 @@ use std::time::Duration;
 use socket2::Type;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::machine::Place;
 
@@ -17,6 +17,9 @@ const HEAD_MAX: usize = 16 * 1024;
 const SMALL_BODY_MAX: u64 = 1 << 20;
 /// Fits into a core's cache, so that a download is compared or hashed while it is there.
 const CHUNK: usize = 256 * 1024;
+/// Who takes his time takes so many pieces a second, and has room for little more.
+const PACED_PIECES: u64 = 10;
+const PACED_ROOM: usize = 128 * 1024;
 
 /// What is asked of a server.
 #[derive(Debug)]
@@ -35,12 +38,15 @@ pub(super) struct Answer {
     stream: TcpStream,
     /// The beginning of the body, which came with the head.
     begun: Vec<u8>,
+    /// Bytes a second at which the body is taken.
+    rate: Option<u64>,
 }
 
-/// Sends the request from the machine's place and reads the answer's head.
-pub(super) async fn ask(place: &Place, request: &Request) -> Result<Answer, String> {
+/// Sends the request from the machine's place and reads the answer's head. The body is taken at `rate` bytes a second,
+/// or as fast as it comes.
+pub(super) async fn ask(place: &Place, request: &Request, rate: Option<u64>) -> Result<Answer, String> {
     let url = Url::parse(&request.url).ok_or_else(|| format!("'{}' is no URL of an IPv4 host", request.url))?;
-    let mut stream = patient("connecting", connect(place, url.host)).await?;
+    let mut stream = patient("connecting", connect(place, url.host, rate)).await?;
     let Request { method, body, .. } = request;
     let Url { authority, path, .. } = url;
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n");
@@ -65,7 +71,7 @@ pub(super) async fn ask(place: &Place, request: &Request) -> Result<Answer, Stri
     };
     let (status, length) = head(&bytes[..end]).ok_or("the answer is not HTTP with a body of known length")?;
     let length = if *method == "HEAD" { 0 } else { length };
-    Ok(Answer { status, length, stream, begun: bytes.split_off(end + 4) })
+    Ok(Answer { status, length, stream, begun: bytes.split_off(end + 4), rate })
 }
 
 impl Answer {
@@ -89,6 +95,8 @@ impl Answer {
         let mut buffer = std::mem::take(&mut self.begun);
         let mut filled = buffer.len();
         buffer.resize(CHUNK.max(filled), 0);
+        let piece = self.rate.map_or(CHUNK as u64, |rate| (rate / PACED_PIECES).clamp(1, CHUNK as u64)) as usize;
+        let begin = Instant::now();
         loop {
             let chunk = &buffer[..filled.min(usize::try_from(missing).unwrap_or(usize::MAX))];
             if !chunk.is_empty() {
@@ -98,7 +106,10 @@ impl Answer {
             if missing == 0 {
                 return Ok(());
             }
-            filled = patient("reading the answer", self.stream.read(&mut buffer)).await?;
+            if let Some(rate) = self.rate {
+                sleep_until(begin + Duration::from_secs_f64((self.length - missing) as f64 / rate as f64)).await;
+            }
+            filled = patient("reading the answer", self.stream.read(&mut buffer[..piece])).await?;
             if filled == 0 {
                 return Err(format!("the connection was closed {missing} bytes before the end"));
             }
@@ -106,8 +117,12 @@ impl Answer {
     }
 }
 
-async fn connect(place: &Place, host: SocketAddrV4) -> std::io::Result<TcpStream> {
+async fn connect(place: &Place, host: SocketAddrV4, rate: Option<u64>) -> std::io::Result<TcpStream> {
     let socket = place.socket(Type::STREAM)?;
+    if rate.is_some() {
+        // Else the kernel takes megabytes ahead.
+        socket.set_recv_buffer_size(PACED_ROOM)?;
+    }
     socket.bind(&SocketAddrV4::new(place.address, 0).into())?;
     TcpSocket::from_std_stream(socket.into()).connect(host.into()).await
 }

@@ -85,6 +85,7 @@ pub(super) struct Machine {
     port: Port,
     known: Option<Arc<Known>>,
     time: Time,
+    rate: Option<u64>,
     record: Shared,
     exchanges: JoinSet<()>,
     /// What exchanges have to say.
@@ -102,7 +103,12 @@ struct Sockets {
 impl Machine {
     pub fn new(client: Client, port: Port, known: Option<Arc<Known>>, time: Time, record: Shared) -> Machine {
         let (said, hears) = unbounded_channel();
-        Machine { client, port, known, time, record, exchanges: JoinSet::new(), said, hears }
+        Machine { client, port, known, time, rate: None, record, exchanges: JoinSet::new(), said, hears }
+    }
+
+    /// Takes its image at this rate.
+    pub fn taking(self, rate: Option<u64>) -> Machine {
+        Machine { rate, ..self }
     }
 
     /// From power on to the end.
@@ -179,7 +185,7 @@ impl Machine {
     fn exchange(&mut self, exchange: u32, request: Request) {
         let (place, said) = (self.place(), self.said.clone());
         self.spawn(async move {
-            let response = match http::ask(&place, &request).await {
+            let response = match http::ask(&place, &request, None).await {
                 Ok(answer) => answer.whole().await,
                 Err(why) => Err(why),
             };
@@ -191,6 +197,7 @@ impl Machine {
     fn download(&mut self, exchange: u32, url: String) {
         let (place, said, record) = (self.place(), self.said.clone(), self.record.clone());
         let known = self.known.clone().filter(|known| known.is_at(&url));
+        let rate = self.rate;
         let image = known.is_some() || (self.known.is_none() && url.contains("/images/"));
         self.spawn(async move {
             let mut told = (0, clock::now().instant);
@@ -206,7 +213,7 @@ impl Machine {
                 }
             };
             let request = Request { method: "GET", url, body: None };
-            let result = download(&place, &request, known.as_deref(), progress).await;
+            let result = download(&place, &request, rate.filter(|_| image), known.as_deref(), progress).await;
             let _ = said.send(Input::Downloaded { exchange, result });
         });
     }
@@ -283,10 +290,11 @@ impl Sockets {
 async fn download(
     place: &Place,
     request: &Request,
+    rate: Option<u64>,
     known: Option<&Known>,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<(u64, crate::ids::Digest), String> {
-    let answer = http::ask(place, request).await?;
+    let answer = http::ask(place, request, rate).await?;
     if answer.status != 200 {
         return Err(format!("HTTP {}", answer.status));
     }

@@ -19,10 +19,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::{Value, json};
 
-use super::core::{SharedBoard, count};
+use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use super::library::Library;
-use super::log;
+use super::log::{self, Who, about};
 use crate::clock;
 use crate::fleet::report::{Config, Report};
 use crate::fleet::{Event, Told};
@@ -104,12 +104,16 @@ async fn status(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
         let hostname = fields.text("hostname")?.map(str::to_owned);
         let message = fields.text("error_message")?.or(fields.text("message")?);
         let message = message.map(|text| text.chars().take(TEXT_MAX).collect::<String>());
-        tracing::info!(
+        let who = Who::speaking(ipv4(peer), mac, &read(&api.board));
+        about!(
+            info,
+            who,
             ip = %peer.ip(),
             hostname = hostname.as_deref(),
             serial = serial.as_ref().map(Serial::as_str),
             status,
-            message,
+            // `message` is the key of the line's own text.
+            said = message,
             "status report"
         );
         let known_name = hostname.as_deref().and_then(Hostname::parse);
@@ -232,7 +236,8 @@ pub(super) fn ipv4(peer: SocketAddr) -> Ipv4Addr {
 /// A refusal as a reply, counted and logged.
 pub(super) fn refuse(api: &Api, what: &str, peer: SocketAddr, refusal: &Refusal) -> Response {
     count(&api.board, refusal);
-    log::refused(what, &peer.ip().to_string(), refusal);
+    let who = Who::speaking(ipv4(peer), None, &read(&api.board));
+    log::refused(what, &peer.ip().to_string(), refusal, &who);
     let code = match refusal {
         Refusal::NoImage(_) | Refusal::NotFound(_) | Refusal::NoSuchFile(_) | Refusal::UnknownMachine => {
             StatusCode::NOT_FOUND

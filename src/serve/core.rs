@@ -15,6 +15,7 @@ use super::arp::Arp;
 use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
+use super::meter::Meter;
 use super::service::Beat;
 use crate::clock;
 use crate::fleet::board::Board;
@@ -60,6 +61,8 @@ pub struct Core {
     pub arp: Arp,
     /// Shows that the loop turns.
     pub beat: Beat,
+    /// Counts what happens.
+    pub meter: Meter,
 }
 
 impl Core {
@@ -96,6 +99,7 @@ impl Core {
 
     /// Handles a batch; `false` if the journal failed and could not be read again.
     fn step(&mut self, events: Vec<Event>, asked: &mut Asked) -> bool {
+        self.meter.handled(events.len());
         let mut actions = Vec::new();
         for event in events {
             actions.extend(self.fleet.handle(event, clock::now()));
@@ -105,13 +109,21 @@ impl Core {
             actions.extend(self.fleet.handle(Event::Deadline, now));
         }
         let (changes, rest) = split(actions);
-        if !changes.is_empty()
-            && let Err(error) = self.store.commit(&changes)
-        {
-            log::not_stored(&error, changes.len());
-            refuse_all(asked);
-            return self.recover();
+        if !changes.is_empty() {
+            let began = clock::now().instant;
+            if let Err(error) = self.store.commit(&changes) {
+                self.meter.not_stored();
+                log::not_stored(&error, changes.len());
+                refuse_all(asked);
+                return self.recover();
+            }
+            self.meter.committed(&changes, clock::now().instant.since(began));
         }
+        let published = rest.iter().filter_map(|action| match action {
+            Action::Publish(notice) => Some(notice),
+            _ => None,
+        });
+        self.meter.apply(published, now.instant);
         for action in rest {
             self.carry_out(action, asked);
         }
@@ -130,8 +142,10 @@ impl Core {
                 }
             }
             Action::Publish(notice) => {
-                log::notice(&notice);
-                write(&self.board).apply(&notice);
+                // The line is written without the lock.
+                let who = log::Who::about(&notice, &read(&self.board));
+                log::notice(&notice, &who);
+                write(&self.board).witness(&notice, clock::now().timestamp);
             }
         }
     }

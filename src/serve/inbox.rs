@@ -19,6 +19,7 @@ const SHED_ABOVE: usize = 4096;
 pub struct Inbox {
     sender: Sender<Message>,
     waiting: Arc<AtomicUsize>,
+    shed: Arc<AtomicU64>,
     next_reply: Arc<AtomicU64>,
 }
 
@@ -38,7 +39,8 @@ impl Inbox {
     pub fn new() -> (Inbox, Outlet) {
         let (sender, receiver) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let inbox = Inbox { sender, waiting: waiting.clone(), next_reply: Arc::new(AtomicU64::new(1)) };
+        let inbox =
+            Inbox { sender, waiting: waiting.clone(), shed: Arc::default(), next_reply: Arc::new(AtomicU64::new(1)) };
         (inbox, Outlet { receiver, waiting })
     }
 
@@ -52,6 +54,8 @@ impl Inbox {
         let room = self.waiting.load(Ordering::Relaxed) < SHED_ABOVE;
         if room {
             self.tell(event);
+        } else {
+            self.shed.fetch_add(1, Ordering::Relaxed);
         }
         room
     }
@@ -69,6 +73,16 @@ impl Inbox {
         let (sender, receiver) = oneshot::channel();
         self.send(Message::Ask(event(reply_to), reply_to, sender));
         receiver.await.unwrap_or(Err(Refusal::NotStored))
+    }
+
+    /// How many events wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many events were shed so far.
+    pub fn shed(&self) -> u64 {
+        self.shed.load(Ordering::Relaxed)
     }
 
     /// Ends the loop, after everything handed in before.

@@ -15,6 +15,7 @@ use nix::sys::stat::Mode;
 use super::content::{Content, FileSource, OpenFile};
 use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
+use super::log::{Who, about};
 use crate::answer::{AnswerError, Answers};
 use crate::boot::file::{RelativePath, Source, resolve};
 use crate::boot::{Facts, View};
@@ -187,7 +188,7 @@ impl Library {
     fn render(&self, view: &View, template: &str) -> Result<String, Refusal> {
         let facts = read(&self.board).facts(view);
         self.answers.render(template, &facts.ok_or(Refusal::UnknownMachine)?).map_err(|error| {
-            tracing::warn!(%error, machine = view.label(), "answer could not be rendered");
+            about!(warn, Who::of(view), %error, "answer could not be rendered");
             Refusal::NothingToBoot(error.to_string())
         })
     }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::control::Password;
 use super::secret;
-use crate::access::{Actor, Role, UserName, leaves_an_admin, weakness};
+use crate::access::{Actor, Role, Scope, Scopes, UserName, leaves_an_admin, weakness};
 use crate::clock;
 use crate::refusal::Refusal;
 use crate::store::access::{Access, AccessError, Token, User};
@@ -140,6 +140,7 @@ impl People {
         &self,
         name: &str,
         role: &str,
+        scopes: &[String],
         days: Option<u32>,
         created_by: &Actor,
     ) -> Result<(Token, String), Refusal> {
@@ -149,6 +150,10 @@ impl People {
             return Err(Refusal::Invalid(sentence));
         }
         let role = read_role(role)?;
+        let scopes = Scopes::parse(&scopes.join(",")).map_err(|word| {
+            let all = Scope::ALL.map(Scope::word).join(", ");
+            Refusal::Invalid(format!("'{word}' is no scope: {all}"))
+        })?;
         if days.is_some_and(|days| days == 0 || days > TOKEN_DAYS_MAX) {
             return Err(Refusal::Invalid(format!("A token ends after 1 to {TOKEN_DAYS_MAX} days, or never")));
         }
@@ -158,6 +163,7 @@ impl People {
             id: 0,
             name: name.to_owned(),
             role,
+            scopes,
             created_by: created_by.to_string(),
             created_at: now,
             ends_at: life.map(|life| now + life),

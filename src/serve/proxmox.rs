@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::{Api, ipv4, refuse, reply};
+use super::log::{Who, about};
 use crate::boot::View;
 use crate::fleet::Event;
 use crate::fleet::report::Report;
@@ -62,7 +63,7 @@ async fn answer(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<SocketAdd
         let view = api.library.at(address).ok_or(Refusal::UnknownMachine)?;
         let named = machine.network_interfaces.iter().filter_map(|interface| Mac::parse(&interface.mac));
         if !named.into_iter().any(|mac| view.machine.mac == Some(mac)) {
-            tracing::warn!(%address, machine = view.label(), "a Proxmox installer has none of this machine's interfaces");
+            about!(warn, Who::of(&view), %address, "a Proxmox installer has none of this machine's interfaces");
             return Err(Refusal::UnknownMachine);
         }
         let text = api.library.answer(&view, ANSWER)?;
@@ -94,7 +95,7 @@ async fn installed(State(api): State<Api>, ConnectInfo(peer): ConnectInfo<Socket
 }
 
 async fn report(api: &Api, address: Ipv4Addr, view: &View, status: &str) -> Result<(), Refusal> {
-    tracing::info!(%address, machine = view.label(), status, "status report of a Proxmox installer");
+    about!(info, Who::of(view), %address, status, "status report of a Proxmox installer");
     let report = Report::Status { status: status.to_owned(), hostname: None, message: None };
     let (mac, serial) = (view.machine.mac, None);
     api.inbox

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, watch};
 use super::Settings;
 use super::inbox::Inbox;
 use super::library::Library;
+use super::manage::tls::Tls;
 use super::preflight::place::Place;
 use crate::fleet::{Configuration, Event, Told};
 
@@ -41,6 +42,7 @@ pub struct Reloader {
     inbox: Inbox,
     library: Arc<Library>,
     place: watch::Sender<Arc<Place>>,
+    tls: Option<Arc<Tls>>,
     turn: Mutex<()>,
 }
 
@@ -89,15 +91,16 @@ pub fn fixed(settings: &Settings) -> Fixed {
 
 impl Reloader {
     /// For the server that was started with settings of which `fixed` was the fixed part.
-    /// The preflight looks at what it finds in `place`.
+    /// The preflight looks at what it finds in `place`; the certificate of `tls` is read again, too.
     pub fn new(
         reread: Reread,
         fixed: Fixed,
         inbox: Inbox,
         library: Arc<Library>,
         place: watch::Sender<Arc<Place>>,
+        tls: Option<Arc<Tls>>,
     ) -> Reloader {
-        Reloader { reread, fixed, inbox, library, place, turn: Mutex::new(()) }
+        Reloader { reread, fixed, inbox, library, place, tls, turn: Mutex::new(()) }
     }
 
     /// Reads the configuration and takes it over.
@@ -126,6 +129,8 @@ impl Reloader {
         if !changed.is_empty() {
             return Err(vec![format!("{} cannot change while the server runs: restart it", changed.join(", "))]);
         }
+        let fresh = self.tls.as_ref().map(|tls| tls.fresh()).transpose();
+        let fresh = fresh.map_err(|error| vec![format!("management.tls: {error}")])?;
         let place = self.place.borrow().renewed(&settings);
         let Settings { site, profiles, classes, products, venues, answers, .. } = settings;
         let configuration = Box::new(Configuration { site: Arc::new(site), profiles, classes, products, venues });
@@ -134,6 +139,9 @@ impl Reloader {
             Told::Done(sentence) => {
                 self.library.answers.replace(answers);
                 self.place.send_replace(Arc::new(place));
+                if let (Some(tls), Some(fresh)) = (&self.tls, fresh) {
+                    tls.take(fresh);
+                }
                 Ok(sentence)
             }
             other => unreachable!("a configuration is told that it is in force, not {other:?}"),

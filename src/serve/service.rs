@@ -4,21 +4,33 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Counts the turns of the core's loop, so that someone else can see that it turns.
+use crate::clock;
+use crate::time::Instant;
+
+/// Counts the turns of the core's loop and notes the last one, so that someone else can see that it turns.
 #[derive(Clone, Debug, Default)]
-pub struct Beat(Arc<AtomicU64>);
+pub struct Beat(Arc<(AtomicU64, AtomicU64)>);
 
 impl Beat {
     /// One more turn.
     pub fn turn(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let millis = clock::now().instant.since_start().as_millis();
+        self.0.1.store(u64::try_from(millis).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    /// When the last one was.
+    pub fn last(&self) -> Instant {
+        Instant::from_start(Duration::from_millis(self.0.1.load(Ordering::Relaxed)))
     }
 }
 

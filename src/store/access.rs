@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
-use crate::access::{Role, UserName};
+use crate::access::{Role, Scopes, UserName};
 use crate::time::Timestamp;
 
 /// "haac" in ASCII.
 const APPLICATION_ID: i32 = 0x6861_6163;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE user (
@@ -43,7 +43,8 @@ const SCHEMA: &str = "
         created_by TEXT NOT NULL,
         created_at INTEGER NOT NULL,
         ends_at INTEGER,
-        last_used_at INTEGER
+        last_used_at INTEGER,
+        scopes TEXT NOT NULL DEFAULT ''
     ) STRICT;
 
     CREATE TABLE setup (
@@ -51,6 +52,22 @@ const SCHEMA: &str = "
         ends_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
+
+/// What a later version has, in both: a new file and one of version 1.
+const REPEATS: &str = "
+    CREATE TABLE repeat (
+        caller TEXT NOT NULL,
+        key TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        begun_at INTEGER NOT NULL,
+        status INTEGER,
+        body BLOB,
+        PRIMARY KEY (caller, key)
+    ) STRICT, WITHOUT ROWID;
+";
+
+/// From version 1 to 2: tokens with scopes, and answers to give again.
+const FROM_1: &str = "ALTER TABLE token ADD COLUMN scopes TEXT NOT NULL DEFAULT '';";
 
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +118,8 @@ pub struct Token {
     pub name: String,
     /// What its bearer may do.
     pub role: Role,
+    /// What of that, if it is less.
+    pub scopes: Scopes,
     /// Who made it.
     pub created_by: String,
     /// When.
@@ -148,11 +167,14 @@ impl Access {
         let tables: i64 = self.db.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
         if tables == 0 && pragma("application_id")? == 0 {
             self.db.execute_batch(&format!(
-                "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
+                "BEGIN; {SCHEMA} {REPEATS} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; COMMIT;"
             ))?;
         }
         if pragma("application_id")? != i64::from(APPLICATION_ID) {
             return Ok(None);
+        }
+        if pragma("user_version")? == 1 {
+            self.db.execute_batch(&format!("BEGIN; {FROM_1} {REPEATS} PRAGMA user_version = {VERSION}; COMMIT;"))?;
         }
         pragma("user_version").map(Some)
     }
@@ -250,7 +272,7 @@ impl Access {
     /// # Errors
     /// Of SQLite.
     pub fn tokens(&self) -> Result<Vec<Token>> {
-        let sql = "SELECT id, name, role, created_by, created_at, ends_at, last_used_at FROM token ORDER BY id";
+        let sql = "SELECT id, name, role, created_by, created_at, ends_at, last_used_at, scopes FROM token ORDER BY id";
         self.rows(sql, &[], read_token)
     }
 
@@ -259,10 +281,12 @@ impl Access {
     /// # Errors
     /// Of SQLite.
     pub fn add_token(&self, digest: &str, token: &Token) -> Result<Token> {
-        let Token { name, role, created_by, created_at, ends_at, .. } = token;
+        let Token { name, role, scopes, created_by, created_at, ends_at, .. } = token;
+        let scopes = scopes.to_string();
         self.run(
-            "INSERT INTO token (name, role, digest, created_by, created_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![name, role.word(), digest, created_by, created_at.millis(), ends_at.map(Timestamp::millis)],
+            "INSERT INTO token (name, role, digest, created_by, created_at, ends_at, scopes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![name, role.word(), digest, created_by, created_at.millis(), ends_at.map(Timestamp::millis), scopes],
         )?;
         Ok(Token { id: self.db.last_insert_rowid(), ..token.clone() })
     }
@@ -280,7 +304,7 @@ impl Access {
     /// # Errors
     /// Of SQLite.
     pub fn use_token(&self, digest: &str, now: Timestamp) -> Result<Option<Token>> {
-        let sql = "SELECT id, name, role, created_by, created_at, ends_at, last_used_at FROM token
+        let sql = "SELECT id, name, role, created_by, created_at, ends_at, last_used_at, scopes FROM token
              WHERE digest = ?1 AND (ends_at IS NULL OR ends_at > ?2)";
         let token = self.rows(sql, &[&digest, &now.millis()], read_token)?.pop();
         // Once a minute is enough to see whether a token is in use; each write is synced.
@@ -388,6 +412,7 @@ fn read_token(row: &Row<'_>) -> rusqlite::Result<Token> {
         created_at: time(row, 4)?,
         ends_at: optional_time(row, 5)?,
         last_used_at: optional_time(row, 6)?,
+        scopes: scopes(row, 7)?,
     })
 }
 
@@ -399,6 +424,12 @@ fn name(row: &Row<'_>, index: usize) -> rusqlite::Result<UserName> {
 fn role(row: &Row<'_>, index: usize) -> rusqlite::Result<Role> {
     let text: String = row.get(index)?;
     Role::from_word(&text).ok_or_else(|| unreadable(index, format!("'{text}' is no role")))
+}
+
+fn scopes(row: &Row<'_>, index: usize) -> rusqlite::Result<Scopes> {
+    let text: String = row.get(index)?;
+    // A scope that we do not know must not read as no scope, which would be all of them.
+    Scopes::parse(&text).map_err(|word| unreadable(index, format!("'{word}' is no scope")))
 }
 
 fn time(row: &Row<'_>, index: usize) -> rusqlite::Result<Timestamp> {

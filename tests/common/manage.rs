@@ -7,11 +7,13 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
+/// The binary.
+pub const HATCHERY: &str = env!("CARGO_BIN_EXE_hatchery");
 /// How long anything may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Of the first user, `anna`.
@@ -28,6 +30,8 @@ pub struct Server {
     pub machines: u16,
     /// The link of the log that makes the first user.
     pub link: String,
+    /// The lines of the log since it was ready.
+    pub lines: Arc<Mutex<Vec<String>>>,
 }
 
 /// What a request got.
@@ -62,6 +66,16 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
+        Server::start_with("", "")
+    }
+
+    /// With more in the configuration: at its end, and in `[management]`.
+    pub fn start_with(rest: &str, management: &str) -> Server {
+        Server::start_logging(rest, management, &[])
+    }
+
+    /// With arguments about the log besides.
+    pub fn start_logging(rest: &str, management: &str, arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
@@ -77,6 +91,7 @@ enabled = false
 enabled = false
 [management]
 listen = ["127.0.0.1:{pages}"]
+{management}
 [[network]]
 interface = "lo"
 address = "127.0.0.1/24"
@@ -85,27 +100,38 @@ pool = ["127.0.0.100-127.0.0.110"]
 code = "ARLT"
 name = "Arlington"
 numbers = {{ KXP2 = ["1-6"] }}
+{rest}
 "#
         );
         fs::write(directory.path().join("hatchery.toml"), config).expect("a file");
         let mut command = Command::new(HATCHERY);
-        command.args(["serve", "-c", "hatchery.toml"]).current_dir(directory.path()).stderr(Stdio::piped());
+        command
+            .args(["serve", "-c", "hatchery.toml"])
+            .args(arguments)
+            .current_dir(directory.path())
+            .stderr(Stdio::piped());
         let mut process = command.spawn().expect("the binary starts");
         let mut log = BufReader::new(process.stderr.take().expect("a pipe"));
         let mut link = String::new();
+        let lines = Arc::<Mutex<Vec<String>>>::default();
         loop {
             let mut line = String::new();
             assert!(log.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some((_, place)) = line.split_once(&format!("http://127.0.0.1:{pages}")) {
-                link = place.trim().to_owned();
+            if let Some((_, place)) = line.split_once(&format!("://127.0.0.1:{pages}")) {
+                link = place.trim().split('"').next().unwrap_or_default().to_owned();
             }
             if line.contains("ready") {
                 break;
             }
         }
-        // Nobody reads the rest; a full pipe must not hold the server up.
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Server { directory, process, pages, machines, link }
+        // A full pipe must not hold the server up.
+        let kept = lines.clone();
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                kept.lock().expect("nobody panics with it").push(line);
+            }
+        });
+        Server { directory, process, pages, machines, link, lines }
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

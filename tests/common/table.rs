@@ -144,7 +144,7 @@ impl Table {
     pub fn boot(&self, clients: Vec<Client>, disturb: impl FnOnce()) -> Vec<Record> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let _context = runtime.enter();
-        let load = Load { clients, link: 0, known: Some(self.bench.image().clone()), pace: 1 };
+        let load = Load { clients, link: 0, known: Some(self.bench.image().clone()), pace: 1, rate: None };
         let mut run = Run::start(load, self.bench.network()).expect("machines plugged in");
         disturb();
         let finished = runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, run.finished()).await });

@@ -220,7 +220,8 @@ fn a_simulated_pi_5_boots_from_the_tree() {
             let identity = Identity::numbered(*kind, number, &mut Rng::with_seed(u64::from(number)));
             Client::new(*kind, identity, u64::from(number), Options::default())
         });
-        let load = Load { clients: clients.collect(), link: 0, known: Some(bench.image().clone()), pace: 1 };
+        let load =
+            Load { clients: clients.collect(), link: 0, known: Some(bench.image().clone()), pace: 1, rate: None };
         let mut run = Run::start(load, bench.network()).expect("a port");
         tokio::time::timeout(PATIENCE, run.finished()).await.expect("an end");
         run.records()

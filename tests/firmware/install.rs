@@ -80,7 +80,8 @@ pub fn machine(site: &Site) -> Value {
 
 /// How often a file went out.
 fn times_fetched(site: &Site, name: &str) -> usize {
-    site.log().lines().filter(|line| line.contains(&format!("transfer name={name} "))).count()
+    let of_file = |line: &&str| line.contains(" transfer ") && line.contains(&format!(" file={name} "));
+    site.log().lines().filter(of_file).count()
 }
 
 fn installs(test: &str, needs: &[Need], firmware: Firmware, arch: Arch) {

@@ -162,10 +162,11 @@ impl Site {
 
     /// The files that were fetched, in order, each once, with the protocol: `HTTP boot/boot.ipxe`.
     pub fn fetched(&self) -> Vec<String> {
-        let files: Vec<String> = self.words("transfer name=", "name=");
+        let files: Vec<String> = self.words("transfer ", "file=");
         let log = self.log();
         let via = |name: &str| {
-            let line = log.lines().find(|line| line.contains(&format!("transfer name={name} ")))?;
+            let line =
+                log.lines().find(|line| line.contains("transfer ") && line.contains(&format!(" file={name} ")))?;
             word(line, "via=")
         };
         files.iter().map(|name| format!("{} {name}", via(name).unwrap_or_default())).collect()

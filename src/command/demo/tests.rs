@@ -10,7 +10,7 @@ fn available_memory_is_read_from_meminfo() {
 
 #[test]
 fn the_machines_are_of_every_kind_on_the_bench_and_no_two_alike() {
-    let machines = clients(1..=150, bench::PRODUCT, None);
+    let machines = clients(1..=150, bench::PRODUCT, None, None);
     let macs: BTreeSet<_> = machines.iter().map(|client| client.identity().mac).collect();
     let serials: BTreeSet<_> = machines.iter().map(|client| client.identity().serial.clone()).collect();
     assert_eq!((macs.len(), serials.len()), (150, 150));

@@ -84,9 +84,9 @@ impl Desk {
                 there.map(|()| Command::ImageAdd { product, file, version })
             }
             Request::ImageActivate { product, image } => return self.activate(by, product, image).await,
-            Request::Batches => return self.batches(by, Command::BatchList).await,
-            Request::ActiveBatches => return self.batches(by, Command::BatchListActive).await,
-            Request::Batch { id } => return self.batches(by, Command::BatchShow(BatchId(id))).await,
+            Request::Batches => Ok(Command::BatchList),
+            Request::ActiveBatches => Ok(Command::BatchListActive),
+            Request::Batch { id } => Ok(Command::BatchShow(BatchId(id))),
             Request::BatchCreate { venue, product, count, priority } => {
                 Ok(Command::BatchCreate { venue, product, total: count, priority })
             }
@@ -134,8 +134,8 @@ impl Desk {
                 };
             }
             Request::Tokens => return self.people().and_then(People::tokens).map(|all| show::tokens(&all)).into(),
-            Request::TokenAdd { name, role, days } => {
-                return match self.people().and_then(|people| people.add_token(&name, &role, days, by)) {
+            Request::TokenAdd { name, role, scopes, days } => {
+                return match self.people().and_then(|people| people.add_token(&name, &role, &scopes, days, by)) {
                     Ok((token, secret)) => {
                         let subject = format!("token {} {}", token.id, token.name);
                         let details = format!("added, role {}", token.role);
@@ -176,15 +176,12 @@ impl Desk {
 
     async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
-        told.map(|told| show::told(&told)).into()
-    }
-
-    /// What the fleet says of batches, and how far their machines are.
-    async fn batches(&self, by: &Actor, command: Command) -> Reply {
-        match self.operate(by, command).await {
-            Reply::Ok(batches) => Reply::Ok(show::with_units(batches, &core::read(&self.library.board))),
-            refused => refused,
-        }
+        let shown = |told| match told {
+            // How far the machines are that have their names under it, the board knows.
+            Told::Batch(_) | Told::Batches(_) => show::with_units(show::told(&told), &core::read(&self.library.board)),
+            _ => show::told(&told),
+        };
+        told.map(shown).into()
     }
 
     /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured

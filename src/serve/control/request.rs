@@ -235,6 +235,9 @@ pub enum Request {
         name: String,
         /// What its bearer may do.
         role: String,
+        /// Only for these of what the role allows; none for all of it.
+        #[serde(default)]
+        scopes: Vec<String>,
         /// When it ends, in days from now; `None` is never.
         days: Option<u32>,
     },
@@ -246,7 +249,7 @@ pub enum Request {
 }
 
 /// A password, kept out of logs.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Password(pub String);
 

@@ -16,11 +16,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::{Manage, page};
-use crate::access::{Actor, Role};
+use crate::access::{Actor, Needs, Role, Scopes};
 use crate::clock;
 use crate::serve::control::{Reply, Request as Question};
 use crate::serve::secret;
-use crate::store::access::{AccessError, Session};
+use crate::store::access::{AccessError, Session, Token};
 use crate::time::Timestamp;
 
 /// The form field, and in other requests the header, that brings the form key.
@@ -43,6 +43,8 @@ pub struct Caller {
     pub name: Actor,
     /// What they may do.
     pub role: Role,
+    /// What of that, if it is less.
+    pub scopes: Scopes,
     /// What their forms must bring back; empty for a token, which no browser sends by itself.
     pub form_key: String,
 }
@@ -54,7 +56,7 @@ impl Caller {
     }
 }
 
-const PAGES: [(&str, &str); 13] = [
+const PAGES: [(&str, &str); 14] = [
     ("/", "Wall"),
     ("/dashboard", "Dashboard"),
     ("/machines", "Machines"),
@@ -67,6 +69,7 @@ const PAGES: [(&str, &str); 13] = [
     ("/network", "Network"),
     ("/system", "System"),
     ("/audit", "Audit"),
+    ("/api", "API"),
     ("/users", "Users"),
 ];
 
@@ -96,8 +99,17 @@ impl FromRequestParts<Arc<Manage>> for Asker {
     }
 }
 
-/// Lets through who may do what takes `needed`.
-pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, next: Next) -> Response {
+/// What a route asks of its callers.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// Who knows them.
+    pub manage: Arc<Manage>,
+    /// What they have to be.
+    pub needs: Needs,
+}
+
+/// Lets through who may, for `axum::middleware::from_fn_with_state`.
+pub async fn pass(State(Gate { manage, needs }): State<Gate>, mut request: Request, next: Next) -> Response {
     let headers = request.headers();
     let found = find(&manage, headers, clock::now().timestamp);
     let (caller, by_cookie) = match found {
@@ -117,8 +129,14 @@ pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, ne
             Err(response) => return response,
         };
     }
+    let needed = needs.role;
     if !caller.role.may(needed) {
         let sentence = format!("This takes the role {needed}; {} has the role {}", caller.name, caller.role);
+        return page::refusal(&request, StatusCode::FORBIDDEN, &sentence);
+    }
+    if !caller.scopes.allow(&needs) {
+        let takes = needs.scope.map_or("is for people".to_owned(), |scope| format!("takes the scope {}", scope.word()));
+        let sentence = format!("This {takes}; {} has only {}", caller.name, caller.scopes);
         return page::refusal(&request, StatusCode::FORBIDDEN, &sentence);
     }
     if request.method().is_safe() {
@@ -132,19 +150,24 @@ pub async fn require(needed: Role, manage: Arc<Manage>, mut request: Request, ne
     response
 }
 
-/// As [`require`], for `axum::middleware::from_fn_with_state`.
+/// As [`pass`], for pages that everybody may see who is logged in.
 pub async fn viewer(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
-    require(Role::Viewer, manage, request, next).await
+    page_for(Role::Viewer, manage, request, next).await
 }
 
 /// As [`viewer`], for operators.
 pub async fn operator(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
-    require(Role::Operator, manage, request, next).await
+    page_for(Role::Operator, manage, request, next).await
 }
 
 /// As [`viewer`], for admins.
 pub async fn admin(State(manage): State<Arc<Manage>>, request: Request, next: Next) -> Response {
-    require(Role::Admin, manage, request, next).await
+    page_for(Role::Admin, manage, request, next).await
+}
+
+async fn page_for(role: Role, manage: Arc<Manage>, request: Request, next: Next) -> Response {
+    let needs = Needs { role, scope: None, looks: request.method().is_safe(), creates: false };
+    pass(State(Gate { manage, needs }), request, next).await
 }
 
 /// The caller, and whether a browser may have sent the proof by itself.
@@ -152,8 +175,11 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     let access = manage.people.access();
     if let Some(token) = bearer(headers) {
         let token = access.use_token(&secret::digest(token), now)?;
-        let caller = |name: &str, role| Caller { name: Actor::token(name), role, form_key: String::new() };
-        return Ok(token.map(|token| (caller(&token.name, token.role), false)));
+        let caller = |token: Token| {
+            let Token { name, role, scopes, .. } = token;
+            Caller { name: Actor::token(&name), role, scopes, form_key: String::new() }
+        };
+        return Ok(token.map(|token| (caller(token), false)));
     }
     let Some(cookie) = cookie(headers, manage.cookie_name()) else { return Ok(None) };
     let digest = secret::digest(cookie);
@@ -165,7 +191,7 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     if now.since(seen_at) > NOTED {
         access.touch_session(&digest, now)?;
     }
-    Ok(Some((Caller { name: Actor::user(user.as_str()), role, form_key }, true)))
+    Ok(Some((Caller { name: Actor::user(user.as_str()), role, scopes: Scopes::default(), form_key }, true)))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,20 +4,19 @@
 //! (UTC). A refusal of the desk is `{"error":…}`. Of what the old system knew and we do not keep (when a venue was made), there is
 //! `null`.
 
-use std::sync::Arc;
+mod table;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post, put};
 use nix::sys::statvfs::statvfs;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+pub use self::table::routes;
 use super::Manage;
-use super::caller::{self, Asker};
+use super::caller::Asker;
 use super::program::{self, Json, Parameters};
 use super::v1::of_batch;
 use crate::clock;
@@ -33,30 +32,6 @@ const PRODUCTS: [&str; 2] = ["KXP2", "RXP2"];
 /// Rows of a list of deployments without a `limit`, and the most that there are.
 const DEPLOYMENTS: usize = 20;
 const DEPLOYMENTS_MAX: usize = 100;
-
-/// The routes.
-pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
-    let seen = Router::new()
-        .route("/api/stats", get(stats))
-        .route("/api/venues", get(venues))
-        .route("/api/venues/{code}/stats", get(venue_stats))
-        .route("/api/deployments", get(deployments))
-        .route("/api/system/status", get(system))
-        .route("/api/batches", get(batches))
-        .route("/api/batches/active", get(active))
-        .route("/api/batches/{id}", get(one_batch))
-        .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
-    let done = Router::new()
-        .route("/api/venues", post(add_venue))
-        .route("/api/kart-numbers", post(add_numbers))
-        .route("/api/batches", post(order))
-        .route("/api/batches/{id}/start", post(start))
-        .route("/api/batches/{id}/pause", post(pause))
-        .route("/api/batches/{id}/priority", put(priority))
-        .route_layer(from_fn_with_state(manage.clone(), caller::operator));
-    let all = seen.merge(done).layer(program::body_limit());
-    all.method_not_allowed_fallback(program::no_such_method)
-}
 
 /// Why there is no answer.
 struct Refused {
@@ -290,7 +265,7 @@ fn spelled_batch(done: StatusCode, said: Reply) -> Response {
     spell(done, value(said).map(|found| batch(&found)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Order {
     venue_code: String,
     product_type: String,
@@ -313,7 +288,7 @@ async fn pause(asker: Asker, Path(id): Path<String>) -> Response {
     spelled_batch(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchPause { id }).await)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Priority {
     priority: i64,
 }
@@ -323,7 +298,7 @@ async fn priority(asker: Asker, Path(id): Path<String>, Json(to): Json<Priority>
     spelled_batch(StatusCode::OK, of_batch(&asker, &id, question).await)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Venue {
     code: String,
     name: String,
@@ -337,7 +312,7 @@ async fn add_venue(asker: Asker, Json(new): Json<Venue>) -> Response {
     spell(StatusCode::CREATED, made.map(|made| row(&made, &["code", "contact_email", "location", "name"])))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Numbers {
     venue_code: String,
     numbers: Vec<u32>,

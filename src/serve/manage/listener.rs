@@ -1,11 +1,19 @@
-//! The sockets of the management side: accept, cap, and hand each connection to hyper.
+//! The sockets of the management side: accept, cap, speak TLS, and hand each connection to hyper.
+//!
+//! Nobody can take all of it: connections are counted for each address, and a head, a body or an answer that stands still
+//! ends its connection.
 
+mod patience;
+mod plain;
+
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -13,18 +21,31 @@ use hyper::service::{Service as _, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
+use self::patience::{Hurried, Patient};
+use super::tls::Tls;
 use crate::serve::http::{self, Listener};
 
 /// Connections at once: a browser opens six.
 const CONNECTIONS: usize = 512;
 
-/// Who has not sent a request's head in this time is not going to.
+/// Connections at once from one address: a whole office behind a router looks at the wall.
+const CONNECTIONS_OF_ONE: usize = 128;
+
+/// Who has not sent a request's head in this time, or agreed on TLS, is not going to.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A body that brings nothing for so long has ended.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Who takes nothing of an answer for so long has gone.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long what is under way may take when we stop.
 const GRACE: Duration = Duration::from_secs(5);
@@ -49,28 +70,43 @@ impl Listeners {
     }
 }
 
-/// Serves `routes` on every socket until `stopped` says so.
-pub async fn serve(listeners: Listeners, routes: Router, stopped: Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+/// What every connection needs.
+#[derive(Clone)]
+struct Shared {
+    routes: Router,
+    tls: Option<(TlsAcceptor, Router)>,
+    room: Arc<Semaphore>,
+    from: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    stopped: Receiver<bool>,
+}
+
+/// Serves `routes` on every socket until `stopped` says so, with TLS if there is a certificate.
+pub async fn serve(listeners: Listeners, routes: Router, tls: Option<Arc<Tls>>, stopped: Receiver<bool>) {
+    let tls = tls.map(|tls| (TlsAcceptor::from(tls.server()), plain::routes()));
+    let shared = Shared { routes, tls, room: Arc::new(Semaphore::new(CONNECTIONS)), from: Arc::default(), stopped };
     let mut all = JoinSet::new();
     for listener in listeners.0 {
-        all.spawn(accept(listener, routes.clone(), room.clone(), stopped.clone()));
+        all.spawn(accept(listener, shared.clone()));
     }
     while all.join_next().await.is_some() {}
 }
 
-async fn accept(listener: TcpListener, routes: Router, room: Arc<Semaphore>, mut stopped: Receiver<bool>) {
+async fn accept(listener: TcpListener, shared: Shared) {
     let mut connections = JoinSet::new();
+    let mut stopped = shared.stopped.clone();
     loop {
-        let permit = room.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let permit = shared.room.clone().acquire_owned().await.expect("the semaphore is never closed");
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = until(&mut stopped) => break,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                connections.spawn(converse(stream, peer, routes.clone(), permit, stopped.clone()));
-            }
+            Ok((stream, peer)) => match Place::take(&shared.from, peer.ip(), permit) {
+                Some(place) => {
+                    connections.spawn(welcome(stream, peer, shared.clone(), place));
+                }
+                None => tracing::warn!(ip = %peer.ip(), "too many management connections from one address"),
+            },
             Err(error) => {
                 // Too many open files, mostly: the next one may fit.
                 tracing::warn!(%error, "management connection");
@@ -86,17 +122,75 @@ async fn accept(listener: TcpListener, routes: Router, room: Arc<Semaphore>, mut
     }
 }
 
-async fn converse(
-    stream: TcpStream,
-    peer: SocketAddr,
-    routes: Router,
+/// A connection's place among those of its address.
+struct Place {
+    from: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    address: IpAddr,
     _permit: OwnedSemaphorePermit,
-    mut stopped: Receiver<bool>,
-) {
+}
+
+impl Place {
+    fn take(
+        from: &Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+        address: IpAddr,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<Place> {
+        let mut counts = lock(from);
+        let count = counts.entry(address).or_default();
+        if *count >= CONNECTIONS_OF_ONE {
+            return None;
+        }
+        *count += 1;
+        Some(Place { from: from.clone(), address, _permit: permit })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = lock(&self.from);
+        match counts.get_mut(&self.address) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn lock(from: &Mutex<BTreeMap<IpAddr, usize>>) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
+    from.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Speaks TLS with who does, if we do.
+async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Shared, _place: Place) {
     // Pages are small, and events are to arrive when they happen.
     let _ = stream.set_nodelay(true);
+    let Shared { routes, tls, stopped, .. } = shared;
+    let stream = Hurried::new(stream, ANSWER_TIMEOUT);
+    let Some((acceptor, plain)) = tls else {
+        return converse(stream, peer, routes, stopped).await;
+    };
+    // The first byte of a TLS handshake is 22 (RFC 8446 §5.1); no method of HTTP begins so.
+    let mut first = [0];
+    match tokio::time::timeout(HEAD_TIMEOUT, stream.inner().peek(&mut first)).await {
+        Ok(Ok(1..)) if first == [22] => {}
+        Ok(Ok(1..)) => return converse(stream, peer, plain, stopped).await,
+        _ => return,
+    }
+    match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => converse(stream, peer, routes, stopped).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS on a management connection"),
+        Err(_) => tracing::debug!(%peer, "no TLS in time on a management connection"),
+    }
+}
+
+async fn converse<S>(stream: S, peer: SocketAddr, routes: Router, mut stopped: Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let routes = TowerToHyperService::new(routes);
-    let service = service_fn(|mut request: Request<Incoming>| {
+    let service = service_fn(|request: Request<Incoming>| {
+        let mut request = request.map(|body| Body::new(Patient::new(body, BODY_TIMEOUT)));
         request.extensions_mut().insert(ConnectInfo(peer));
         let answered = routes.call(request);
         async move { answered.await as Result<Response<_>, std::convert::Infallible> }

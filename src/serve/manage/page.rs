@@ -20,7 +20,7 @@ pub fn show(page: &impl Template) -> Response {
 
 /// Whether a program asks: then answers are JSON.
 pub fn is_program(uri: &Uri) -> bool {
-    uri.path().starts_with("/api/")
+    uri.path().starts_with("/api/") || matches!(uri.path(), "/metrics" | "/health" | "/ready")
 }
 
 #[derive(Template)]

@@ -83,6 +83,7 @@ pub fn code(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "too-large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "no-json",
+        StatusCode::MISDIRECTED_REQUEST => "other-host",
         StatusCode::INTERNAL_SERVER_ERROR => "internal",
         _ => "invalid",
     }

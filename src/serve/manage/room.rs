@@ -379,6 +379,7 @@ static TOKENS: List = List {
         column("id", "No.", Kind::Text),
         column("name", "For", Kind::Text),
         column("role", "Role", Kind::Text),
+        column("scopes", "Only for", Kind::Made(scopes)),
         column("created_by", "Made by", Kind::Text),
         column("created_at", "Since", Kind::Time),
         column("ends_at", "Until", Kind::Time),
@@ -393,6 +394,10 @@ static TOKENS: List = List {
     ways: &[("Make a token", "#form-1")],
     ..List::PLAIN
 };
+
+fn scopes(row: &Value) -> String {
+    row["scopes"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ")
+}
 
 /// The lists, each with its exports, and what their forms are sent to.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {

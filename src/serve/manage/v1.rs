@@ -2,68 +2,22 @@
 //!
 //! Turns requests into those of the [`Desk`](crate::serve::control::Desk) and its replies into JSON; no rule is here.
 
-use std::sync::Arc;
+mod table;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+pub use self::table::routes;
 use super::Manage;
-use super::caller::{self, Asker};
+use super::caller::Asker;
 use super::program::{self, Json, Parameters, ask, refuse};
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Password, Reply, Request};
-
-/// The routes.
-pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
-    let seen = Router::new()
-        .route("/api/v1/status", get(async |asker: Asker| ask(&asker, StatusCode::OK, Request::Status).await))
-        .route("/api/v1/machines", get(machines))
-        .route("/api/v1/machines/{machine}", get(explain))
-        .route("/api/v1/machines/{machine}/log", get(log))
-        .route("/api/v1/machines/{machine}/history", get(history))
-        .route("/api/v1/leases", get(leases))
-        .route("/api/v1/doctor", get(doctor))
-        .route("/api/v1/venues", get(venues))
-        .route("/api/v1/names", get(names))
-        .route("/api/v1/images", get(images))
-        .route("/api/v1/batches", get(batches))
-        .route("/api/v1/batches/{id}", get(batch))
-        .route("/api/v1/deployments", get(deployments))
-        .route("/api/v1/audit", get(audit))
-        .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
-    let done = Router::new()
-        .route("/api/v1/machines/{machine}/reinstall", post(reinstall))
-        .route("/api/v1/machines/{machine}/hold", post(hold))
-        .route("/api/v1/machines/{machine}/forget", post(forget))
-        .route("/api/v1/venues", post(add_venue))
-        .route("/api/v1/names/import", post(import))
-        .route("/api/v1/names/{hostname}/release", post(release))
-        .route("/api/v1/names/{hostname}/retire", post(retire))
-        .route("/api/v1/names/{hostname}/reinstate", post(reinstate))
-        .route("/api/v1/images/activate", post(activate))
-        .route("/api/v1/batches", post(order))
-        .route("/api/v1/batches/{id}/start", post(start))
-        .route("/api/v1/batches/{id}/pause", post(pause))
-        .route("/api/v1/batches/{id}/cancel", post(cancel))
-        .route("/api/v1/batches/{id}/priority", put(priority))
-        .route("/api/v1/reload", post(reload))
-        .route_layer(from_fn_with_state(manage.clone(), caller::operator));
-    let people = Router::new()
-        .route("/api/v1/users", get(users).post(add_user))
-        .route("/api/v1/users/{name}", delete(remove_user).put(change_user))
-        .route("/api/v1/tokens", get(tokens).post(add_token))
-        .route("/api/v1/tokens/{id}", delete(remove_token))
-        .route_layer(from_fn_with_state(manage.clone(), caller::admin));
-    let all = seen.merge(done).merge(people).layer(program::body_limit());
-    all.method_not_allowed_fallback(program::no_such_method)
-}
 
 /// A list in parts. `limit`, `offset`, `q` and `sort` are known of every list, the parameters of `filters` besides.
 async fn list(asker: Asker, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
@@ -172,7 +126,7 @@ async fn history(asker: Asker, Path(machine): Path<String>) -> Response {
 }
 
 /// No field at all.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
@@ -188,7 +142,7 @@ async fn hold(asker: Asker, Path(machine): Path<String>, _: Json<Nothing>) -> Re
     ask(&asker, StatusCode::OK, Request::Hold { machine }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Forget {
     #[serde(default)]
@@ -202,7 +156,7 @@ async fn forget(asker: Asker, Path(machine): Path<String>, Json(how): Json<Forge
     ask(&asker, StatusCode::OK, Request::Forget { machine, release_name, force }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Venue {
     code: String,
@@ -216,7 +170,7 @@ async fn add_venue(asker: Asker, Json(venue): Json<Venue>) -> Response {
     ask(&asker, StatusCode::CREATED, Request::VenueAdd { code, name, location, contact_email }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Import {
     product_type: String,
@@ -229,7 +183,7 @@ async fn import(asker: Asker, Json(import): Json<Import>) -> Response {
     ask(&asker, StatusCode::OK, Request::NamesImport { product, venue, numbers }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Release {
     #[serde(default)]
@@ -248,7 +202,7 @@ async fn reinstate(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>)
     ask(&asker, StatusCode::OK, Request::NameReinstate { hostname }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Activate {
     product_type: String,
@@ -260,7 +214,7 @@ async fn activate(asker: Asker, Json(which): Json<Activate>) -> Response {
     ask(&asker, StatusCode::OK, Request::ImageActivate { product, image }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Order {
     venue_code: String,
@@ -299,7 +253,7 @@ async fn cancel(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Respo
     program::answer(StatusCode::OK, of_batch(&asker, &id, |id| Request::BatchCancel { id }).await)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Priority {
     priority: i64,
@@ -314,7 +268,7 @@ async fn users(asker: Asker, uri: Uri) -> Response {
     list(asker, uri, Request::Users, &[("role", "role")]).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewUser {
     name: String,
@@ -327,7 +281,7 @@ async fn add_user(asker: Asker, Json(user): Json<NewUser>) -> Response {
     ask(&asker, StatusCode::CREATED, Request::UserAdd { name, role, password }).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ChangedUser {
     role: Option<String>,
@@ -347,17 +301,19 @@ async fn tokens(asker: Asker, uri: Uri) -> Response {
     list(asker, uri, Request::Tokens, &[("role", "role")]).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToken {
     name: String,
     role: String,
+    #[serde(default)]
+    scopes: Vec<String>,
     days: Option<u32>,
 }
 
 async fn add_token(asker: Asker, Json(token): Json<NewToken>) -> Response {
-    let NewToken { name, role, days } = token;
-    ask(&asker, StatusCode::CREATED, Request::TokenAdd { name, role, days }).await
+    let NewToken { name, role, scopes, days } = token;
+    ask(&asker, StatusCode::CREATED, Request::TokenAdd { name, role, scopes, days }).await
 }
 
 async fn remove_token(asker: Asker, Path(id): Path<String>, _: Json<Nothing>) -> Response {

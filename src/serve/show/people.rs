@@ -41,5 +41,6 @@ fn token(token: &Token) -> Value {
         "last_used_at": token.last_used_at.map(clock::iso),
         "name": token.name,
         "role": token.role.word(),
+        "scopes": token.scopes.words().collect::<Vec<_>>(),
     })
 }

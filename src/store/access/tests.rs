@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::{Access, Session, Token, User};
-use crate::access::{Role, UserName};
+use crate::access::{Role, Scopes, UserName};
 use crate::time::Timestamp;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -75,6 +75,7 @@ fn a_token_is_known_by_its_digest_until_it_ends() {
         id: 0,
         name: "ci".into(),
         role: Role::Operator,
+        scopes: Scopes::parse("names").expect("scopes"),
         created_by: "anna".into(),
         created_at: now(),
         ends_at: Some(now() + HOUR),

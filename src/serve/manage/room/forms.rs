@@ -200,6 +200,10 @@ fn token_form() -> Form {
     let fields = vec![
         Field::new("text", "name", "What it is for").about(&["name"]),
         Field::choice("role", "Role", roles()),
+        Field::new("text", "scopes", "Scopes").optional().about(&["scope"]).hint(
+            "Only for these of what the role allows: read, machines, names, batches, images, server, people. Without \
+             any, all of it.",
+        ),
         Field::new("number", "days", "Good for how many days")
             .optional()
             .hint("Without a number it does not end.")
@@ -225,7 +229,10 @@ struct TokenPage<'a> {
 pub(super) async fn add_token(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let days = typed.get("days").map(|text| text.parse::<u32>().map_err(|_| "Days are a whole number".to_owned()));
     let made = match days.transpose() {
-        Ok(days) => asker.answer(Request::TokenAdd { name: typed.text("name"), role: typed.text("role"), days }).await,
+        Ok(days) => {
+            let [name, role, scopes] = ["name", "role", "scopes"].map(|key| typed.text(key));
+            asker.answer(Request::TokenAdd { name, role, scopes: vec![scopes], days }).await
+        }
         Err(sentence) => Reply::Error { code: "invalid".into(), sentence },
     };
     let made = match made {
