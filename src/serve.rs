@@ -25,6 +25,7 @@ pub mod reload;
 pub mod secret;
 pub mod people;
 pub mod show;
+pub mod report;
 pub mod control;
 pub mod manage;
 

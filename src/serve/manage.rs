@@ -15,7 +15,9 @@ mod listener;
 mod login;
 pub mod openapi;
 pub mod page;
+mod plot;
 mod program;
+mod report;
 pub mod tls;
 mod room;
 mod v1;
@@ -234,6 +236,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(detail::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
+        .merge(report::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))
