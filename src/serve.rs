@@ -11,9 +11,11 @@ pub mod inbox;
 pub mod preflight;
 pub mod arp;
 pub mod advertise;
+pub mod broom;
 pub mod dhcp;
 pub mod service;
 pub mod meter;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -25,6 +27,7 @@ pub mod reload;
 pub mod secret;
 pub mod people;
 pub mod show;
+pub mod report;
 pub mod control;
 pub mod manage;
 
@@ -40,9 +43,11 @@ use tokio::sync::watch;
 
 use self::advertise::Advertiser;
 use self::arp::Arp;
+use self::broom::Broom;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
+use self::manage::stream::Stream;
 use self::manage::{Manage, Vitals};
 use self::meter::Meter;
 use self::people::People;
@@ -51,6 +56,7 @@ use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use self::tap::Tap;
 use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -63,6 +69,7 @@ use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
+use crate::store::retention::Retention;
 use crate::store::{Records, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -83,6 +90,8 @@ pub struct Settings {
     pub answers: Answers,
     /// The journal.
     pub journal: PathBuf,
+    /// How long what is kept in it.
+    pub retention: Retention,
     /// The boot directory.
     pub boot: PathBuf,
     /// Whether boot files are found whatever the case of their names.
@@ -236,6 +245,7 @@ pub async fn run_reloadable(
     });
     let beat = Beat::default();
     let meter = Meter::default();
+    let (tap, happenings) = Tap::new();
     let core = Core {
         fleet,
         store,
@@ -244,6 +254,8 @@ pub async fn run_reloadable(
         arp: arp.clone(),
         beat: beat.clone(),
         meter: meter.clone(),
+        tap: tap.clone(),
+        broom: Broom::new(settings.retention),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
@@ -289,7 +301,7 @@ pub async fn run_reloadable(
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
         let vitals =
             Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone(), listening: listening.to_vec() };
-        let manage = Manage::new(desk, people, management, tls, vitals);
+        let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

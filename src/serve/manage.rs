@@ -20,10 +20,15 @@ mod listener;
 mod login;
 pub mod openapi;
 pub mod page;
+mod plot;
 mod program;
+mod repeat;
+mod report;
 pub mod tls;
 mod room;
 mod system;
+pub mod stream;
+mod said;
 mod v1;
 mod wall;
 
@@ -46,6 +51,8 @@ pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::live::Painters;
 use self::openapi::Document;
+use self::said::Said;
+use self::stream::Stream;
 use self::tls::Tls;
 use super::control::Desk;
 use super::core;
@@ -81,6 +88,8 @@ pub struct Manage {
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
     painters: Painters,
+    stream: Stream,
+    said: Said,
     document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
@@ -94,10 +103,18 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: Settings, tls: Option<Arc<Tls>>, vitals: Vitals) -> Manage {
+    pub fn new(
+        desk: Desk,
+        people: Arc<People>,
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        vitals: Vitals,
+    ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painters, document) = (Mutex::default(), Painters::default(), OnceLock::new());
-        Manage { desk, people, attempts, session, tls, names, painters, document, open_metrics, vitals }
+        let said = Said::default();
+        Manage { desk, people, attempts, session, tls, names, painters, said, stream, document, open_metrics, vitals }
     }
 
     /// Another number whenever the board has changed.
@@ -195,8 +212,14 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
     let painting = manage.painters.run(&manage, stopped.clone());
+    let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
-    tokio::join!(painting, renew(tls.clone(), stopped.clone()), listener::serve(listeners, routes, tls, stopped));
+    tokio::join!(
+        painting,
+        telling,
+        renew(tls.clone(), stopped.clone()),
+        listener::serve(listeners, routes, tls, stopped)
+    );
     Ok(())
 }
 
@@ -220,6 +243,7 @@ async fn renew(tls: Option<Arc<Tls>>, mut stopped: Receiver<bool>) {
 pub fn routes(manage: Arc<Manage>) -> Router {
     let mut described = v1::routes(&manage);
     described.merge(legacy::routes(&manage));
+    described.merge(stream::routes(&manage));
     described.merge(openapi::read::routes(&manage));
     let (api, document) = described.finish(manage.cookie_name());
     manage.document.get_or_init(|| document);
@@ -240,6 +264,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(system::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
+        .merge(report::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))
