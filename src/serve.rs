@@ -13,8 +13,8 @@ pub mod arp;
 pub mod advertise;
 pub mod dhcp;
 pub mod service;
-pub mod tap;
 pub mod meter;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -230,8 +230,8 @@ pub async fn run_reloadable(
         next_transfer: AtomicU64::new(1),
     });
     let beat = Beat::default();
-    let (tap, happenings) = Tap::new();
     let meter = Meter::default();
+    let (tap, happenings) = Tap::new();
     let core = Core {
         fleet,
         store,
@@ -239,8 +239,8 @@ pub async fn run_reloadable(
         outlets: outlets.clone(),
         arp: arp.clone(),
         beat: beat.clone(),
-        tap: tap.clone(),
         meter: meter.clone(),
+        tap: tap.clone(),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;

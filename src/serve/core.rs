@@ -62,10 +62,10 @@ pub struct Core {
     pub arp: Arp,
     /// Shows that the loop turns.
     pub beat: Beat,
-    /// Where those listen who want to know what happens.
-    pub tap: Tap,
     /// Counts what happens.
     pub meter: Meter,
+    /// Where those listen who want to know what happens.
+    pub tap: Tap,
 }
 
 impl Core {
@@ -122,12 +122,12 @@ impl Core {
             }
             self.meter.committed(&changes, clock::now().instant.since(began));
         }
-        self.tap.committed(&changes);
         let published = rest.iter().filter_map(|action| match action {
             Action::Publish(notice) => Some(notice),
             _ => None,
         });
         self.meter.apply(published, now.instant);
+        self.tap.committed(&changes);
         for action in rest {
             self.carry_out(action, asked);
         }
