@@ -20,6 +20,7 @@ mod repeat;
 pub mod tls;
 mod room;
 pub mod stream;
+mod said;
 mod v1;
 mod wall;
 
@@ -41,6 +42,7 @@ use tokio::sync::watch::Receiver;
 pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
+use self::said::Said;
 use self::stream::Stream;
 use self::tls::Tls;
 use self::wall::Painter;
@@ -78,6 +80,7 @@ pub struct Manage {
     names: Vec<String>,
     painter: Painter,
     stream: Stream,
+    said: Said,
     document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
@@ -101,7 +104,8 @@ impl Manage {
     ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
-        Manage { desk, people, attempts, session, tls, names, painter, stream, document, open_metrics, vitals }
+        let said = Said::default();
+        Manage { desk, people, attempts, session, tls, names, painter, said, stream, document, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.

@@ -176,7 +176,12 @@ impl Desk {
 
     async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
-        told.map(|told| show::told(&told)).into()
+        let shown = |told| match told {
+            // How far the machines are that have their names under it, the board knows.
+            Told::Batch(_) | Told::Batches(_) => show::with_units(show::told(&told), &core::read(&self.library.board)),
+            _ => show::told(&told),
+        };
+        told.map(shown).into()
     }
 
     /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured

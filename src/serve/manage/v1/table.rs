@@ -138,7 +138,7 @@ fn batches(all: &mut Described) {
         "Batch",
         "An order of units.",
         "id: integer, venue_code: text, product_type: text, total_count: integer, remaining_count: integer, \
-         priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
+         done_count: integer, running_count: integer, failed_count: integer, priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
          started_at: time?, completed_at: time?",
     );
     all.add(
