@@ -11,9 +11,11 @@ pub mod inbox;
 pub mod preflight;
 pub mod arp;
 pub mod advertise;
+pub mod broom;
 pub mod dhcp;
 pub mod service;
 pub mod meter;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -25,6 +27,7 @@ pub mod reload;
 pub mod secret;
 pub mod people;
 pub mod show;
+pub mod report;
 pub mod control;
 pub mod manage;
 
@@ -40,9 +43,11 @@ use tokio::sync::watch;
 
 use self::advertise::Advertiser;
 use self::arp::Arp;
+use self::broom::Broom;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
+use self::manage::stream::Stream;
 use self::manage::{Manage, Vitals};
 use self::meter::Meter;
 use self::people::People;
@@ -51,6 +56,7 @@ use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use self::tap::Tap;
 use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -63,6 +69,7 @@ use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
+use crate::store::retention::Retention;
 use crate::store::{Records, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -83,6 +90,8 @@ pub struct Settings {
     pub answers: Answers,
     /// The journal.
     pub journal: PathBuf,
+    /// How long what is kept in it.
+    pub retention: Retention,
     /// The boot directory.
     pub boot: PathBuf,
     /// Whether boot files are found whatever the case of their names.
@@ -205,6 +214,14 @@ pub async fn run_reloadable(
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
     let management = settings.management.as_ref();
+    let on = |port: u16| home.iter().map(|link| SocketAddr::from((link.address, port))).collect::<Vec<_>>();
+    let listening = [
+        ("DHCP", if settings.dhcp { on(67) } else { Vec::new() }),
+        ("TFTP", settings.tftp.as_ref().map_or_else(Vec::new, |config| on(config.listen.port()))),
+        ("HTTP", addresses.clone()),
+        ("Pages and API", management.map_or_else(Vec::new, |management| management.listen.clone())),
+    ]
+    .map(listening);
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
     let tls = management.map(manage::open_tls).transpose()?.flatten();
@@ -228,6 +245,7 @@ pub async fn run_reloadable(
     });
     let beat = Beat::default();
     let meter = Meter::default();
+    let (tap, happenings) = Tap::new();
     let core = Core {
         fleet,
         store,
@@ -236,6 +254,8 @@ pub async fn run_reloadable(
         arp: arp.clone(),
         beat: beat.clone(),
         meter: meter.clone(),
+        tap: tap.clone(),
+        broom: Broom::new(settings.retention),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
@@ -279,8 +299,9 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
-        let manage = Manage::new(desk, people, management, tls, vitals);
+        let vitals =
+            Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone(), listening: listening.to_vec() };
+        let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }
@@ -318,6 +339,12 @@ pub async fn run_reloadable(
         tracing::debug!(%error, "control socket not removed");
     }
     Ok(())
+}
+
+/// What listens where, for the people who run the room.
+fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static str, String) {
+    let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
 /// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the

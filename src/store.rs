@@ -10,6 +10,8 @@ mod image;
 pub mod original;
 mod record;
 mod records;
+pub mod report;
+pub mod retention;
 mod rows;
 mod schema;
 mod story;

@@ -104,7 +104,7 @@ fn command(server: &Server, input: &str, args: &[&str]) -> Done {
 }
 
 /// What viewers, operators and admins may do, as method and path.
-const SEEN: [(&str, &str); 23] = [
+const SEEN: [(&str, &str); 25] = [
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/machines"),
     ("GET", "/api/v1/machines/KXP2-ARLT-001"),
@@ -113,6 +113,8 @@ const SEEN: [(&str, &str); 23] = [
     ("GET", "/api/v1/leases"),
     ("GET", "/api/v1/doctor"),
     ("GET", "/api/v1/venues"),
+    ("GET", "/api/v1/products"),
+    ("GET", "/api/v1/deployments/1"),
     ("GET", "/api/v1/names"),
     ("GET", "/api/v1/images"),
     ("GET", "/api/v1/batches"),
@@ -129,11 +131,20 @@ const SEEN: [(&str, &str); 23] = [
     ("GET", "/api/batches/1"),
     ("GET", "/api/deployments?limit=5"),
 ];
-const DONE: [(&str, &str); 20] = [
+const DONE: [(&str, &str); 29] = [
     ("POST", "/api/v1/machines/KXP2-ARLT-001/reinstall"),
     ("POST", "/api/v1/machines/KXP2-ARLT-001/hold"),
     ("POST", "/api/v1/machines/KXP2-ARLT-001/forget"),
     ("POST", "/api/v1/venues"),
+    ("DELETE", "/api/v1/venues/ZZZZ"),
+    ("PUT", "/api/v1/machines/KXP2-ARLT-001/note"),
+    ("PUT", "/api/v1/names/KXP2-ARLT-001/note"),
+    ("POST", "/api/v1/names/assign"),
+    ("POST", "/api/v1/names/release"),
+    ("POST", "/api/v1/names/retire"),
+    ("POST", "/api/v1/names/reinstate"),
+    ("POST", "/api/hostname/assign"),
+    ("POST", "/api/hostname/release"),
     ("POST", "/api/v1/names/import"),
     ("POST", "/api/v1/names/KXP2-ARLT-001/release"),
     ("POST", "/api/v1/names/KXP2-ARLT-001/retire"),
@@ -246,12 +257,22 @@ fn venues_and_names() {
     let room = Room::open();
     let spa = json!({ "code": "spaa", "name": "Spa", "contact_email": "crew@example.com" });
     let made = room.act("POST", "/api/v1/venues", spa, 201);
-    let row = json!({ "code": "SPAA", "contact_email": "crew@example.com", "location": null, "name": "Spa" });
+    let row = json!({
+        "code": "SPAA", "contact_email": "crew@example.com", "created_at": made["created_at"], "location": null,
+        "name": "Spa",
+    });
     assert_eq!(made, row);
+    assert!(made["created_at"].is_string(), "{made}");
     assert_eq!(room.get("/api/v1/venues?q=spa")["total"], 1);
     let import = |numbers: Value| json!({ "venue_code": "SPAA", "product_type": "KXP2", "numbers": numbers });
     let added = room.act("POST", "/api/v1/names/import", import(json!([1, 2, 77])), 200);
-    assert_eq!(added, json!({ "added": 3, "already_there": 0 }));
+    assert_eq!(added, json!({ "added": 3, "already": [], "already_there": 0, "repeated": [] }));
+    let paste = |text: &str| json!({ "venue_code": "SPAA", "product_type": "KXP2", "text": text });
+    let pasted = room.act("POST", "/api/v1/names/import", paste("kart,number\nred,KXP2-SPAA-002\nblue,2\n"), 200);
+    let known = json!({ "added": 0, "already": ["KXP2-SPAA-002"], "already_there": 1, "repeated": [2] });
+    assert_eq!(pasted, known);
+    let (code, _, sentence) = room.refused("POST", "/api/v1/names/import", paste("5\nKXP2-ARLT-009"));
+    assert_eq!((code, sentence.as_str()), (400, "line 2: 'KXP2-ARLT-009' is a name of another product or venue"));
     let names = room.get("/api/v1/names?venue=spaa&product=KXP2&state=available&offset=2");
     assert_eq!((&names["total"], &names["items"][0]["hostname"]), (&json!(3), &json!("KXP2-SPAA-077")));
 
@@ -270,6 +291,29 @@ fn venues_and_names() {
     assert_eq!((code, word.as_str()), (400, "invalid"));
     assert!(sentence.contains("available, assigned, retired"), "{sentence}");
     assert_eq!(room.refused("POST", "/api/v1/names/import", import(json!([0]))).2, "Numbers begin at 1");
+
+    let both = json!({ "hostnames": ["KXP2-SPAA-001", "KXP2-SPAA-002"] });
+    let several = room.act("POST", "/api/v1/names/retire", both.clone(), 200);
+    assert_eq!((several[0]["status"].clone(), several[1]["status"].clone()), (json!("retired"), json!("retired")));
+    let one_is_not = json!({ "hostnames": ["KXP2-SPAA-001", "KXP2-SPAA-099"] });
+    assert_eq!(room.refused("POST", "/api/v1/names/reinstate", one_is_not).0, 404);
+    assert_eq!(room.get("/api/v1/names?venue=spaa&state=retired")["total"], 2, "all of them or none");
+    room.act("POST", "/api/v1/names/reinstate", both, 200);
+    let whom = json!({ "product_type": "KXP2", "venue_code": "SPAA", "mac_address": "dc:a6:32:00:00:07" });
+    let given = room.act("POST", "/api/v1/names/assign", whom, 200);
+    assert_eq!((&given["hostname"], given["assigned_at"].is_string()), (&json!("KXP2-SPAA-001"), true));
+    let note = |text: &str| json!({ "text": text });
+    let noted = room.act("PUT", "/api/v1/names/KXP2-SPAA-002/note", note("spare"), 200);
+    assert_eq!(noted["notes"], "spare");
+    room.act("PUT", "/api/v1/machines/KXP2-SPAA-001/note", note("loose bracket"), 200);
+    assert_eq!(room.get("/api/v1/machines?q=loose")["items"][0]["notes"], "loose bracket");
+    let (code, _, sentence) = room.refused("DELETE", "/api/v1/venues/SPAA", Value::Null);
+    assert_eq!((code, sentence.as_str()), (409, "SPAA stays: 3 names and 0 batches are of this venue"));
+    room.act("POST", "/api/v1/venues", json!({ "code": "GONE", "name": "Gone" }), 201);
+    room.act("DELETE", "/api/v1/venues/GONE", Value::Null, 200);
+    let products = room.get("/api/v1/products");
+    assert_eq!(products["items"][0]["example"], "KXP2-SPAA-007", "{products}");
+    assert_eq!((&products["items"][1]["naming"], &products["items"][1]["width"]), (&json!("serial"), &json!(8)));
 }
 
 #[test]
@@ -287,7 +331,11 @@ fn batches_and_images() {
     let priority = room.act("PUT", "/api/v1/batches/1/priority", json!({ "priority": -4 }), 200);
     assert_eq!(priority["priority"], -4);
     assert_eq!(room.get("/api/v1/batches?status=paused&venue=arlt")["total"], 1);
-    assert_eq!(room.get("/api/v1/batches/1"), priority);
+    let shown = room.get("/api/v1/batches/1");
+    assert_eq!((&shown["priority"], &shown["names"]), (&json!(-4), &json!([])));
+    let (code, word, sentence) = room.refused("POST", "/api/v1/batches", order(5));
+    assert_eq!((code, word.as_str()), (409, "too-few-names"));
+    assert_eq!(sentence, "Insufficient available hostnames. Requested: 5, Available: 4", "two are promised");
     assert_eq!(act("cancel")["status"], "cancelled");
     let (code, word, sentence) = room.refused("POST", "/api/v1/batches", order(99));
     assert_eq!((code, word.as_str()), (409, "too-few-names"));
@@ -501,8 +549,8 @@ fn the_old_systems_routes_have_its_shapes() {
     room.fail("10000000d9780558");
     let deployment = r#"{"completed_at":TIME,"error_message":"no card","hostname":null,"id":1,"ip_address":"127.0.0.1","mac_address":null,"product_type":null,"serial_number":"10000000d9780558","started_at":TIME,"status":"failed","venue_code":null}"#;
     assert_eq!(get("/api/deployments?limit=1"), ok(&format!("[{deployment}]")));
-    let arlt = r#"{"code":"ARLT","contact_email":null,"created_at":null,"kxp2_assigned":0,"kxp2_available":6,"location":null,"name":"Arlington","rxp2_assigned":0,"rxp2_available":0}"#;
-    let spaa = r#"{"code":"SPAA","contact_email":"crew@example.com","created_at":null,"kxp2_assigned":0,"kxp2_available":2,"location":"Stavelot","name":"Spa","rxp2_assigned":0,"rxp2_available":0}"#;
+    let arlt = r#"{"code":"ARLT","contact_email":null,"created_at":TIME,"kxp2_assigned":0,"kxp2_available":6,"location":null,"name":"Arlington","rxp2_assigned":0,"rxp2_available":0}"#;
+    let spaa = r#"{"code":"SPAA","contact_email":"crew@example.com","created_at":TIME,"kxp2_assigned":0,"kxp2_available":2,"location":"Stavelot","name":"Spa","rxp2_assigned":0,"rxp2_available":0}"#;
     assert_eq!(get("/api/venues"), ok(&format!("[{arlt},{spaa}]")));
     let stats = r#"{"assigned_hostnames":0,"available_hostnames":6,"retired_hostnames":0,"total_hostnames":6,"venue_code":"ARLT"}"#;
     assert_eq!(get("/api/venues/arlt/stats"), ok(stats));
@@ -511,6 +559,28 @@ fn the_old_systems_routes_have_its_shapes() {
         r#"{{"assigned_hostnames":0,"assigned_kxp2":0,"assigned_rxp2":0,"available_hostnames":8,"available_kxp2":8,"available_rxp2":0,"recent_deployments":[{recent}],"recent_deployments_count":1,"successful_deployments":0,"timestamp":ISO,"total_hostnames":8,"total_venues":2}}"#
     );
     assert_eq!(get("/api/stats"), ok(&stats));
+    let whom = |serial: &str| json!({ "product_type": "KXP2", "venue_code": "SPAA", "mac_address": "dc:a6:32:00:00:09", "serial_number": serial });
+    let name = |status: &str, mac: &str, serial: &str| {
+        format!(
+            r#"{{"hostname":"KXP2-SPAA-007","mac_address":{mac},"product_type":"KXP2","serial_number":{serial},"status":"{status}","venue_code":"SPAA"}}"#
+        )
+    };
+    let assigned = name("assigned", "\"dc:a6:32:00:00:09\"", "\"10000000d9780559\"");
+    assert_eq!(act("POST", "/api/hostname/assign", whom("10000000d9780559")), ok(&assigned));
+    assert_eq!(act("POST", "/api/hostname/assign", whom("10000000d9780559")), ok(&assigned), "once and for all");
+    let nobody = json!({ "product_type": "KXP2", "venue_code": "SPAA" });
+    assert_eq!(act("POST", "/api/hostname/assign", nobody), error(400, "mac_address or serial_number is required"));
+    let which = json!({ "hostname": "KXP2-SPAA-007" });
+    assert_eq!(act("POST", "/api/hostname/release", which), ok(&name("available", "null", "null")));
+    let missing = json!({ "hostname": "KXP2-SPAA-099" });
+    assert_eq!(act("POST", "/api/hostname/release", missing), error(404, "Name not found: KXP2-SPAA-099"));
+    let run = room.get("/api/v1/deployments/1");
+    assert_eq!(
+        (&run["status"], &run["error_message"], &run["lines"]),
+        (&json!("failed"), &json!("no card"), &json!([]))
+    );
+    assert!(run["stages"].is_array(), "{run}");
+    assert_eq!(room.refused("GET", "/api/v1/deployments/99", Value::Null).2, "There is no deployment 99");
     let system = room.get("/api/system/status");
     let keys: Vec<&String> = system.as_object().expect("an object").keys().collect();
     assert_eq!(keys, ["disk", "network", "services", "timestamp"]);

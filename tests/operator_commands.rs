@@ -180,12 +180,17 @@ impl Drop for Server {
 fn venues_and_names_from_the_shell() {
     let server = Server::start();
     let add = ["venue", "add", "spaa", "--name", "Spa", "--contact", "crew@example.com"];
-    let spa = json!({ "code": "SPAA", "contact_email": "crew@example.com", "location": null, "name": "Spa" });
-    assert_eq!(server.json(&add), spa);
+    let made = server.json(&add);
+    let spa = json!({
+        "code": "SPAA", "contact_email": "crew@example.com", "created_at": made["created_at"], "location": null,
+        "name": "Spa",
+    });
+    assert_eq!(made, spa);
     assert!(server.refused(&["venue", "add", "SPA", "--name", "Spa"]).starts_with("Invalid venue code: SPA."));
     let import = ["names", "import", "--venue", "SPAA", "--product", "KXP2"];
     let added = server.json(&[&import[..], &["1-3,77", "77"]].concat());
-    assert_eq!(added, json!({ "added": 4, "already_there": 0, "duplicates": 1 }));
+    let wanted = json!({ "added": 4, "already": [], "already_there": 0, "duplicates": 1, "repeated": [77] });
+    assert_eq!(added, wanted);
     let piped = run(&server.directory, "number;kart\n3;red\n4;blue\n", &[&import[..], &["--file", "-"]].concat());
     assert_eq!(
         (piped.code, piped.out.as_str()),
@@ -205,8 +210,10 @@ fn venues_and_names_from_the_shell() {
     assert!(sentence.contains("is being installed"), "{sentence}");
     server.report("10000000d9780558", "success");
     let assigned = server.json(&["names", "list", "--venue", "arlt", "--state", "assigned"]);
+    let (given, made) = (&assigned[0]["assigned_at"], &assigned[0]["created_at"]);
+    assert!(given.is_string() && made.is_string(), "{assigned}");
     let row = json!({
-        "batch": null, "hostname": "KXP2-ARLT-001", "mac_address": null, "number": 1, "product_type": "KXP2",
+        "assigned_at": given, "created_at": made, "notes": null, "batch": null, "hostname": "KXP2-ARLT-001", "mac_address": null, "number": 1, "product_type": "KXP2",
         "serial_number": "10000000d9780558", "status": "assigned", "venue_code": "ARLT",
     });
     assert_eq!(assigned, json!([row]));
@@ -216,6 +223,24 @@ fn venues_and_names_from_the_shell() {
     assert_eq!(server.json(&["names", "reinstate", "KXP2-ARLT-001"])["status"], "available");
     assert_eq!(server.refused(&["names", "retire", "KXP2-ARLT-099"]), "Name not found: KXP2-ARLT-099");
     assert!(server.refused(&["names", "list", "--state", "free"]).contains("available, assigned, retired"));
+
+    let pasted = server.json(&["names", "add", "--venue", "SPAA", "--product", "KXP2", "KXP2-SPAA-077", "78"]);
+    assert_eq!((&pasted["added"], &pasted["already"]), (&json!(1), &json!(["KXP2-SPAA-077"])));
+    let both = ["names", "retire", "KXP2-SPAA-077", "KXP2-SPAA-078"];
+    assert_eq!(server.json(&both)[1]["status"], "retired");
+    assert!(server.refused(&["names", "reinstate", "KXP2-SPAA-077", "KXP2-ARLT-002"]).contains("not retired"));
+    assert_eq!(server.json(&["names", "list", "--state", "retired"]).as_array().map(Vec::len), Some(2));
+    let whose = ["names", "assign", "--venue", "SPAA", "--product", "KXP2", "--mac", "dc:a6:32:00:00:07"];
+    assert_eq!(server.json(&whose)["hostname"], "KXP2-SPAA-001");
+    assert_eq!(server.json(&whose)["hostname"], "KXP2-SPAA-001", "once and for all");
+    assert_eq!(server.json(&["names", "note", "KXP2-SPAA-002", "spare"])["notes"], "spare");
+    let told = server.json(&["machine", "note", "KXP2-SPAA-001", "loose bracket"]);
+    assert_eq!(told, "KXP2-SPAA-001 has this note now");
+    assert!(server.refused(&["venue", "remove", "SPAA"]).starts_with("SPAA stays: 6 names"));
+    server.json(&["venue", "add", "GONE", "--name", "Gone"]);
+    assert_eq!(server.json(&["venue", "remove", "gone"]), "venue GONE is removed");
+    let products = server.run(&["products"]).out;
+    assert!(products.contains("KXP2-SPAA-007") && products.contains("ready"), "{products}");
 }
 
 #[test]
@@ -231,6 +256,7 @@ fn machines_are_forgotten_and_batches_cancelled() {
     assert_eq!(told, "serial 10000000d9780558 is forgotten; KXP2-ARLT-001 can be given again");
     assert_eq!(server.json(&["machines"]), json!([]));
     assert_eq!(server.json(&["batch", "list"])[0]["remaining_count"], 2);
+    assert_eq!(server.json(&["batch", "show", "1"])["names"], json!([]));
     assert_eq!(server.json(&["batch", "cancel", "1"])["status"], "cancelled");
     assert_eq!(server.refused(&["batch", "start", "1"]), "Cannot start cancelled batch 1");
     assert!(server.refused(&["machine", "forget", "10000000d9780558"]).starts_with("No machine is known"));

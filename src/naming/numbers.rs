@@ -38,7 +38,7 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// The headings of a column that lists numbers.
+/// The headings of a column that lists numbers; the first of these that is there counts.
 const HEADINGS: [&str; 6] = ["number", "kart", "kart number", "kart_number", "identifier", "hostname"];
 
 /// Reads a list: numbers, ranges and host names between commas, blanks and line ends. A text that is `table`, or whose
@@ -47,7 +47,7 @@ const HEADINGS: [&str; 6] = ["number", "kart", "kart number", "kart_number", "id
 pub fn read(text: &str, table: bool, place: Option<(&ProductName, &VenueCode)>) -> Numbers {
     let text = text.trim_start_matches('\u{feff}');
     let first: Vec<&str> = text.lines().next().map(|line| columns(line).collect()).unwrap_or_default();
-    let column = first.iter().position(|cell| HEADINGS.iter().any(|heading| cell.eq_ignore_ascii_case(heading)));
+    let column = HEADINGS.iter().find_map(|heading| first.iter().position(|cell| cell.eq_ignore_ascii_case(heading)));
     let wordy = first.iter().any(|cell| !cell.is_empty()) && !first.iter().any(|cell| has_digit(cell));
     let heading = column.is_some() || wordy;
     let table = table || heading;

@@ -12,11 +12,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::arp::Arp;
+use super::broom::Broom;
 use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
 use super::meter::Meter;
 use super::service::Beat;
+use super::tap::Tap;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Told};
@@ -63,6 +65,10 @@ pub struct Core {
     pub beat: Beat,
     /// Counts what happens.
     pub meter: Meter,
+    /// Where those listen who want to know what happens.
+    pub tap: Tap,
+    /// Removes what is old.
+    pub broom: Broom,
 }
 
 impl Core {
@@ -81,7 +87,11 @@ impl Core {
             if lost {
                 refuse_all(&mut asked);
             } else {
+                let idle = events.is_empty();
                 lost = !self.step(events, &mut asked);
+                if idle {
+                    self.broom.sweep(&mut self.store);
+                }
             }
             if !running {
                 break;
@@ -94,7 +104,10 @@ impl Core {
 
     fn wait(&self) -> Duration {
         let now = clock::now().timestamp;
-        self.fleet.next_deadline().map_or(LONGEST_WAIT, |deadline| deadline.since(now)).min(LONGEST_WAIT)
+        self.fleet
+            .next_deadline()
+            .map_or(LONGEST_WAIT, |deadline| deadline.since(now))
+            .min(self.broom.wait(LONGEST_WAIT))
     }
 
     /// Handles a batch; `false` if the journal failed and could not be read again.
@@ -124,6 +137,7 @@ impl Core {
             _ => None,
         });
         self.meter.apply(published, now.instant);
+        self.tap.committed(&changes);
         for action in rest {
             self.carry_out(action, asked);
         }
@@ -146,6 +160,7 @@ impl Core {
                 let who = log::Who::about(&notice, &read(&self.board));
                 log::notice(&notice, &who);
                 write(&self.board).witness(&notice, clock::now().timestamp);
+                self.tap.notice(&notice);
             }
         }
     }
@@ -157,6 +172,7 @@ impl Core {
                 self.fleet.reload(rows, clock::now());
                 let notices = self.fleet.notices();
                 write(&self.board).reset(notices);
+                self.tap.lose();
                 true
             }
             Err(error) => {

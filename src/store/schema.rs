@@ -201,6 +201,9 @@ const VERSION_4: &str = "
     ALTER TABLE name ADD COLUMN created_at INTEGER;
     ALTER TABLE name ADD COLUMN assigned_at INTEGER;
     ALTER TABLE name ADD COLUMN notes TEXT;
+
+    CREATE INDEX deployments_by_start ON deployment (started_at);
+    CREATE INDEX stages_by_time ON stage_entry (machine, at, id, stage);
 ";
 
 /// How many steps a journal has behind it.

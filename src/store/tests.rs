@@ -149,17 +149,8 @@ fn deployment(id: u64, machine: u64) -> Deployment {
 }
 
 fn name(number: u32, state: NameState) -> Name {
-    Name {
-        hostname: hostname(number),
-        product: Some(product()),
-        venue: Some(venue()),
-        number: Some(number),
-        state,
-        batch: None,
-        created_at: None,
-        assigned_at: None,
-        notes: None,
-    }
+    let (product, venue) = (Some(product()), Some(venue()));
+    Name { product, venue, number: Some(number), state, ..Name::blank(hostname(number)) }
 }
 
 fn batch(id: u64) -> Batch {
@@ -179,13 +170,6 @@ fn batch(id: u64) -> Batch {
 
 /// Every kind of change, with every optional part set and unset, and the changes that loading must give back.
 fn everything() -> (Vec<Change>, Vec<Change>) {
-    let bare_venue = Venue {
-        code: VenueCode::parse("ZZ99").unwrap(),
-        name: "Z".into(),
-        location: None,
-        contact_email: None,
-        created_at: None,
-    };
     let full_venue = Venue {
         code: venue(),
         name: "Kärting".into(),
@@ -193,6 +177,8 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         contact_email: Some("a@b.example".into()),
         created_at: Some(at(3)),
     };
+    let code = VenueCode::parse("ZZ99").unwrap();
+    let bare_venue = Venue { code, location: None, contact_email: None, created_at: None, ..full_venue.clone() };
     let full_machine = Machine {
         serial: Serial::parse("10000000abcdef01"),
         uuid: Some(Uuid([0xf5; 16])),

@@ -38,7 +38,7 @@ impl Fleet {
         let id = self.select(selector)?;
         let notes = super::name::note(text)?.map(Arc::from);
         let machine = self.tables.machines.get(id).expect("it was just selected");
-        let said = if notes.is_some() { "is written down" } else { "has no note any more" };
+        let said = if notes.is_some() { "has this note now" } else { "has no note any more" };
         if machine.notes != notes {
             let machine = Machine { notes, ..machine.clone() };
             self.commit(out, Change::Machine(machine));

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Found;
 use crate::refusal::Refusal;
+use crate::serve::report::Asked;
 
 /// What is asked of the running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,11 +67,18 @@ pub enum Request {
         /// As above.
         machine: String,
     },
+    /// What one machine asked for and was given, packet by packet.
+    Trail {
+        /// As above.
+        machine: String,
+    },
     /// The stages that one machine went through, and its deployments.
     History {
         /// As above.
         machine: String,
     },
+    /// What was deployed in a period, in numbers.
+    Report(Asked),
     /// Every product.
     Products,
     /// Every venue.

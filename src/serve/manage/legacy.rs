@@ -312,10 +312,7 @@ struct Venue {
 async fn add_venue(asker: Asker, Json(new): Json<Venue>) -> Response {
     let Venue { code, name, location, contact_email } = new;
     let made = said(&asker, Request::VenueAdd { code, name, location, contact_email }).await;
-    spell(
-        StatusCode::CREATED,
-        made.map(|made| row(&made, &["code", "contact_email", "created_at", "location", "name"])),
-    )
+    spell(StatusCode::CREATED, made.map(|made| row(&made, &["code", "contact_email", "location", "name"])))
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

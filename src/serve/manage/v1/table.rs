@@ -58,6 +58,22 @@ fn machines(all: &mut Described) {
         log,
     );
     all.add(
+        Operation::get(
+            "/api/v1/machines/{machine}/trail",
+            Group::Machines,
+            "What it asked for and was given, packet by packet",
+        )
+        .fields(200, "machine: text, heard_at: time?, forgotten: integer, steps: Step[]")
+        .more("From its first packet on, as far as kept since the server runs; before that, its stages."),
+        trail,
+    );
+    all.shape(
+        "Step",
+        "Something that a machine did or was given.",
+        "at: time, at_millis: integer, after_ms: integer?, lasted_ms: integer, times: integer, \
+         kind: dhcp | file | name | progress | refused | report | stage, what: text, detail: text, sent?: integer, size?: integer",
+    );
+    all.add(
         Operation::get("/api/v1/machines/{machine}/history", Group::Machines, "What became of it, the latest first")
             .fields(200, "machine: text, stages: object[], deployments: object[]"),
         history,
@@ -206,8 +222,9 @@ fn batches(all: &mut Described) {
         "Batch",
         "An order of units.",
         "id: integer, venue_code: text, product_type: text, total_count: integer, remaining_count: integer, \
-         priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
-         started_at: time?, completed_at: time?, names?: Name[]",
+         done_count: integer, running_count: integer, failed_count: integer, priority: integer, \
+         status: pending | active | paused | completed | cancelled, created_at: time, started_at: time?, \
+         completed_at: time?, names?: Name[]",
     );
     all.add(
         Operation::get("/api/v1/batches", Group::Batches, "Every batch")
@@ -329,6 +346,24 @@ fn rest(all: &mut Described) {
              bytes_of_running_transfers: integer, progress: object, refusals: object",
         ),
         async |asker: Asker| ask(&asker, StatusCode::OK, Request::Status).await,
+    );
+    all.add(
+        Operation::get("/api/v1/report", Group::Server, "What was deployed in a period, in numbers")
+            .more(
+                "A deployment counts on the day on which it began, in UTC. Percentiles are by the nearest rank, over \
+                 deployments that ended well.",
+            )
+            .parameter("from", "text", "The first day, or a time; 30 days before the end if not given.")
+            .parameter("to", "text", "The last day, or a time; now if not given.")
+            .parameter("product", "text", "Only of this product.")
+            .parameter("venue", "text", "Only at this venue.")
+            .parameter("image", "text", "Only of this image, by the name of its file.")
+            .fields(
+                200,
+                "period: object, filter: object, percentiles: text, total: object, days: object[], stages: object[], \
+                 products: object[], venues: object[], images: object[], failures: object[], other_failures: integer",
+            ),
+        report,
     );
     all.add(
         Operation::get("/api/v1/audit", Group::Server, "Who changed what, the latest first")
