@@ -1,4 +1,9 @@
-//! The pages of one thing: a machine with its story, a batch with its units, a venue with its names.
+//! The pages of one thing: a machine with its story, a batch with its units, a venue with its names, a deployment with
+//! its log.
+
+mod batch;
+mod deployment;
+mod venue;
 
 use std::sync::Arc;
 
@@ -13,10 +18,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::caller::{self, Asker, Caller};
-use super::form::{Form, outcome};
+use super::form::outcome;
 use super::list::{bytes, look, utc};
 use super::program::text;
-use super::{Manage, page, room};
+use super::{Manage, page};
 use crate::access::Role;
 use crate::serve::control::Request;
 
@@ -25,8 +30,9 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     Router::new()
         .route("/machines/{machine}", get(machine))
         .route("/machines/{machine}/file", get(file))
-        .route("/batches/{id}", get(batch))
-        .route("/venues/{code}", get(venue))
+        .route("/batches/{id}", get(batch::show))
+        .route("/venues/{code}", get(venue::show))
+        .route("/deployments/{id}", get(deployment::show))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer))
 }
 
@@ -262,116 +268,4 @@ async fn file(asker: Asker, Path(machine): Path<String>, Query(WhichFile { name 
         }
         Err(response) => response,
     }
-}
-
-struct Unit {
-    hostname: String,
-    machine: Option<String>,
-    serial: String,
-}
-
-#[derive(Template)]
-#[template(path = "batch.html", config = "src/serve/manage/askama.toml")]
-struct BatchPage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    id: String,
-    status: String,
-    look: &'static str,
-    mark: &'static str,
-    product: String,
-    venue: String,
-    priority: String,
-    named: u64,
-    total: u64,
-    times: Vec<(&'static str, Time)>,
-    next: String,
-    units: Vec<Unit>,
-    acting: bool,
-}
-
-/// `GET /batches/N`.
-async fn batch(asker: Asker, Path(id): Path<String>) -> Response {
-    let Ok(number) = id.parse() else { return page::refused(StatusCode::NOT_FOUND, "There is no such batch") };
-    let found = async {
-        let batch = told(&asker, Request::Batch { id: number }).await?;
-        let [product, venue] = ["product_type", "venue_code"].map(|key| batch[key].as_str().map(str::to_owned));
-        let names = told(&asker, Request::Names { product, venue, state: None }).await?;
-        Ok::<_, Response>((batch, names))
-    };
-    let (batch, names) = match found.await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
-    let names: Vec<&Value> = names.as_array().into_iter().flatten().collect();
-    let of_batch = names.iter().filter(|name| name["batch"].as_u64() == Some(number));
-    let free = names.iter().find(|name| name["status"] == "available").map(|name| text(&name["hostname"]));
-    let unit = |name: &&Value| Unit {
-        hostname: text(&name["hostname"]),
-        machine: name["mac_address"].as_str().map(str::to_owned),
-        serial: name["serial_number"].as_str().unwrap_or_default().to_owned(),
-    };
-    let status = text(&batch["status"]);
-    let (look, mark) = look(&status);
-    let count = |key: &str| batch[key].as_u64().unwrap_or_default();
-    let times = [("Ordered", "created_at"), ("Started", "started_at"), ("Ended", "completed_at")];
-    let open = !matches!(status.as_str(), "completed" | "cancelled");
-    page::show(&BatchPage {
-        caller: &asker.caller,
-        here: "/batches",
-        look,
-        mark,
-        product: text(&batch["product_type"]),
-        venue: text(&batch["venue_code"]),
-        priority: text(&batch["priority"]),
-        named: count("total_count").saturating_sub(count("remaining_count")),
-        total: count("total_count"),
-        times: times
-            .into_iter()
-            .filter(|(_, key)| batch[key].is_string())
-            .map(|(label, key)| (label, Time::of(&batch[key])))
-            .collect(),
-        next: free.filter(|_| open).unwrap_or_default(),
-        units: of_batch.map(unit).collect(),
-        acting: asker.caller.role.may(Role::Operator) && open,
-        status,
-        id,
-    })
-}
-
-#[derive(Template)]
-#[template(path = "venue.html", config = "src/serve/manage/askama.toml")]
-struct VenuePage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    code: String,
-    name: String,
-    location: String,
-    contact: String,
-    pools: Vec<(String, String, String, String)>,
-    forms: Vec<Form>,
-}
-
-/// `GET /venues/CODE`.
-async fn venue(asker: Asker, Path(code): Path<String>) -> Response {
-    let rows = match told(&asker, Request::Venues).await {
-        Ok(rows) => rows,
-        Err(response) => return response,
-    };
-    let known = rows.as_array().into_iter().flatten().find(|row| text(&row["code"]).eq_ignore_ascii_case(&code));
-    let Some(known) = known else { return page::refused(StatusCode::NOT_FOUND, "There is no such venue") };
-    let pool = |(product, count): (&String, &Value)| {
-        (product.clone(), text(&count["available"]), text(&count["assigned"]), text(&count["retired"]))
-    };
-    let at = |key: &str| known[key].as_str().unwrap_or_default().to_owned();
-    page::show(&VenuePage {
-        caller: &asker.caller,
-        here: "/venues",
-        code: at("code"),
-        name: at("name"),
-        location: at("location"),
-        contact: at("contact_email"),
-        pools: known["names"].as_object().into_iter().flatten().map(pool).collect(),
-        forms: if asker.caller.role.may(Role::Operator) { vec![room::venue_form(Some(known))] } else { Vec::new() },
-    })
 }
