@@ -14,6 +14,7 @@ pub mod advertise;
 pub mod dhcp;
 pub mod service;
 pub mod meter;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -43,6 +44,7 @@ use self::arp::Arp;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
+use self::manage::stream::Stream;
 use self::manage::{Manage, Vitals};
 use self::meter::Meter;
 use self::people::People;
@@ -51,6 +53,7 @@ use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use self::tap::Tap;
 use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -228,6 +231,7 @@ pub async fn run_reloadable(
     });
     let beat = Beat::default();
     let meter = Meter::default();
+    let (tap, happenings) = Tap::new();
     let core = Core {
         fleet,
         store,
@@ -236,6 +240,7 @@ pub async fn run_reloadable(
         arp: arp.clone(),
         beat: beat.clone(),
         meter: meter.clone(),
+        tap: tap.clone(),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;
@@ -280,7 +285,7 @@ pub async fn run_reloadable(
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
         let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
-        let manage = Manage::new(desk, people, management, tls, vitals);
+        let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }

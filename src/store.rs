@@ -11,6 +11,7 @@ mod image;
 pub mod original;
 mod record;
 mod records;
+pub mod report;
 mod rows;
 mod schema;
 mod story;

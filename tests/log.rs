@@ -14,7 +14,7 @@ const MAC: &str = "dc:a6:32:00:00:07";
 
 #[test]
 fn every_line_about_a_machine_carries_its_number_mac_and_name() {
-    let server = Server::start_logging("", "", &["--log-format", "json"]);
+    let server = Server::arrange("", "", &["--log-format", "json"]);
     let cookie = server.set_up();
     let post = |path: &str, body: Value| {
         let headers = [("Content-Type", "application/json")];

@@ -39,7 +39,7 @@ fn fingerprint(server: &Server, arguments: &[&str]) -> Result<String, String> {
 
 #[test]
 fn with_a_certificate_of_our_own_everything_is_https() {
-    let server = Server::start_with("", "tls = \"self-made\"");
+    let server = Server::start_with("tls = \"self-made\"");
     let head = curl(&server, &[], "/login");
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(head.contains("strict-transport-security: max-age=31536000"), "{head}");
@@ -66,7 +66,7 @@ fn with_a_certificate_of_our_own_everything_is_https() {
 
 #[test]
 fn old_versions_are_refused_and_a_reload_brings_another_certificate() {
-    let server = Server::start_with("", "tls = \"self-made\"");
+    let server = Server::start_with("tls = \"self-made\"");
     let first = fingerprint(&server, &["-tls1_2"]).expect("TLS 1.2");
     assert_eq!(fingerprint(&server, &["-tls1_3"]).expect("TLS 1.3"), first);
     fingerprint(&server, &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]).expect_err("TLS 1.1 is too old");

@@ -170,7 +170,7 @@ fn counters_take_a_viewer_or_a_token_unless_they_are_open() {
     assert_eq!(answer.code, 200, "{answer:?}");
     drop(server);
 
-    let open = Server::start_with("", "metrics = \"open\"");
+    let open = Server::start_with("metrics = \"open\"");
     assert!(!scrape(&open, "").is_empty());
 }
 

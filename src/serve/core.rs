@@ -17,6 +17,7 @@ use super::inbox::{Message, Outlet};
 use super::log;
 use super::meter::Meter;
 use super::service::Beat;
+use super::tap::Tap;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Told};
@@ -63,6 +64,8 @@ pub struct Core {
     pub beat: Beat,
     /// Counts what happens.
     pub meter: Meter,
+    /// Where those listen who want to know what happens.
+    pub tap: Tap,
 }
 
 impl Core {
@@ -124,6 +127,7 @@ impl Core {
             _ => None,
         });
         self.meter.apply(published, now.instant);
+        self.tap.committed(&changes);
         for action in rest {
             self.carry_out(action, asked);
         }
@@ -146,6 +150,7 @@ impl Core {
                 let who = log::Who::about(&notice, &read(&self.board));
                 log::notice(&notice, &who);
                 write(&self.board).witness(&notice, clock::now().timestamp);
+                self.tap.notice(&notice);
             }
         }
     }
@@ -157,6 +162,7 @@ impl Core {
                 self.fleet.reload(rows, clock::now());
                 let notices = self.fleet.notices();
                 write(&self.board).reset(notices);
+                self.tap.lose();
                 true
             }
             Err(error) => {

@@ -16,8 +16,10 @@ mod login;
 pub mod openapi;
 pub mod page;
 mod program;
+mod repeat;
 pub mod tls;
 mod room;
+pub mod stream;
 mod said;
 mod v1;
 mod wall;
@@ -41,6 +43,7 @@ pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
 use self::said::Said;
+use self::stream::Stream;
 use self::tls::Tls;
 use self::wall::Painter;
 use super::control::Desk;
@@ -76,6 +79,7 @@ pub struct Manage {
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
     painter: Painter,
+    stream: Stream,
     said: Said,
     document: OnceLock<Document>,
     open_metrics: bool,
@@ -90,11 +94,18 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: Settings, tls: Option<Arc<Tls>>, vitals: Vitals) -> Manage {
+    pub fn new(
+        desk: Desk,
+        people: Arc<People>,
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        vitals: Vitals,
+    ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
         let said = Said::default();
-        Manage { desk, people, attempts, session, tls, names, painter, said, document, open_metrics, vitals }
+        Manage { desk, people, attempts, session, tls, names, painter, said, stream, document, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -187,8 +198,14 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
     let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
-    tokio::join!(painting, renew(tls.clone(), stopped.clone()), listener::serve(listeners, routes, tls, stopped));
+    tokio::join!(
+        painting,
+        telling,
+        renew(tls.clone(), stopped.clone()),
+        listener::serve(listeners, routes, tls, stopped)
+    );
     Ok(())
 }
 
@@ -212,6 +229,7 @@ async fn renew(tls: Option<Arc<Tls>>, mut stopped: Receiver<bool>) {
 pub fn routes(manage: Arc<Manage>) -> Router {
     let mut described = v1::routes(&manage);
     described.merge(legacy::routes(&manage));
+    described.merge(stream::routes(&manage));
     described.merge(openapi::read::routes(&manage));
     let (api, document) = described.finish(manage.cookie_name());
     manage.document.get_or_init(|| document);

@@ -51,7 +51,8 @@ pub fn machines(board: &Board) -> Value {
     board.machines().map(|view| machine(board, view)).collect()
 }
 
-fn machine(board: &Board, view: &View) -> Value {
+/// A machine.
+pub fn machine(board: &Board, view: &View) -> Value {
     let machine = &view.machine;
     let failure = match &machine.stage {
         Stage::Failed(cause) => Some(cause),
@@ -83,7 +84,7 @@ fn machine(board: &Board, view: &View) -> Value {
 }
 
 /// How far an installer is, in the keys of the deployment API.
-fn progress(progress: &Progress) -> Value {
+pub fn progress(progress: &Progress) -> Value {
     json!({
         "bytes": progress.bytes,
         "eta_secs": progress.eta_secs,

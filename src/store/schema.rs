@@ -196,6 +196,9 @@ const VERSION_4: &str = "
     ) STRICT;
 
     ALTER TABLE machine ADD COLUMN reinstalls INTEGER NOT NULL DEFAULT 0 CHECK (reinstalls >= 0);
+
+    CREATE INDEX deployments_by_start ON deployment (started_at);
+    CREATE INDEX stages_by_time ON stage_entry (machine, at, id, stage);
 ";
 
 /// How many steps a journal has behind it.

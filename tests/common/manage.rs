@@ -24,6 +24,7 @@ pub struct Server {
     /// Where its files are.
     pub directory: TempDir,
     process: Child,
+    arguments: Vec<String>,
     /// Port of the management side.
     pub pages: u16,
     /// Port of the deployment side.
@@ -66,16 +67,16 @@ fn free_port() -> u16 {
 
 impl Server {
     pub fn start() -> Server {
-        Server::start_with("", "")
+        Server::start_with("")
     }
 
-    /// With more in the configuration: at its end, and in `[management]`.
-    pub fn start_with(rest: &str, management: &str) -> Server {
-        Server::start_logging(rest, management, &[])
+    /// With more lines below `[management]`; relative paths are below the server's directory.
+    pub fn start_with(management: &str) -> Server {
+        Server::arrange("", management, &[])
     }
 
-    /// With arguments about the log besides.
-    pub fn start_logging(rest: &str, management: &str, arguments: &[&str]) -> Server {
+    /// With more at the end of the configuration, below `[management]`, and arguments of `serve`.
+    pub fn arrange(rest: &str, management: &str, arguments: &[&str]) -> Server {
         let directory = tempfile::tempdir().expect("a directory");
         let (pages, machines) = (free_port(), free_port());
         let config = format!(
@@ -104,10 +105,23 @@ numbers = {{ KXP2 = ["1-6"] }}
 "#
         );
         fs::write(directory.path().join("hatchery.toml"), config).expect("a file");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Server::launch(directory, pages, machines, arguments)
+    }
+
+    /// Kills it, and starts it anew with what it has left on disk.
+    pub fn restart(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"));
+        *self = Server::launch(directory, self.pages, self.machines, self.arguments.clone());
+    }
+
+    fn launch(directory: TempDir, pages: u16, machines: u16, arguments: Vec<String>) -> Server {
         let mut command = Command::new(HATCHERY);
         command
             .args(["serve", "-c", "hatchery.toml"])
-            .args(arguments)
+            .args(&arguments)
             .current_dir(directory.path())
             .stderr(Stdio::piped());
         let mut process = command.spawn().expect("the binary starts");
@@ -131,7 +145,7 @@ numbers = {{ KXP2 = ["1-6"] }}
                 kept.lock().expect("nobody panics with it").push(line);
             }
         });
-        Server { directory, process, pages, machines, link, lines }
+        Server { directory, process, pages, machines, link, lines, arguments }
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -186,4 +200,17 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
     Answer { code, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A token as the command line makes it, ready to be sent as `Authorization`.
+pub fn token(server: &Server, role: &str, more: &[&str]) -> String {
+    let output = Command::new(HATCHERY)
+        .args(["token", "add", "test", "--role", role, "--socket", "socket", "--json"])
+        .args(more)
+        .current_dir(server.directory.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    format!("Bearer {}", made["token"].as_str().expect("a token"))
 }

@@ -20,7 +20,7 @@ use crate::serve::manage::caller::Asker;
 pub use rows::text;
 
 /// The longest body, bytes: a pool of every number there is.
-const BODY_MAX: usize = 1 << 20;
+pub const BODY_MAX: usize = 1 << 20;
 
 /// Rows of a list without a `limit`, and the most that one may ask for.
 const ROWS: usize = 100;

@@ -73,18 +73,32 @@
     setInterval(() => { due = true; }, 10000);
   }
 
-  const source = new EventSource("/events");
-  source.addEventListener("open", () => say(true));
-  source.addEventListener("error", () => {
-    say(false);
-    // A browser gives up on its own when it was answered something else, such as the login page.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
-  });
-  source.addEventListener("wall", (event) => {
-    lastSeen = new Date();
-    due = true;
-    if (parts.has("wall")) patch(parts.get("wall"), event.data);
-  });
+  // A browser has six connections for a server, and a page that one has left or does not see holds its own: six of those,
+  // and nothing loads any more. So only a page that is seen listens.
+  let source = null;
+  const listen = () => {
+    if (source || document.hidden) return;
+    source = new EventSource("/events");
+    source.addEventListener("open", () => say(true));
+    source.addEventListener("error", () => {
+      say(false);
+      // A browser gives up on its own when it was answered something else, such as the login page.
+      if (source && source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+    });
+    source.addEventListener("wall", (event) => {
+      lastSeen = new Date();
+      due = true;
+      if (parts.has("wall")) patch(parts.get("wall"), event.data);
+    });
+  };
+  const rest = () => {
+    if (source) source.close();
+    source = null;
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : listen()));
+  addEventListener("pagehide", rest);
+  addEventListener("pageshow", listen);
+  listen();
   setInterval(count, 1000);
   count();
   local();
