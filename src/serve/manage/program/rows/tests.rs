@@ -30,7 +30,7 @@ fn a_mac_is_found_in_any_spelling() {
 fn every_word_has_to_be_somewhere() {
     assert_eq!(ids("q=arlt+kxp2"), [1, 2]);
     assert_eq!(ids("q=kxp2+0.9"), [2]);
-    assert_eq!(ids("q=kxp2+spaa"), []);
+    assert!(ids("q=kxp2+spaa").is_empty());
     assert_eq!(ids("q=+++"), [1, 2, 3]);
 }
 
