@@ -5,6 +5,7 @@
 
 pub mod access;
 mod audit;
+mod deployment;
 pub mod hardware;
 mod image;
 pub mod original;
@@ -26,6 +27,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
 pub use audit::{AuditFilter, AuditPage};
+pub use deployment::Run;
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
