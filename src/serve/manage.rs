@@ -15,11 +15,14 @@ mod listener;
 mod login;
 pub mod openapi;
 pub mod page;
+mod plot;
 mod program;
 mod repeat;
+mod report;
 pub mod tls;
 mod room;
 pub mod stream;
+mod said;
 mod v1;
 mod wall;
 
@@ -41,6 +44,7 @@ use tokio::sync::watch::Receiver;
 pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
 use self::openapi::Document;
+use self::said::Said;
 use self::stream::Stream;
 use self::tls::Tls;
 use self::wall::Painter;
@@ -78,6 +82,7 @@ pub struct Manage {
     names: Vec<String>,
     painter: Painter,
     stream: Stream,
+    said: Said,
     document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
@@ -101,7 +106,8 @@ impl Manage {
     ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
-        Manage { desk, people, attempts, session, tls, names, painter, stream, document, open_metrics, vitals }
+        let said = Said::default();
+        Manage { desk, people, attempts, session, tls, names, painter, said, stream, document, open_metrics, vitals }
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -242,6 +248,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(detail::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
+        .merge(report::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

@@ -257,6 +257,38 @@ pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
     json!(findings)
 }
 
+/// How far the machines are that have their names under a batch: done, failed, and the others.
+fn units(board: &Board, id: u64) -> [usize; 3] {
+    let mut units = [0; 3];
+    let of_batch =
+        |view: &&Arc<View>| view.name.as_ref().and_then(|name| name.batch).is_some_and(|batch| batch.0 == id);
+    for view in board.machines().filter(of_batch) {
+        match view.machine.stage {
+            Stage::Done => units[0] += 1,
+            Stage::Failed(_) => units[1] += 1,
+            _ => units[2] += 1,
+        }
+    }
+    units
+}
+
+/// Adds to one batch or several how far their machines are.
+pub fn with_units(mut batches: Value, board: &Board) -> Value {
+    let add = |batch: &mut Value| {
+        if let Some(id) = batch["id"].as_u64() {
+            let [done, failed, running] = units(board, id);
+            batch["done_count"] = json!(done);
+            batch["failed_count"] = json!(failed);
+            batch["running_count"] = json!(running);
+        }
+    };
+    match &mut batches {
+        Value::Array(all) => all.iter_mut().for_each(add),
+        one => add(one),
+    }
+    batches
+}
+
 /// A batch in the shape of the deployment API.
 pub fn batch(batch: &Batch) -> Value {
     let time = |timestamp: Option<Timestamp>| timestamp.map(clock::iso);

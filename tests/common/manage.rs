@@ -24,6 +24,7 @@ pub struct Server {
     /// Where its files are.
     pub directory: TempDir,
     process: Child,
+    arguments: Vec<String>,
     /// Port of the management side.
     pub pages: u16,
     /// Port of the deployment side.
@@ -104,10 +105,23 @@ numbers = {{ KXP2 = ["1-6"] }}
 "#
         );
         fs::write(directory.path().join("hatchery.toml"), config).expect("a file");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Server::launch(directory, pages, machines, arguments)
+    }
+
+    /// Kills it, and starts it anew with what it has left on disk.
+    pub fn restart(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"));
+        *self = Server::launch(directory, self.pages, self.machines, self.arguments.clone());
+    }
+
+    fn launch(directory: TempDir, pages: u16, machines: u16, arguments: Vec<String>) -> Server {
         let mut command = Command::new(HATCHERY);
         command
             .args(["serve", "-c", "hatchery.toml"])
-            .args(arguments)
+            .args(&arguments)
             .current_dir(directory.path())
             .stderr(Stdio::piped());
         let mut process = command.spawn().expect("the binary starts");
@@ -131,7 +145,7 @@ numbers = {{ KXP2 = ["1-6"] }}
                 kept.lock().expect("nobody panics with it").push(line);
             }
         });
-        Server { directory, process, pages, machines, link, lines }
+        Server { directory, process, pages, machines, link, lines, arguments }
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {

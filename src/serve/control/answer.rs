@@ -8,12 +8,13 @@ use super::{Desk, Found, Reply, Request};
 use crate::access::Actor;
 use crate::boot::View;
 use crate::catalog::ImageState;
+use crate::clock;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
 use crate::ids::{BatchId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
-use crate::serve::{core, images, show};
+use crate::serve::{core, images, report, show};
 use crate::store::{AuditFilter, DeploymentFilter, Records, StoreError};
 
 impl Desk {
@@ -48,6 +49,16 @@ impl Desk {
             Request::Audit { limit, offset, by, operation, q } => {
                 let (records, filter) = (self.records.clone(), AuditFilter { by, operation, text: q });
                 return recorded(move || records.audit(&filter, limit, offset), |page| show::audit(&page)).await;
+            }
+            Request::Report(asked) => {
+                let records = self.records.clone();
+                return match asked.read(clock::now().timestamp) {
+                    Ok(filter) => {
+                        let wanted = filter.clone();
+                        recorded(move || records.report(&wanted), |found| report::shown(&filter, &found)).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::Reload => {
                 let Some(reloader) = reloader else {
@@ -176,7 +187,12 @@ impl Desk {
 
     async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
-        told.map(|told| show::told(&told)).into()
+        let shown = |told| match told {
+            // How far the machines are that have their names under it, the board knows.
+            Told::Batch(_) | Told::Batches(_) => show::with_units(show::told(&told), &core::read(&self.library.board)),
+            _ => show::told(&told),
+        };
+        told.map(shown).into()
     }
 
     /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured

@@ -52,27 +52,28 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The pages that they may see: address and title.
+    /// The pages that they may see: address and title. The last is for those who manage people.
     pub fn pages(&self) -> &'static [(&'static str, &'static str)] {
-        const PAGES: [(&str, &str); 13] = [
-            ("/", "Wall"),
-            ("/machines", "Machines"),
-            ("/deployments", "Deployments"),
-            ("/batches", "Batches"),
-            ("/names", "Names"),
-            ("/venues", "Venues"),
-            ("/images", "Images"),
-            ("/leases", "Leases"),
-            ("/network", "Network"),
-            ("/audit", "Audit"),
-            ("/api", "API"),
-            // For those who manage people.
-            ("/users", "Users"),
-            ("/tokens", "Tokens"),
-        ];
-        if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..11] }
+        if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..PAGES.len() - 1] }
     }
 }
+
+const PAGES: [(&str, &str); 14] = [
+    ("/", "Wall"),
+    ("/dashboard", "Dashboard"),
+    ("/machines", "Machines"),
+    ("/venues", "Venues"),
+    ("/names", "Names"),
+    ("/batches", "Batches"),
+    ("/images", "Images"),
+    ("/deployments", "Deployments"),
+    ("/reports", "Reports"),
+    ("/network", "Network"),
+    ("/system", "System"),
+    ("/audit", "Audit"),
+    ("/api", "API"),
+    ("/users", "Users"),
+];
 
 /// What a route that lets through only those who may works with: the management side, and who asks it.
 #[derive(Clone, Debug)]

@@ -39,6 +39,19 @@ pub fn escaped(text: &str) -> String {
     text.bytes().map(escape).collect()
 }
 
+/// A count with its thousands apart: `10,000`.
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut spelled = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            spelled.push(',');
+        }
+        spelled.push(digit);
+    }
+    spelled
+}
+
 /// A refusal of a page.
 pub fn refused(status: StatusCode, sentence: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Refused");

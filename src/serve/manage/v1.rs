@@ -18,6 +18,7 @@ use super::program::{self, Json, Parameters, ask, refuse};
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Password, Reply, Request};
+use crate::serve::report::Asked;
 
 /// A list in parts. `limit`, `offset`, `q` and `sort` are known of every list, the parameters of `filters` besides.
 async fn list(asker: Asker, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
@@ -103,6 +104,20 @@ async fn deployments(asker: Asker, uri: Uri) -> Response {
         Request::Deployments { limit, offset, product, venue, status: given.text("status") }
     };
     journal(asker, uri, &["product", "venue", "status"], question).await
+}
+
+/// The parameters of a report.
+pub fn asked(uri: &Uri) -> Result<Asked, Refusal> {
+    let given = Parameters::read(uri, &["from", "to", "product", "venue", "image"])?;
+    let [from, to, product, venue, image] = ["from", "to", "product", "venue", "image"].map(|name| given.text(name));
+    Ok(Asked { from, to, product, venue, image })
+}
+
+async fn report(asker: Asker, uri: Uri) -> Response {
+    match asked(&uri) {
+        Ok(asked) => ask(&asker, StatusCode::OK, Request::Report(asked)).await,
+        Err(refusal) => refuse(&refusal),
+    }
 }
 
 async fn audit(asker: Asker, uri: Uri) -> Response {

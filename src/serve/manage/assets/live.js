@@ -52,7 +52,7 @@
   let due = false;
   let busy = false;
   const refetch = async () => {
-    if (!due || busy || !own || own.contains(document.activeElement)) return;
+    if (!due || busy || !own || own.contains(document.activeElement) || own.querySelector(":checked")) return;
     due = false;
     busy = true;
     try {

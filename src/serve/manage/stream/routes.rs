@@ -30,7 +30,7 @@ const MESSAGE_MAX: usize = 4096;
 
 const ABOUT: &str = "Each event is `{\"id\", \"type\", \"at\", \"machine\", \"data\"}`. The first one is `ready`, or `reset` \
 if what came after the last event that you know is not kept any more: then read the whole again. Types: ready, reset, \
-machine, forgotten, stage, progress, transfer, lease, freed, conflict, named, refused, dhcp, image, images, configured, \
+machine, forgotten, stage, reported, progress, transfer, lease, freed, conflict, named, refused, dhcp, image, images, configured, \
 batch, audit. Who falls behind is dropped; come back with the last `id`.";
 
 /// The routes.

@@ -138,7 +138,7 @@ fn batches(all: &mut Described) {
         "Batch",
         "An order of units.",
         "id: integer, venue_code: text, product_type: text, total_count: integer, remaining_count: integer, \
-         priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
+         done_count: integer, running_count: integer, failed_count: integer, priority: integer, status: pending | active | paused | completed | cancelled, created_at: time, \
          started_at: time?, completed_at: time?",
     );
     all.add(
@@ -252,6 +252,24 @@ fn rest(all: &mut Described) {
              bytes_of_running_transfers: integer, progress: object, refusals: object",
         ),
         async |asker: Asker| ask(&asker, StatusCode::OK, Request::Status).await,
+    );
+    all.add(
+        Operation::get("/api/v1/report", Group::Server, "What was deployed in a period, in numbers")
+            .more(
+                "A deployment counts on the day on which it began, in UTC. Percentiles are by the nearest rank, over \
+                 deployments that ended well.",
+            )
+            .parameter("from", "text", "The first day, or a time; 30 days before the end if not given.")
+            .parameter("to", "text", "The last day, or a time; now if not given.")
+            .parameter("product", "text", "Only of this product.")
+            .parameter("venue", "text", "Only at this venue.")
+            .parameter("image", "text", "Only of this image, by the name of its file.")
+            .fields(
+                200,
+                "period: object, filter: object, percentiles: text, total: object, days: object[], stages: object[], \
+                 products: object[], venues: object[], images: object[], failures: object[], other_failures: integer",
+            ),
+        report,
     );
     all.add(
         Operation::get("/api/v1/audit", Group::Server, "Who changed what, the latest first")
