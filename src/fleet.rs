@@ -13,6 +13,8 @@ mod asking;
 pub mod audit;
 mod conflict;
 mod proxy;
+pub mod tally;
+pub mod trail;
 pub mod board;
 pub mod boot;
 pub mod check;

@@ -15,6 +15,7 @@ pub mod broom;
 pub mod dhcp;
 pub mod service;
 pub mod meter;
+pub mod tap;
 pub mod core;
 pub mod tftp;
 pub mod http;
@@ -46,6 +47,7 @@ use self::broom::Broom;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
+use self::manage::stream::Stream;
 use self::manage::{Manage, Vitals};
 use self::meter::Meter;
 use self::people::People;
@@ -54,6 +56,7 @@ use self::preflight::place::Place;
 use self::preflight::rival::Rivals;
 use self::reload::{Reloader, Reread};
 use self::service::Beat;
+use self::tap::Tap;
 use crate::access::Actor;
 use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
@@ -68,6 +71,7 @@ use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
 use crate::store::retention::Retention;
 use crate::store::{Records, Store, StoreError};
+use crate::time::Timestamp;
 
 /// Everything the server is told.
 #[derive(Debug)]
@@ -185,6 +189,10 @@ pub async fn run_reloadable(
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
     board.reset(fleet.notices());
+    let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
+    for (stage, at) in records.ends(month_ago)? {
+        board.remember(&stage, at);
+    }
     let board = Arc::new(RwLock::new(board));
     let known = images::Known::new(fleet.tables().measured.clone());
 
@@ -206,6 +214,14 @@ pub async fn run_reloadable(
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
     let management = settings.management.as_ref();
+    let on = |port: u16| home.iter().map(|link| SocketAddr::from((link.address, port))).collect::<Vec<_>>();
+    let listening = [
+        ("DHCP", if settings.dhcp { on(67) } else { Vec::new() }),
+        ("TFTP", settings.tftp.as_ref().map_or_else(Vec::new, |config| on(config.listen.port()))),
+        ("HTTP", addresses.clone()),
+        ("Pages and API", management.map_or_else(Vec::new, |management| management.listen.clone())),
+    ]
+    .map(listening);
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
     let tls = management.map(manage::open_tls).transpose()?.flatten();
@@ -229,6 +245,7 @@ pub async fn run_reloadable(
     });
     let beat = Beat::default();
     let meter = Meter::default();
+    let (tap, happenings) = Tap::new();
     let core = Core {
         fleet,
         store,
@@ -237,6 +254,7 @@ pub async fn run_reloadable(
         arp: arp.clone(),
         beat: beat.clone(),
         meter: meter.clone(),
+        tap: tap.clone(),
         broom: Broom::new(settings.retention),
     };
     let core = spawn("core", move || {
@@ -281,8 +299,9 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
-        let manage = Manage::new(desk, people, &management, tls, vitals);
+        let vitals =
+            Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone(), listening: listening.to_vec() };
+        let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
     }
@@ -320,6 +339,12 @@ pub async fn run_reloadable(
         tracing::debug!(%error, "control socket not removed");
     }
     Ok(())
+}
+
+/// What listens where, for the people who run the room.
+fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static str, String) {
+    let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
 /// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the

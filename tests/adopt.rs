@@ -208,12 +208,13 @@ fn the_originals_data_comes_out_of_our_server_field_by_field() {
     }
     let batches = json!([
         {
-            "completed_at": "2025-04-02T10:00:00Z", "created_at": "2025-04-01T09:00:00Z", "id": 1, "priority": 5,
-            "product_type": "KXP2", "remaining_count": 0, "started_at": "2025-04-01T09:30:00Z", "status": "completed",
+            "completed_at": "2025-04-02T10:00:00Z", "created_at": "2025-04-01T09:00:00Z", "done_count": 0,
+            "failed_count": 0, "id": 1, "priority": 5, "product_type": "KXP2", "running_count": 0, "remaining_count": 0, "started_at": "2025-04-01T09:30:00Z", "status": "completed",
             "total_count": 2, "venue_code": "ARLT",
         },
         {
-            "completed_at": null, "created_at": "2025-04-03T09:00:00Z", "id": 3, "priority": -1, "product_type": "RXP2",
+            "completed_at": null, "created_at": "2025-04-03T09:00:00Z", "done_count": 0, "failed_count": 0, "id": 3,
+            "priority": -1, "product_type": "RXP2", "running_count": 0,
             "remaining_count": 9, "started_at": "2025-04-03T09:30:00Z", "status": "active", "total_count": 10,
             "venue_code": "SPAA",
         },

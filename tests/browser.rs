@@ -88,6 +88,7 @@ fn pages(room: &Room) -> Vec<String> {
 fn look_at(room: &Room, path: &str) {
     let name = match path.trim_matches('/') {
         "" => "wall".to_owned(),
+        name if name.starts_with("setup") => "set-up".to_owned(),
         name => name.replace(['/', '?', '=', '&'], "-"),
     };
     for (shape, width, height, scale) in

@@ -15,12 +15,12 @@ pub struct Management {
     pub listen: Vec<SocketAddr>,
     /// How long a login lasts at most.
     pub session: Duration,
-    /// Whether `/metrics` is shown without login or token.
-    pub open_metrics: bool,
     /// How it speaks TLS; plain HTTP if not at all.
     pub tls: Option<Certificate>,
     /// The host names by which it is called, if by no others.
     pub names: Vec<String>,
+    /// Whether `/metrics` is shown without login or token.
+    pub open_metrics: bool,
 }
 
 /// Where its certificate comes from.
@@ -49,13 +49,13 @@ impl Management {
         let listen = fields.iter().filter_map(|field| address(field, links, &mut once)).collect();
         let session = Duration::from_secs(12 * 3600);
         let session = table.as_ref().map_or(session, |table| table.duration("session", session));
+        let tls = table.as_ref().and_then(|table| table.field("tls")).and_then(|field| certificate(&field, base));
+        let names = table.as_ref().and_then(|table| table.list("names")).unwrap_or_default();
+        let names = names.iter().filter_map(host_name).collect();
         let metrics = table.as_ref().and_then(|table| table.field("metrics"));
         let known = |text: &str| [("login", false), ("open", true)].into_iter().find(|(word, _)| *word == text);
         let metrics = metrics.and_then(|field| field.parse("\"login\" or \"open\"", "open", known));
         let open_metrics = metrics.is_some_and(|(_, open)| open);
-        let tls = table.as_ref().and_then(|table| table.field("tls")).and_then(|field| certificate(&field, base));
-        let names = table.as_ref().and_then(|table| table.list("names")).unwrap_or_default();
-        let names = names.iter().filter_map(host_name).collect();
         Management { listen, session, tls, names, open_metrics }
     }
 }

@@ -8,13 +8,17 @@ use std::sync::Arc;
 
 use super::Notice;
 use super::report::Progress;
+use super::tally::Tally;
+use super::trail::{Trail, Trails};
 use crate::boot::{Facts, View};
 use crate::catalog::{Catalog, ImageFiles};
 use crate::ids::{MachineId, TransferId};
 use crate::lease::{Lease, LeaseState};
+use crate::machine::stage::Stage;
 use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::site::Site;
+use crate::time::Timestamp;
 use crate::transfer::Via;
 
 /// Every machine, lease, and transfer under way.
@@ -29,6 +33,9 @@ pub struct Board {
     progress: BTreeMap<MachineId, Progress>,
     refusals: BTreeMap<&'static str, u64>,
     conflicts: BTreeMap<Ipv4Addr, Mac>,
+    trails: Trails,
+    tally: Tally,
+    revision: u64,
 }
 
 /// A transfer under way.
@@ -61,6 +68,9 @@ impl Board {
             progress: BTreeMap::new(),
             refusals: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            trails: Trails::default(),
+            tally: Tally::default(),
+            revision: 0,
         }
     }
 
@@ -76,15 +86,39 @@ impl Board {
         }
     }
 
-    /// Takes note.
+    /// Takes note of what happened at `now`, and how often and how much.
+    pub fn witness(&mut self, notice: &Notice, now: Timestamp) {
+        let fresh = match notice {
+            Notice::Transfer { transfer, sent, .. } => {
+                sent.saturating_sub(self.transfers.get(transfer).map_or(0, |running| running.sent))
+            }
+            _ => 0,
+        };
+        let address = match notice {
+            Notice::DhcpAnswered { address, .. } | Notice::Conflict { address, .. } => Some(*address),
+            Notice::Refused { who, .. } => who.parse().ok(),
+            _ => None,
+        };
+        let holder = address.and_then(|address| self.at(address)).map(|view| view.machine.id);
+        self.tally.note(notice, fresh, now);
+        self.trails.note(notice, holder, fresh, now);
+        self.apply(notice);
+    }
+
+    /// Takes note, of what is so and not of when it came to be.
     pub fn apply(&mut self, notice: &Notice) {
+        self.revision += 1;
         match notice {
             Notice::Machine(view) => {
+                if let Some(mac) = view.machine.mac {
+                    self.trails.know(view.machine.id, mac);
+                }
                 self.machines.insert(view.machine.id, view.clone());
             }
             Notice::Forgotten(id) => {
                 self.machines.remove(id);
                 self.progress.remove(id);
+                self.trails.forget(*id);
             }
             Notice::Progress { machine, progress } => {
                 self.progress.insert(*machine, progress.clone());
@@ -126,8 +160,13 @@ impl Board {
             Notice::ImageFiles(files) => self.image_files = files.clone(),
             Notice::Image { product, state } => self.catalog.set_image(product.clone(), state.clone()),
             Notice::Refused { refusal, .. } => self.count(refusal),
-            Notice::DhcpAnswered { .. } | Notice::Named { .. } => {}
+            Notice::DhcpAnswered { .. } | Notice::Named { .. } | Notice::Reported { .. } => {}
         }
+    }
+
+    /// Counts what the journal remembers: a machine came to this stage then.
+    pub fn remember(&mut self, stage: &Stage, at: Timestamp) {
+        self.tally.ended(stage, at);
     }
 
     /// Counts a refusal; those that a shell makes by itself reach no notice.
@@ -189,6 +228,21 @@ impl Board {
     /// How far the machine's installer says to be.
     pub fn progress(&self, machine: MachineId) -> Option<&Progress> {
         self.progress.get(&machine)
+    }
+
+    /// What the machine did and was given, since the process runs.
+    pub fn trail(&self, machine: MachineId) -> Option<&Trail> {
+        self.trails.of(machine)
+    }
+
+    /// What happened how often.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Another number whenever something has changed.
+    pub fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// Every transfer under way.

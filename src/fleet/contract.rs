@@ -372,6 +372,15 @@ pub enum Notice {
         /// to decline it (RFC 2131 §4.4.1).
         withdrawn: bool,
     },
+    /// A machine's installer asked or said something.
+    Reported {
+        /// Which machine.
+        machine: MachineId,
+        /// Its word; `config` for the question who it is.
+        word: String,
+        /// What else it said, or what it was told.
+        detail: String,
+    },
     /// How far a machine's installer is.
     Progress {
         /// Which.

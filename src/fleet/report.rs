@@ -5,7 +5,7 @@ mod progress;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::{Change, Deployment, Fleet, Outbox, Told};
+use super::{Change, Deployment, Fleet, Notice, Outbox, Told};
 use crate::boot;
 use crate::boot::pipeline::{self, Milestone};
 use crate::catalog::{Image, ImageState, Install};
@@ -78,9 +78,11 @@ impl Fleet {
         out: &mut Outbox,
     ) -> Result<Told, Refusal> {
         match report {
-            Report::Config { product, venue, hardware } => self
-                .configure(address, evidence, product.as_deref(), venue, hardware, now, out)
-                .map(|config| Told::Config(Box::new(config))),
+            Report::Config { product, venue, hardware } => {
+                let result = self.configure(address, evidence, product.as_deref(), venue, hardware, now, out);
+                self.say_told(address, evidence, &result, out);
+                result.map(|config| Told::Config(Box::new(config)))
+            }
             Report::Status { status, hostname, message } => {
                 self.note_status(address, evidence, &status, hostname.as_ref(), message, now, out);
                 Ok(Told::Received(hostname))
@@ -104,6 +106,21 @@ impl Fleet {
         match report {
             Report::Status { hostname, .. } => Told::Received(hostname),
             _ => Told::Received(None),
+        }
+    }
+
+    /// Makes known what the question who it is was answered with.
+    fn say_told(&self, address: Ipv4Addr, evidence: &Evidence, result: &Result<Config, Refusal>, out: &mut Outbox) {
+        let detail = match result {
+            Ok(Config { hostname, product, image, .. }) => {
+                let name = hostname.as_ref().map_or("no name", |hostname| hostname.as_str());
+                format!("told: {name}, {product}, image {}", image.file)
+            }
+            Err(refusal) => format!("refused: {refusal}"),
+        };
+        let known = self.tables.machines.resolve(evidence, self.tables.leases.holder(address));
+        if let Some(machine) = known {
+            out.publish(Notice::Reported { machine, word: "config".to_owned(), detail });
         }
     }
 
@@ -217,6 +234,8 @@ impl Fleet {
             return out.refused("status report", address, Refusal::UnknownMachine);
         }
         let id = self.machine(evidence, holder, now, out);
+        let detail = message.clone().unwrap_or_default();
+        out.publish(Notice::Reported { machine: id, word: status.to_owned(), detail });
         if status == "success" && !self.may_have_succeeded(id) {
             // It is told "received" all the same: it was, and saying it again would help nobody.
             out.refused("status report", address, Refusal::Forbidden("a success of a run that did not get that far"));

@@ -18,6 +18,7 @@ use super::inbox::{Message, Outlet};
 use super::log;
 use super::meter::Meter;
 use super::service::Beat;
+use super::tap::Tap;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Told};
@@ -64,6 +65,8 @@ pub struct Core {
     pub beat: Beat,
     /// Counts what happens.
     pub meter: Meter,
+    /// Where those listen who want to know what happens.
+    pub tap: Tap,
     /// Removes what is old.
     pub broom: Broom,
 }
@@ -134,6 +137,7 @@ impl Core {
             _ => None,
         });
         self.meter.apply(published, now.instant);
+        self.tap.committed(&changes);
         for action in rest {
             self.carry_out(action, asked);
         }
@@ -155,7 +159,8 @@ impl Core {
                 // The line is written without the lock.
                 let who = log::Who::about(&notice, &read(&self.board));
                 log::notice(&notice, &who);
-                write(&self.board).apply(&notice);
+                write(&self.board).witness(&notice, clock::now().timestamp);
+                self.tap.notice(&notice);
             }
         }
     }
@@ -167,6 +172,7 @@ impl Core {
                 self.fleet.reload(rows, clock::now());
                 let notices = self.fleet.notices();
                 write(&self.board).reset(notices);
+                self.tap.lose();
                 true
             }
             Err(error) => {

@@ -6,10 +6,15 @@
 pub mod caller;
 mod action;
 mod assets;
+mod chart;
+mod dashboard;
 mod detail;
 mod form;
 mod health;
 mod legacy;
+mod live;
+mod machine;
+mod network;
 mod list;
 mod listener;
 mod login;
@@ -17,9 +22,13 @@ pub mod openapi;
 pub mod page;
 mod plot;
 mod program;
+mod repeat;
 mod report;
 pub mod tls;
 mod room;
+mod system;
+pub mod stream;
+mod said;
 mod v1;
 mod wall;
 
@@ -40,10 +49,13 @@ use tokio::sync::watch::Receiver;
 
 pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
+use self::live::Painters;
 use self::openapi::Document;
+use self::said::Said;
+use self::stream::Stream;
 use self::tls::Tls;
-use self::wall::Painter;
 use super::control::Desk;
+use super::core;
 use super::people::People;
 use super::secret;
 use crate::access::Attempts;
@@ -59,12 +71,12 @@ pub struct Settings {
     pub session: Duration,
     /// The file that knows who may use it.
     pub users: PathBuf,
-    /// Whether counters are shown to whoever asks, not only to those who log in or bring a token.
-    pub open_metrics: bool,
     /// Its certificate; `None` for plain HTTP.
     pub tls: Option<tls::Origin>,
     /// The host names by which it is called, if it is to be called by no others.
     pub names: Vec<String>,
+    /// Whether counters are shown to whoever asks, not only to those who log in or bring a token.
+    pub open_metrics: bool,
 }
 
 /// What the routes work with.
@@ -75,10 +87,12 @@ pub struct Manage {
     session: Duration,
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
-    painter: Painter,
+    painters: Painters,
+    stream: Stream,
+    said: Said,
+    document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
-    document: OnceLock<Document>,
 }
 
 impl fmt::Debug for Manage {
@@ -89,20 +103,23 @@ impl fmt::Debug for Manage {
 
 impl Manage {
     /// Lets in these people.
-    pub fn new(desk: Desk, people: Arc<People>, settings: &Settings, tls: Option<Arc<Tls>>, vitals: Vitals) -> Manage {
+    pub fn new(
+        desk: Desk,
+        people: Arc<People>,
+        settings: Settings,
+        tls: Option<Arc<Tls>>,
+        stream: Stream,
+        vitals: Vitals,
+    ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
-        Manage {
-            desk,
-            people,
-            attempts: Mutex::default(),
-            session: *session,
-            tls,
-            names: names.clone(),
-            painter: Painter::new(),
-            document: OnceLock::new(),
-            open_metrics: *open_metrics,
-            vitals,
-        }
+        let (attempts, painters, document) = (Mutex::default(), Painters::default(), OnceLock::new());
+        let said = Said::default();
+        Manage { desk, people, attempts, session, tls, names, painters, said, stream, document, open_metrics, vitals }
+    }
+
+    /// Another number whenever the board has changed.
+    fn revision(&self) -> u64 {
+        core::read(&self.desk.library.board).revision()
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -194,9 +211,15 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// # Errors
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
-    let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let painting = manage.painters.run(&manage, stopped.clone());
+    let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
-    tokio::join!(painting, renew(tls.clone(), stopped.clone()), listener::serve(listeners, routes, tls, stopped));
+    tokio::join!(
+        painting,
+        telling,
+        renew(tls.clone(), stopped.clone()),
+        listener::serve(listeners, routes, tls, stopped)
+    );
     Ok(())
 }
 
@@ -220,13 +243,16 @@ async fn renew(tls: Option<Arc<Tls>>, mut stopped: Receiver<bool>) {
 pub fn routes(manage: Arc<Manage>) -> Router {
     let mut described = v1::routes(&manage);
     described.merge(legacy::routes(&manage));
+    described.merge(stream::routes(&manage));
     described.merge(openapi::read::routes(&manage));
     let (api, document) = described.finish(manage.cookie_name());
     manage.document.get_or_init(|| document);
     let known = Router::new()
         .route("/", get(wall::show))
+        .route("/dashboard", get(dashboard::show))
+        .route("/network", get(network::show))
         .route("/api", get(openapi::read::show))
-        .route("/events", get(wall::events))
+        .route("/events", get(live::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
@@ -234,6 +260,8 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(api)
         .merge(room::routes(&manage))
         .merge(detail::routes(&manage))
+        .merge(machine::routes(&manage))
+        .merge(system::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
         .merge(report::routes(&manage))

@@ -21,7 +21,12 @@ pub fn new() -> String {
 
 /// What is kept of a secret.
 pub fn digest(secret: &str) -> String {
-    hex(&Sha256::digest(secret.as_bytes()))
+    digest_of(secret.as_bytes())
+}
+
+/// The SHA-256 of bytes, in hex digits.
+pub fn digest_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Whether two secrets are the same, in a time that does not tell where they differ.

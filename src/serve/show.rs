@@ -2,6 +2,7 @@
 
 mod people;
 mod told;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::store::{AuditPage, History, Story, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
+pub use trail::trail;
 
 /// Counts of everything.
 pub fn status(board: &Board) -> Value {
@@ -51,7 +53,8 @@ pub fn machines(board: &Board) -> Value {
     board.machines().map(|view| machine(board, view)).collect()
 }
 
-fn machine(board: &Board, view: &View) -> Value {
+/// A machine.
+pub fn machine(board: &Board, view: &View) -> Value {
     let machine = &view.machine;
     let failure = match &machine.stage {
         Stage::Failed(cause) => Some(cause),
@@ -83,7 +86,7 @@ fn machine(board: &Board, view: &View) -> Value {
 }
 
 /// How far an installer is, in the keys of the deployment API.
-fn progress(progress: &Progress) -> Value {
+pub fn progress(progress: &Progress) -> Value {
     json!({
         "bytes": progress.bytes,
         "eta_secs": progress.eta_secs,
@@ -248,12 +251,49 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
 
 /// What was found, the addresses that two stations use with it.
 pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
-    findings.extend(board.conflicts().map(|(address, mac)| {
+    findings.extend(conflicts(board));
+    json!(findings)
+}
+
+/// The addresses that two stations use.
+pub fn conflicts(board: &Board) -> impl Iterator<Item = Finding> {
+    board.conflicts().map(|(address, mac)| {
         let what = format!("{mac} uses {address}, which is ours to give");
         let hint = format!("find {mac} and let it ask for its address, or take the address out of the pool");
         Finding::amber(format!("conflict {address}"), what, hint)
-    }));
-    json!(findings)
+    })
+}
+
+/// How far the machines are that have their names under a batch: done, failed, and the others.
+fn units(board: &Board, id: u64) -> [usize; 3] {
+    let mut units = [0; 3];
+    let of_batch =
+        |view: &&Arc<View>| view.name.as_ref().and_then(|name| name.batch).is_some_and(|batch| batch.0 == id);
+    for view in board.machines().filter(of_batch) {
+        match view.machine.stage {
+            Stage::Done => units[0] += 1,
+            Stage::Failed(_) => units[1] += 1,
+            _ => units[2] += 1,
+        }
+    }
+    units
+}
+
+/// Adds to one batch or several how far their machines are.
+pub fn with_units(mut batches: Value, board: &Board) -> Value {
+    let add = |batch: &mut Value| {
+        if let Some(id) = batch["id"].as_u64() {
+            let [done, failed, running] = units(board, id);
+            batch["done_count"] = json!(done);
+            batch["failed_count"] = json!(failed);
+            batch["running_count"] = json!(running);
+        }
+    };
+    match &mut batches {
+        Value::Array(all) => all.iter_mut().for_each(add),
+        one => add(one),
+    }
+    batches
 }
 
 /// A batch in the shape of the deployment API.

@@ -3,6 +3,8 @@
 //! Owns the file. Passwords are kept as argon2id hashes, session cookies and tokens as SHA-256 digests: whoever reads the
 //! file cannot use what is in it. Checks no password and decides nothing.
 
+mod repeat;
+
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
+pub use self::repeat::Repeat;
 use crate::access::{Role, Scopes, UserName};
 use crate::time::Timestamp;
 
@@ -153,7 +156,7 @@ impl Access {
         let access = Access { path: path.to_owned(), db };
         let version = access.prepare().map_err(|error| failed(path, error))?;
         match version {
-            Some(VERSION) => Ok(access),
+            Some(VERSION) => access.lose_repeats().map(|()| access),
             Some(version) => Err(refuse(format!("it has version {version}, this hatchery knows {VERSION}"))),
             None => Err(refuse("it belongs to another program".to_owned())),
         }

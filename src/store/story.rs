@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::record::Record;
+use super::record::{BadRow, Record};
 use super::records::{Records, read_deployment};
 use super::rows::{self, integer};
 use crate::fleet::Deployment;
@@ -25,6 +25,23 @@ pub struct Story {
 }
 
 impl Records {
+    /// Each time that a machine was finished or failed, since then.
+    ///
+    /// # Errors
+    /// As [`Records::log`].
+    pub fn ends(&self, since: Timestamp) -> Result<Vec<(Stage, Timestamp)>, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT stage, cause, at FROM stage_entry WHERE at >= ?1 AND stage IN ('done', 'failed')";
+            let mut statement = db.prepare(sql)?;
+            let mut found = statement.query([since.millis()])?;
+            let mut ends = Vec::new();
+            while let Some(row) = found.next()? {
+                ends.push(read_stage(&Record { table: "stage_entry", row })?);
+            }
+            Ok(ends)
+        })
+    }
+
     /// What became of a machine, as far back as is shown.
     ///
     /// # Errors
@@ -39,9 +56,7 @@ impl Records {
             let mut found = statement.query(params![id, integer(STAGES_MAX)?])?;
             let mut stages = Vec::new();
             while let Some(row) = found.next()? {
-                let row = Record { table: "stage_entry", row };
-                let cause = row.maybe_text("cause")?.unwrap_or_default();
-                stages.push((row.parsed("stage", |word| Stage::from_word(word, &cause))?, row.time("at")?));
+                stages.push(read_stage(&Record { table: "stage_entry", row })?);
             }
             let columns = rows::DEPLOYMENT;
             let sql = format!("SELECT {columns} FROM deployment WHERE machine = ?1 ORDER BY id DESC LIMIT ?2");
@@ -54,4 +69,9 @@ impl Records {
             Ok(Story { stages, deployments })
         })
     }
+}
+
+fn read_stage(row: &Record<'_>) -> Result<(Stage, Timestamp), BadRow> {
+    let cause = row.maybe_text("cause")?.unwrap_or_default();
+    Ok((row.parsed("stage", |word| Stage::from_word(word, &cause))?, row.time("at")?))
 }

@@ -24,6 +24,7 @@ pub struct Server {
     /// Where its files are.
     pub directory: TempDir,
     process: Child,
+    arguments: Vec<String>,
     /// Port of the management side.
     pub pages: u16,
     /// Port of the deployment side.
@@ -109,10 +110,23 @@ numbers = {{ KXP2 = ["1-6"] }}
 
     /// With the configuration that is in the directory already, and says these ports.
     pub fn start_in(directory: TempDir, pages: u16, machines: u16, arguments: &[&str]) -> Server {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        Server::launch(directory, pages, machines, arguments)
+    }
+
+    /// Kills it, and starts it anew with what it has left on disk.
+    pub fn restart(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+        let directory = std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"));
+        *self = Server::launch(directory, self.pages, self.machines, self.arguments.clone());
+    }
+
+    fn launch(directory: TempDir, pages: u16, machines: u16, arguments: Vec<String>) -> Server {
         let mut command = Command::new(HATCHERY);
         command
             .args(["serve", "-c", "hatchery.toml"])
-            .args(arguments)
+            .args(&arguments)
             .current_dir(directory.path())
             .stderr(Stdio::piped());
         let mut process = command.spawn().expect("the binary starts");
@@ -136,7 +150,7 @@ numbers = {{ KXP2 = ["1-6"] }}
                 kept.lock().expect("nobody panics with it").push(line);
             }
         });
-        Server { directory, process, pages, machines, link, lines }
+        Server { directory, process, pages, machines, link, lines, arguments }
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -201,4 +215,17 @@ pub fn send(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     let (head, body) = reply.split_once("\r\n\r\n").expect("a head and a body");
     let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status code");
     Answer { code, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A token as the command line makes it, ready to be sent as `Authorization`.
+pub fn token(server: &Server, role: &str, more: &[&str]) -> String {
+    let output = Command::new(HATCHERY)
+        .args(["token", "add", "test", "--role", role, "--socket", "socket", "--json"])
+        .args(more)
+        .current_dir(server.directory.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    format!("Bearer {}", made["token"].as_str().expect("a token"))
 }

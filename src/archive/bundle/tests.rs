@@ -16,7 +16,9 @@ fn files() -> [(&'static str, Vec<u8>); 3] {
     [("config/hatchery.toml", b"[http]".to_vec()), ("data/empty", Vec::new()), ("data/hatchery.db", noise)]
 }
 
-fn unpack(bytes: &[u8], passphrase: Option<&str>) -> Result<(Manifest, Vec<(String, Vec<u8>)>), BundleError> {
+type Unpacked = (Manifest, Vec<(String, Vec<u8>)>);
+
+fn unpack(bytes: &[u8], passphrase: Option<&str>) -> Result<Unpacked, BundleError> {
     let mut found = Vec::new();
     let manifest = read(bytes, passphrase, |name, _, source| {
         let mut bytes = Vec::new();

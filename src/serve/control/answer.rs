@@ -15,7 +15,7 @@ use crate::ids::{BatchId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, report, show};
-use crate::store::{AuditFilter, DeploymentFilter, Records, StoreError};
+use crate::store::{AuditFilter, DeploymentFilter, Records, StoreError, Story};
 
 impl Desk {
     /// Does what `by` asks, or says why not.
@@ -39,6 +39,13 @@ impl Desk {
             }
             Request::MachineLog { machine } => {
                 return self.of_machine(&machine, |records, id| records.log(id), show::log).await;
+            }
+            Request::Trail { machine } => {
+                let board = library.board.clone();
+                let show = move |view: &View, story: Story| {
+                    show::trail(view, core::read(&board).trail(view.machine.id), &story)
+                };
+                return self.of_machine(&machine, |records, id| records.story(id), show).await;
             }
             Request::History { machine } => {
                 return self.of_machine(&machine, |records, id| records.story(id), show::story).await;
@@ -187,7 +194,12 @@ impl Desk {
 
     async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
-        told.map(|told| show::told(&told)).into()
+        let shown = |told| match told {
+            // How far the machines are that have their names under it, the board knows.
+            Told::Batch(_) | Told::Batches(_) => show::with_units(show::told(&told), &core::read(&self.library.board)),
+            _ => show::told(&told),
+        };
+        told.map(shown).into()
     }
 
     /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured

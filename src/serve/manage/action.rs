@@ -14,6 +14,7 @@ use axum::routing::{get, post};
 
 use super::caller::{self, Asker, Caller};
 use super::form::{Field, Form, Typed, outcome};
+use super::room::force;
 use super::{Manage, page};
 use crate::serve::control::{Password, Request};
 
@@ -53,10 +54,6 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/tokens/{id}/{act}", get(ask_token).post(do_token))
         .route_layer(from_fn_with_state(manage.clone(), caller::admin));
     acts.merge(people)
-}
-
-fn force() -> Field {
-    Field::new("check", "force", "Even while the machine is being installed")
 }
 
 fn of_name(name: &str, act: &str) -> Option<Action> {

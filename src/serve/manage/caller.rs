@@ -45,32 +45,35 @@ pub struct Caller {
     pub role: Role,
     /// What of that, if it is less.
     pub scopes: Scopes,
+    /// What nobody else is known by: names of tokens may be the same.
+    pub key: String,
     /// What their forms must bring back; empty for a token, which no browser sends by itself.
     pub form_key: String,
 }
 
 impl Caller {
-    /// The pages that they may see: address and title.
+    /// The pages that they may see: address and title. The last is for those who manage people.
     pub fn pages(&self) -> &'static [(&'static str, &'static str)] {
-        const PAGES: [(&str, &str); 13] = [
-            ("/", "Wall"),
-            ("/machines", "Machines"),
-            ("/deployments", "Deployments"),
-            ("/batches", "Batches"),
-            ("/names", "Names"),
-            ("/venues", "Venues"),
-            ("/images", "Images"),
-            ("/leases", "Leases"),
-            ("/network", "Network"),
-            ("/audit", "Audit"),
-            ("/api", "API"),
-            // For those who manage people.
-            ("/users", "Users"),
-            ("/tokens", "Tokens"),
-        ];
-        if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..11] }
+        if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..PAGES.len() - 1] }
     }
 }
+
+const PAGES: [(&str, &str); 14] = [
+    ("/", "Wall"),
+    ("/dashboard", "Dashboard"),
+    ("/machines", "Machines"),
+    ("/venues", "Venues"),
+    ("/names", "Names"),
+    ("/batches", "Batches"),
+    ("/images", "Images"),
+    ("/deployments", "Deployments"),
+    ("/reports", "Reports"),
+    ("/network", "Network"),
+    ("/system", "System"),
+    ("/audit", "Audit"),
+    ("/api", "API"),
+    ("/users", "Users"),
+];
 
 /// What a route that lets through only those who may works with: the management side, and who asks it.
 #[derive(Clone, Debug)]
@@ -175,8 +178,8 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     if let Some(token) = bearer(headers) {
         let token = access.use_token(&secret::digest(token), now)?;
         let caller = |token: Token| {
-            let Token { name, role, scopes, .. } = token;
-            Caller { name: Actor::token(&name), role, scopes, form_key: String::new() }
+            let Token { id, name, role, scopes, .. } = token;
+            Caller { name: Actor::token(&name), role, scopes, key: format!("token {id}"), form_key: String::new() }
         };
         return Ok(token.map(|token| (caller(token), false)));
     }
@@ -190,7 +193,23 @@ fn find(manage: &Manage, headers: &HeaderMap, now: Timestamp) -> Result<Option<(
     if now.since(seen_at) > NOTED {
         access.touch_session(&digest, now)?;
     }
-    Ok(Some((Caller { name: Actor::user(user.as_str()), role, scopes: Scopes::default(), form_key }, true)))
+    let (name, key) = (Actor::user(user.as_str()), format!("user {user}"));
+    Ok(Some((Caller { name, role, scopes: Scopes::default(), key, form_key }, true)))
+}
+
+/// Whether the session or the token that these headers show is still good. A session is not kept alive by it.
+pub fn is_known(manage: &Manage, headers: &HeaderMap) -> bool {
+    let now = clock::now().timestamp;
+    let access = manage.people.access();
+    let known = match (bearer(headers), cookie(headers, manage.cookie_name())) {
+        (Some(token), _) => access.use_token(&secret::digest(token), now).map(|token| token.is_some()),
+        (None, Some(cookie)) => access.session(&secret::digest(cookie), now).map(|session| session.is_some()),
+        (None, None) => return false,
+    };
+    known.unwrap_or_else(|error| {
+        tracing::error!(%error, "it cannot be seen who listens");
+        false
+    })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -206,7 +225,7 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a browser says that another site made this request. Programs say neither.
-fn is_foreign(headers: &HeaderMap) -> bool {
+pub fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = text("sec-fetch-site")
         && !matches!(site, "same-origin" | "none")

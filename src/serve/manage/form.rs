@@ -25,13 +25,15 @@ pub struct Field {
     pub hint: &'static str,
     /// Whether the form can be sent without it.
     pub required: bool,
+    /// Words, in lower case, of the refusals that are about it: they are said next to it.
+    pub about: &'static [&'static str],
 }
 
 impl Field {
     /// An empty one that must be filled in.
     pub fn new(kind: &'static str, name: &'static str, label: &'static str) -> Field {
         let (value, options) = (String::new(), Vec::new());
-        Field { name, label, kind, value, options, hint: "", required: kind != "check" }
+        Field { name, label, kind, value, options, hint: "", required: kind != "check", about: &[] }
     }
 
     /// One of these; the first is chosen.
@@ -47,6 +49,11 @@ impl Field {
     /// Says so below it.
     pub fn hint(self, hint: &'static str) -> Field {
         Field { hint, ..self }
+    }
+
+    /// Refusals with one of these words, in lower case, are about it.
+    pub fn about(self, about: &'static [&'static str]) -> Field {
+        Field { about, ..self }
     }
 
     /// Holds this.
@@ -73,12 +80,14 @@ pub struct Form {
     pub button: &'static str,
     /// Why it was refused; empty if it was not.
     pub wrong: String,
+    /// Of which field that is; empty if of none.
+    pub wrong_at: &'static str,
 }
 
 impl Form {
     /// A form that was not sent yet.
     pub fn new(place: impl Into<String>, title: &'static str, button: &'static str, fields: Vec<Field>) -> Form {
-        Form { place: place.into(), title, fields, button, wrong: String::new() }
+        Form { place: place.into(), title, fields, button, wrong: String::new(), wrong_at: "" }
     }
 
     /// The same as it was sent and refused. Passwords are not sent back.
@@ -86,6 +95,9 @@ impl Form {
         for field in self.fields.iter_mut().filter(|field| field.kind != "password") {
             field.value = typed.get(field.name).unwrap_or_default().to_owned();
         }
+        let lower = sentence.to_lowercase();
+        let meant = self.fields.iter().find(|field| field.about.iter().any(|word| lower.contains(word)));
+        self.wrong_at = meant.map_or("", |field| field.name);
         self.wrong = sentence.to_owned();
         self
     }
@@ -115,6 +127,11 @@ impl Typed {
     /// As it was typed, blanks and all: for passwords.
     pub fn secret(&self, name: &str) -> String {
         self.0.iter().find(|(each, _)| each == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    }
+
+    /// Every value of a name, in their order.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(each, _)| each == name).map(|(_, value)| value.clone()).collect()
     }
 
     /// Whether a box is ticked.

@@ -1,8 +1,13 @@
-//! A list as a page: columns, a box that finds, filters and sorting in the address, parts of a hundred rows, and what is
+//! A list as a page: columns, a box that finds, filters and sorting in the address, parts of fifty rows, and what is
 //! shown as CSV or JSON.
 //!
-//! Rows are those of the desk in the keys of the API, found and sorted by the same code ([`program::page`]). Knows no
-//! particular list; those are in `room`.
+//! Rows are those of the desk in the keys of the API, found and sorted by the same code ([`program::rows`]). What is done
+//! to several rows at once is in [`several`]. Knows no particular list; those are in `room`.
+
+mod cell;
+mod several;
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -12,44 +17,24 @@ use serde_json::Value;
 use super::caller::{Asker, Caller};
 use super::form::Form;
 use super::page;
-use super::program::{self, Parameters, text};
+use super::program::{self, Parameters, rows, text};
 use crate::access::Role;
 use crate::refusal::Refusal;
 use crate::serve::control::{Reply, Request};
 
+use self::cell::{Cell, line};
+pub use self::cell::{Column, Kind, bytes, look, utc};
+pub use self::several::Several;
+
+/// Rows of a page without a `limit`, and the most that one may ask for: a page stays small.
+const ROWS: usize = 50;
+const ROWS_MAX: usize = 200;
+
+/// A filter offers at most so many values to choose from.
+const CHOICES_MAX: usize = 60;
+
 /// Rows of an export at most: more than any room has.
 const EXPORT_MAX: usize = 1_000_000;
-
-/// What a column shows of a row.
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// The text of its key.
-    Text,
-    /// The text of its key, short, with the whole behind it.
-    Short,
-    /// A time in ISO 8601.
-    Time,
-    /// A number of bytes.
-    Bytes,
-    /// A word of a closed set, with a mark for the eye.
-    Word,
-    /// The text, leading to the page under this prefix.
-    Link(&'static str),
-    /// What this makes of the row.
-    Made(fn(&Value) -> String),
-    /// Done of all, as a bar.
-    Bar(fn(&Value) -> (u64, u64)),
-}
-
-/// A column.
-pub struct Column {
-    /// The key of a row.
-    pub key: &'static str,
-    /// What stands above it.
-    pub title: &'static str,
-    /// What it shows.
-    pub kind: Kind,
-}
 
 /// Something that one may do to a row.
 pub struct Act {
@@ -81,18 +66,43 @@ pub struct List {
     pub role: Role,
     /// Said where there is no row at all.
     pub empty: &'static str,
+    /// The page of the navigation that it belongs to, if it is not there itself.
+    pub within: Option<&'static str>,
+    /// What one row is called, and several.
+    pub things: (&'static str, &'static str),
+    /// Values of filters that are known without looking at the rows, by parameter.
+    pub choices: &'static [(&'static str, &'static [&'static str])],
+    /// The key by which what is done to several rows names each.
+    pub key: &'static str,
+    /// What can be done to several rows at once.
+    pub several: &'static [Several],
+    /// Where one goes on from here: what it says, and the address.
+    pub ways: &'static [(&'static str, &'static str)],
 }
 
-struct Cell {
-    text: String,
-    title: String,
-    place: Option<String>,
-    time: Option<String>,
-    look: &'static str,
-    bar: Option<(u64, u64)>,
+impl List {
+    /// A list of nothing, for what most lists have in common.
+    pub const PLAIN: List = List {
+        path: "",
+        title: "",
+        request: |_, _, _| Request::Status,
+        paged: false,
+        columns: &[],
+        filters: &[],
+        acts: |_| Vec::new(),
+        role: Role::Operator,
+        empty: "",
+        within: None,
+        things: ("row", "rows"),
+        choices: &[],
+        key: "id",
+        several: &[],
+        ways: &[],
+    };
 }
 
 struct Row {
+    key: String,
     cells: Vec<Cell>,
     acts: Vec<Act>,
 }
@@ -107,6 +117,8 @@ struct Filter {
     name: &'static str,
     label: &'static str,
     value: String,
+    /// What one may choose from; without any, one types.
+    choices: Vec<String>,
     /// The list without it.
     without: String,
 }
@@ -120,13 +132,26 @@ struct ListPage<'a> {
     path: &'static str,
     q: String,
     sort: String,
+    /// The list with any words.
+    without_q: String,
     filters: Vec<Filter>,
     heads: Vec<Head>,
     rows: Vec<Row>,
     /// The first and the last row shown, counted from 1, and how many fit.
     first: usize,
     last: usize,
-    total: u64,
+    total: usize,
+    /// How many fit, of how many, in words.
+    count: String,
+    /// What was done just now.
+    said: Option<String>,
+    /// Why something was not done to several rows.
+    wrong: &'a [String],
+    several: &'a [Several],
+    one: &'a str,
+    ways: &'a [(&'static str, &'static str)],
+    /// The query of this page, to come back to it.
+    back: String,
     before: Option<String>,
     after: Option<String>,
     csv: String,
@@ -144,44 +169,72 @@ struct Found {
     limit: usize,
     offset: usize,
     items: Vec<Value>,
-    total: u64,
+    total: usize,
+    /// How many there are, fitting or not; `None` if nobody counted.
+    all: Option<usize>,
+    /// What one may choose from, by filter.
+    choices: Vec<Vec<String>>,
 }
 
 impl List {
     /// The page; `forms` stand below the list. One that was refused is shown under the status code of its refusal.
     pub async fn show(&self, asker: &Asker, uri: &Uri, forms: Vec<Form>, status: StatusCode) -> Response {
-        // A refused form was sent to another address than the list's: everything is shown then.
-        let found = match self.find(asker, uri, None).await {
+        self.show_with(asker, uri, forms, status, &[]).await
+    }
+
+    /// The page, with what went wrong just now.
+    async fn show_with(
+        &self,
+        asker: &Asker,
+        uri: &Uri,
+        forms: Vec<Form>,
+        status: StatusCode,
+        wrong: &[String],
+    ) -> Response {
+        let found = match self.find(asker, uri, false).await {
             Ok(found) => found,
             Err(response) => return response,
         };
         let acting = asker.caller.role.may(self.role);
         let row = |row: &Value| Row {
+            key: text(&row[self.key]),
             cells: self.columns.iter().map(|column| column.cell(row)).collect(),
             acts: if acting { (self.acts)(row) } else { Vec::new() },
         };
-        let Found { given, limit, offset, items, total } = &found;
+        let Found { given, limit, offset, items, total, .. } = &found;
         let at = |offset: usize| {
             let shown = if offset == 0 { String::new() } else { offset.to_string() };
             self.address(given, &[("offset", &shown)])
         };
+        let export = |end: &str| {
+            let whole = self.address(given, &[("offset", ""), ("limit", "")]);
+            whole.replacen(self.path, &format!("{}.{end}", self.path), 1)
+        };
         let shown = ListPage {
             caller: &asker.caller,
-            here: self.path,
+            here: self.within.unwrap_or(self.path),
             title: self.title,
             path: self.path,
             q: given.text("q").unwrap_or_default(),
             sort: given.text("sort").unwrap_or_default(),
-            filters: self.shown_filters(given),
+            without_q: self.address(given, &[("q", ""), ("offset", "")]),
+            filters: self.shown_filters(&found),
             heads: self.columns.iter().map(|column| self.head(column, given)).collect(),
             rows: items.iter().map(row).collect(),
             first: if items.is_empty() { 0 } else { offset + 1 },
             last: offset + items.len(),
             total: *total,
+            count: self.counted(&found),
+            said: asker.manage.said.take(&asker.caller),
+            wrong,
+            several: if acting { self.several } else { &[] },
+            one: self.things.0,
+            ways: if acting { self.ways } else { &[] },
+            back: self.address(given, &[]).split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
             before: (*offset > 0).then(|| at(offset.saturating_sub(*limit))),
-            after: ((offset + items.len()) as u64 != *total && !items.is_empty()).then(|| at(offset + limit)),
-            csv: self.address(given, &[]).replacen(self.path, &format!("{}.csv", self.path), 1),
-            json: self.address(given, &[]).replacen(self.path, &format!("{}.json", self.path), 1),
+            after: (offset + items.len() < *total && !items.is_empty()).then(|| at(offset + limit)),
+            csv: export("csv"),
+            json: export("json"),
             acting: acting && items.iter().any(|row| !(self.acts)(row).is_empty()),
             nothing: *total == 0
                 && given.get("q").is_none()
@@ -192,9 +245,20 @@ impl List {
         (status, page::show(&shown)).into_response()
     }
 
+    /// `37 of 10,000 names`.
+    fn counted(&self, found: &Found) -> String {
+        let (one, many) = self.things;
+        let noun = |count: usize| if count == 1 { one } else { many };
+        let total = found.total;
+        match found.all {
+            Some(all) if all != total => format!("{} of {} {}", page::count(total), page::count(all), noun(all)),
+            _ => format!("{} {}", page::count(total), noun(total)),
+        }
+    }
+
     /// What the page shows, all parts of it, for a spreadsheet.
     pub async fn csv(&self, asker: &Asker, uri: &Uri) -> Response {
-        let found = match self.find(asker, uri, Some(EXPORT_MAX)).await {
+        let found = match self.find(asker, uri, true).await {
             Ok(found) => found,
             Err(response) => return response,
         };
@@ -207,7 +271,7 @@ impl List {
 
     /// The same rows with all their keys, for a program.
     pub async fn json(&self, asker: &Asker, uri: &Uri) -> Response {
-        match self.find(asker, uri, Some(EXPORT_MAX)).await {
+        match self.find(asker, uri, true).await {
             Ok(found) => self.download("json", "application/json", format!("{}\n", Value::from(found.items))),
             Err(response) => response,
         }
@@ -220,8 +284,9 @@ impl List {
             .into_response()
     }
 
-    /// The rows; with `all` so many instead of a part.
-    async fn find(&self, asker: &Asker, uri: &Uri, all: Option<usize>) -> Result<Found, Response> {
+    /// The rows of a part, or all that fit.
+    async fn find(&self, asker: &Asker, uri: &Uri, whole: bool) -> Result<Found, Response> {
+        // A refused form was sent to another address than the list's: everything is shown then.
         let mine = uri.path().strip_prefix(self.path).is_some_and(|rest| matches!(rest, "" | ".csv" | ".json"));
         let nothing = Uri::from_static("/");
         let uri = if mine { uri } else { &nothing };
@@ -229,28 +294,49 @@ impl List {
             ["limit", "offset", "q", "sort"].into_iter().chain(self.filters.iter().map(|(name, ..)| *name)).collect();
         let refused = |refusal: Refusal| page::refused(program::status(refusal.kind()), &refusal.to_string());
         let given = Parameters::read(uri, &known).map_err(refused)?;
-        let (limit, offset) = given.window().map_err(refused)?;
-        let (limit, offset) = all.map_or((limit, offset), |most| (most, 0));
-        let rows = match asker.answer((self.request)(&given, limit, offset)).await {
-            Reply::Ok(rows) => rows,
+        let limit = given.number("limit", ROWS, ROWS_MAX).map_err(refused)?.max(1);
+        let offset = given.number("offset", 0, usize::MAX >> 1).map_err(refused)?;
+        let (limit, offset) = if whole { (EXPORT_MAX, 0) } else { (limit, offset) };
+        let mut said = match asker.answer((self.request)(&given, limit, offset)).await {
+            Reply::Ok(said) => said,
             Reply::Error { code, sentence } => return Err(page::refused(program::status(&code), &sentence)),
             Reply::Problems(problems) => return Err(page::refused(StatusCode::BAD_REQUEST, &problems.join("; "))),
         };
+        let list = |value: Value| if let Value::Array(rows) = value { rows } else { Vec::new() };
+        if self.paged {
+            let total = said["total"].as_u64().map_or(0, |total| usize::try_from(total).unwrap_or(usize::MAX));
+            let choices = self.filters.iter().map(|(name, ..)| self.fixed_choices(name)).collect();
+            let items = list(said["items"].take());
+            return Ok(Found { given, limit, offset, items, total, all: None, choices });
+        }
+        let all = list(said);
+        let choices = self.filters.iter().map(|(name, key, _)| match self.fixed_choices(name) {
+            fixed if fixed.is_empty() => seen(key, &all),
+            fixed => fixed,
+        });
+        let (choices, count) = (choices.collect(), all.len());
         let filters: Vec<(&str, &str)> = self.filters.iter().map(|(name, key, _)| (*name, *key)).collect();
-        let part = if self.paged { rows } else { program::part(rows, &given, &filters, limit, offset) };
-        let total = part["total"].as_u64().unwrap_or_default();
-        let items = part["items"].as_array().cloned().unwrap_or_default();
-        Ok(Found { given, limit, offset, items, total })
+        let fitting = rows::wanted(all, &given, &filters);
+        let total = fitting.len();
+        let items = fitting.into_iter().skip(offset).take(limit).collect();
+        Ok(Found { given, limit, offset, items, total, all: Some(count), choices })
     }
 
-    fn shown_filters(&self, given: &Parameters) -> Vec<Filter> {
-        let filter = |(name, _, label): &(&'static str, &'static str, &'static str)| Filter {
+    fn fixed_choices(&self, name: &str) -> Vec<String> {
+        let fixed = self.choices.iter().find(|(each, _)| *each == name).map(|(_, values)| *values);
+        fixed.unwrap_or_default().iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    fn shown_filters(&self, found: &Found) -> Vec<Filter> {
+        type Named = (&'static str, &'static str, &'static str);
+        let filter = |((name, _, label), choices): (&Named, &Vec<String>)| Filter {
             name,
             label,
-            value: given.text(name).unwrap_or_default(),
-            without: self.address(given, &[(name, ""), ("offset", "")]),
+            value: found.given.text(name).unwrap_or_default(),
+            choices: choices.clone(),
+            without: self.address(&found.given, &[(name, ""), ("offset", "")]),
         };
-        self.filters.iter().map(filter).collect()
+        self.filters.iter().zip(&found.choices).map(filter).collect()
     }
 
     fn head(&self, column: &Column, given: &Parameters) -> Head {
@@ -260,7 +346,7 @@ impl List {
             Some(key) if key == column.key => ("descending", String::new()),
             _ => ("", column.key.to_owned()),
         };
-        let sortable = !self.paged && !matches!(column.kind, Kind::Made(_) | Kind::Bar(_));
+        let sortable = !self.paged && !matches!(column.kind, Kind::Made(_) | Kind::Parts(_));
         let place = if sortable { self.address(given, &[("sort", &next), ("offset", "")]) } else { String::new() };
         Head { title: column.title, place, sorted }
     }
@@ -277,85 +363,13 @@ impl List {
     }
 }
 
-impl Column {
-    fn cell(&self, row: &Value) -> Cell {
-        let value = &row[self.key];
-        let shown = if value.is_null() { String::new() } else { text(value) };
-        let plain = Cell { text: shown.clone(), title: String::new(), place: None, time: None, look: "", bar: None };
-        match self.kind {
-            _ if value.is_null() && !matches!(self.kind, Kind::Made(_) | Kind::Bar(_)) => plain,
-            Kind::Text => plain,
-            Kind::Short => Cell { text: shown.chars().take(12).collect(), title: shown, ..plain },
-            Kind::Time => Cell { text: utc(&shown), time: Some(shown), ..plain },
-            Kind::Bytes => Cell { text: value.as_u64().map(bytes).unwrap_or(shown.clone()), title: shown, ..plain },
-            Kind::Word => {
-                let (look, mark) = look(&shown);
-                Cell { text: format!("{mark} {shown}").trim().to_owned(), look, ..plain }
-            }
-            Kind::Link(prefix) => Cell { place: Some(format!("{prefix}{}", page::escaped(&shown))), ..plain },
-            Kind::Made(make) => Cell { text: make(row), ..plain },
-            Kind::Bar(make) => {
-                let (done, all) = make(row);
-                Cell { text: format!("{done} of {all}"), bar: Some((done, all)), ..plain }
-            }
+/// The values of a key that rows have; none if they are too many to choose from.
+fn seen(key: &str, rows: &[Value]) -> Vec<String> {
+    let mut values = BTreeSet::new();
+    for value in rows.iter().map(|row| &row[key]).filter(|value| !value.is_null()) {
+        if values.insert(text(value)) && values.len() > CHOICES_MAX {
+            return Vec::new();
         }
     }
-
-    fn exported(&self, row: &Value) -> String {
-        match self.kind {
-            Kind::Made(make) => make(row),
-            Kind::Bar(make) => format!("{} of {}", make(row).0, make(row).1),
-            _ if row[self.key].is_null() => String::new(),
-            _ => inert(&row[self.key]),
-        }
-    }
+    values.into_iter().collect()
 }
-
-/// A text that no spreadsheet takes for a formula.
-fn inert(value: &Value) -> String {
-    let shown = text(value);
-    let formula = value.is_string() && shown.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula { format!("'{shown}") } else { shown }
-}
-
-/// A line of CSV (RFC 4180).
-fn line(fields: impl Iterator<Item = String>) -> String {
-    let quoted = fields.map(|field| {
-        let plain = !field.contains([',', '"', '\r', '\n']);
-        if plain { field } else { format!("\"{}\"", field.replace('"', "\"\"")) }
-    });
-    quoted.collect::<Vec<_>>().join(",") + "\r\n"
-}
-
-/// How a word looks and is marked: colour is never alone.
-pub fn look(word: &str) -> (&'static str, &'static str) {
-    match word {
-        "done" | "success" | "completed" | "available" | "green" | "bound" => ("good", "✓"),
-        "failed" | "red" => ("bad", "✗"),
-        "hold" | "paused" | "retired" | "cancelled" | "amber" | "declined" => ("held", "‖"),
-        "waiting" | "pending" | "released" | "assigned" | "disk" | "install" => ("", ""),
-        _ => ("moving", "→"),
-    }
-}
-
-/// A number of bytes for people, exact when asked.
-pub fn bytes(count: u64) -> String {
-    const MIB: u64 = 1 << 20;
-    match count {
-        0..1024 => format!("{count} B"),
-        1024..MIB => format!("{} KiB", count.div_ceil(1024)),
-        _ if count < 1 << 30 => format!("{:.1} MiB", count as f64 / MIB as f64),
-        _ => format!("{:.2} GiB", count as f64 / (1_u64 << 30) as f64),
-    }
-}
-
-/// A time of the API as it stands where no script shows it in the viewer's zone.
-pub fn utc(iso: &str) -> String {
-    match iso.trim_end_matches('Z').split_once('T') {
-        Some((day, time)) => format!("{day} {} UTC", time.split('.').next().unwrap_or(time)),
-        None => iso.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -62,6 +62,7 @@ pub async fn form(Query(Next { next }): Query<Next>) -> Response {
 pub async fn enter(
     State(manage): State<Arc<Manage>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     Form(Login { name, password, next }): Form<Login>,
 ) -> Response {
     let now = clock::now().timestamp;
@@ -87,6 +88,12 @@ pub async fn enter(
         return (StatusCode::UNAUTHORIZED, shown).into_response();
     };
     manage.attempts().succeed(&key, peer.ip());
+    // Who logs in again in the same browser leaves no session behind that somebody else may know.
+    if let Some(cookie) = caller::cookie(&headers, manage.cookie_name())
+        && let Err(error) = manage.people.access().end_session(&secret::digest(cookie))
+    {
+        return unreadable(&error);
+    }
     begin(&manage, &user, &next)
 }
 

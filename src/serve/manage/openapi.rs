@@ -22,7 +22,7 @@ use axum::routing::{MethodFilter, on};
 pub use self::document::Document;
 pub use self::operation::{Group, Operation};
 use super::caller::{self, Gate};
-use super::{Manage, program};
+use super::{Manage, program, repeat};
 
 /// Routes with what they are.
 #[derive(Debug)]
@@ -58,6 +58,9 @@ impl Described {
         let mut route = on(filter, answers);
         if !operation.is_stream() {
             route = route.layer(program::body_limit());
+        }
+        if operation.needs().creates {
+            route = route.layer(from_fn_with_state(self.manage.clone(), repeat::once));
         }
         let route = route.route_layer(from_fn_with_state(gate, caller::pass));
         self.router = std::mem::take(&mut self.router).route(operation.path, route);

@@ -18,6 +18,11 @@ pub fn show(page: &impl Template) -> Response {
     }
 }
 
+/// A part of a page; `None`, and a line in the log, if it could not be made.
+pub fn part(part: &impl Template) -> Option<String> {
+    part.render().inspect_err(|error| tracing::error!(%error, "a part of a page could not be made")).ok()
+}
+
 /// Whether a program asks: then answers are JSON.
 pub fn is_program(uri: &Uri) -> bool {
     uri.path().starts_with("/api/") || matches!(uri.path(), "/metrics" | "/health" | "/ready")
@@ -37,6 +42,19 @@ pub fn escaped(text: &str) -> String {
         _ => format!("%{byte:02X}"),
     };
     text.bytes().map(escape).collect()
+}
+
+/// A count with its thousands apart: `10,000`.
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut spelled = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            spelled.push(',');
+        }
+        spelled.push(digit);
+    }
+    spelled
 }
 
 /// A refusal of a page.

@@ -3,6 +3,8 @@
 //! Replies are compact with sorted keys and a trailing newline, as on the deployment network. A refusal is
 //! `{"code":…,"error":…}`: a word that stays the same, and a sentence for people.
 
+pub mod rows;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -11,14 +13,14 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::net::Mac;
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Reply, Request as Question};
 use crate::serve::manage::caller::Asker;
+pub use rows::text;
 
 /// The longest body, bytes: a pool of every number there is.
-const BODY_MAX: usize = 1 << 20;
+pub const BODY_MAX: usize = 1 << 20;
 
 /// Rows of a list without a `limit`, and the most that one may ask for.
 const ROWS: usize = 100;
@@ -176,54 +178,17 @@ impl Parameters {
     }
 }
 
-/// A part of a list. Each filter is a parameter and the key of a row whose text it has to equal, whatever the case; `q`
-/// is anywhere in a row, a MAC in any spelling; `sort` is the key of a row, with a hyphen before it from the last on.
+/// A part of a list: what [`rows::wanted`] says is wanted, cut to the window.
 ///
 /// # Errors
 /// [`Refusal::Invalid`] for a limit or an offset that is no number.
 pub fn page(rows: Value, parameters: &Parameters, filters: &[(&str, &str)]) -> Result<Value, Refusal> {
     let (limit, offset) = parameters.window()?;
-    Ok(part(rows, parameters, filters, limit, offset))
-}
-
-/// As [`page`], of another window than the parameters ask for.
-pub fn part(rows: Value, parameters: &Parameters, filters: &[(&str, &str)], limit: usize, offset: usize) -> Value {
-    let wanted = parameters.get("q").map(str::trim);
-    let wanted = wanted.map(|text| Mac::parse(text).map_or_else(|| text.to_lowercase(), |mac| mac.to_string()));
-    let fits = |row: &Value| {
-        let equal = |(name, key): &(&str, &str)| {
-            parameters.get(name).is_none_or(|wanted| text(&row[*key]).eq_ignore_ascii_case(wanted))
-        };
-        filters.iter().all(equal) && wanted.as_ref().is_none_or(|wanted| has(row, wanted))
-    };
     let rows = if let Value::Array(rows) = rows { rows } else { Vec::new() };
-    let mut fitting: Vec<Value> = rows.into_iter().filter(fits).collect();
-    if let Some(sort) = parameters.get("sort") {
-        let (key, reverse) = sort.strip_prefix('-').map_or((sort, false), |key| (key, true));
-        // Rows without a value stay behind the others, whichever way they are sorted.
-        let value = |row: &Value| (row[key].is_null(), row[key].as_f64(), text(&row[key]).to_lowercase());
-        fitting.sort_by(|a, b| {
-            let ((a_null, a_number, a_text), (b_null, b_number, b_text)) = (value(a), value(b));
-            let numbers = a_number.zip(b_number).map(|(a, b)| a.total_cmp(&b));
-            let order = numbers.unwrap_or_else(|| a_text.cmp(&b_text));
-            a_null.cmp(&b_null).then(if reverse { order.reverse() } else { order })
-        });
-    }
+    let fitting = rows::wanted(rows, parameters, filters);
     let total = fitting.len();
     let items: Vec<Value> = fitting.into_iter().skip(offset).take(limit).collect();
-    json!({ "items": items, "limit": limit, "offset": offset, "total": total })
-}
-
-/// A value as people read it.
-pub fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// Whether a text or a number directly in the row has it.
-fn has(row: &Value, wanted: &str) -> bool {
-    let leaf = |value: &Value| !value.is_null() && !value.is_object() && !value.is_array();
-    row.as_object()
-        .is_some_and(|row| row.values().any(|value| leaf(value) && text(value).to_lowercase().contains(wanted)))
+    Ok(json!({ "items": items, "limit": limit, "offset": offset, "total": total }))
 }
 
 #[cfg(test)]

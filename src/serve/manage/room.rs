@@ -1,35 +1,34 @@
 //! The lists of the room: machines, deployments, names, batches, venues, images, leases, the audit, and who may do what.
 //!
-//! Only says what each list shows and which forms stand below it. What is done is done by the desk, for pages as for
-//! programs.
+//! Only says what each list shows and what can be done to its rows; the forms below them are in `forms`. What is done is
+//! done by the desk, for pages as for programs.
+
+mod forms;
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::Value;
 
-use super::caller::{self, Asker, Caller};
-use super::form::{Field, Form, Typed, outcome};
-use super::list::{Act, Column, Kind, List};
+pub use self::forms::venue_form;
+use self::forms::{add_token, add_user, add_venue, batches, import, names, order, tokens, users, venues};
+use super::caller::{self, Asker};
+use super::form::Field;
+use super::list::{Act, Column, Kind, List, Several};
 use super::program::text;
 use super::{Manage, page};
 use crate::access::Role;
-use crate::naming::numbers::{self, Numbers};
-use crate::refusal::Refusal;
-use crate::serve::control::{Password, Reply, Request};
-use crate::serve::core;
+use crate::serve::control::Request;
 
 const fn column(key: &'static str, title: &'static str, kind: Kind) -> Column {
     Column { key, title, kind }
 }
 
-fn no_acts(_: &Value) -> Vec<Act> {
-    Vec::new()
+pub fn force() -> Field {
+    Field::new("check", "force", "Even while a machine is being installed")
 }
 
 /// A page that asks first.
@@ -41,7 +40,6 @@ static MACHINES: List = List {
     path: "/machines",
     title: "Machines",
     request: |_, _, _| Request::Machines,
-    paged: false,
     columns: &[
         column("id", "Machine", Kind::Link("/machines/")),
         column("hostname", "Name", Kind::Text),
@@ -55,9 +53,44 @@ static MACHINES: List = List {
         column("firmware", "Firmware", Kind::Text),
     ],
     filters: &[("stage", "stage", "Stage"), ("order", "order", "Next boot"), ("firmware", "firmware", "Firmware")],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "No machine was seen yet. Switch one on that boots from the network, and it shows up here.",
+    things: ("machine", "machines"),
+    several: &[
+        Several {
+            word: "reinstall",
+            label: "Reinstall",
+            sentence: "They are installed anew at their next network boot; their disks are overwritten then. They keep \
+                       their names.",
+            fields: Vec::new,
+            fits: |_| true,
+            request: |machine, _| Request::Reinstall { machine },
+            done: "to be reinstalled",
+        },
+        Several {
+            word: "hold",
+            label: "Hold",
+            sentence: "They get an address and nothing to boot, until somebody reinstalls them.",
+            fields: Vec::new,
+            fits: |row| row["order"] != "hold",
+            request: |machine, _| Request::Hold { machine },
+            done: "held",
+        },
+        Several {
+            word: "forget",
+            label: "Forget",
+            sentence: "They are removed with their leases, and are new machines if they boot again. What was deployed \
+                       to them stays on record. Their names are retired, because the units may be out there under them.",
+            fields: || vec![Field::new("check", "release_name", "Their names may be given again instead"), force()],
+            fits: |_| true,
+            request: |machine, typed| Request::Forget {
+                machine,
+                release_name: typed.is_ticked("release_name"),
+                force: typed.is_ticked("force"),
+            },
+            done: "forgotten",
+        },
+    ],
+    ..List::PLAIN
 };
 
 static DEPLOYMENTS: List = List {
@@ -87,16 +120,17 @@ static DEPLOYMENTS: List = List {
         ("venue", "venue_code", "Venue"),
         ("status", "status", "Status"),
     ],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "Nothing was deployed yet. Order a batch, start it, and switch machines on.",
+    things: ("deployment", "deployments"),
+    choices: &[("status", &["starting", "downloading", "verifying", "customizing", "success", "failed"])],
+    ways: &[("Order a batch", "/batches#form-1")],
+    ..List::PLAIN
 };
 
 static NAMES: List = List {
     path: "/names",
     title: "Names",
     request: |_, _, _| Request::Names { product: None, venue: None, state: None },
-    paged: false,
     columns: &[
         column("hostname", "Name", Kind::Text),
         column("status", "State", Kind::Word),
@@ -116,19 +150,52 @@ static NAMES: List = List {
             _ => vec![ask("Reinstate", to("reinstate"))],
         }
     },
-    role: Role::Operator,
     empty: "There is no name yet. Import the numbers of a venue below.",
+    things: ("name", "names"),
+    choices: &[("state", &["available", "assigned", "retired"])],
+    key: "hostname",
+    several: &[
+        Several {
+            word: "release",
+            label: "Release",
+            sentence: "The machines that have them lose them, and the next ones may get them. The batches under which \
+                       they were given have those units to make again.",
+            fields: || vec![force()],
+            fits: |row| row["status"] == "assigned",
+            request: |hostname, typed| Request::NameRelease { hostname, force: typed.is_ticked("force") },
+            done: "released",
+        },
+        Several {
+            word: "retire",
+            label: "Retire",
+            sentence: "They are never given again, unless they are reinstated.",
+            fields: Vec::new,
+            fits: |row| row["status"] == "available",
+            request: |hostname, _| Request::NameRetire { hostname },
+            done: "retired",
+        },
+        Several {
+            word: "reinstate",
+            label: "Reinstate",
+            sentence: "They can be given again.",
+            fields: Vec::new,
+            fits: |row| row["status"] == "retired",
+            request: |hostname, _| Request::NameReinstate { hostname },
+            done: "reinstated",
+        },
+    ],
+    ways: &[("Import names", "#form-1")],
+    ..List::PLAIN
 };
 
 static BATCHES: List = List {
     path: "/batches",
     title: "Batches",
     request: |_, _, _| Request::Batches,
-    paged: false,
     columns: &[
         column("id", "Batch", Kind::Link("/batches/")),
         column("status", "Status", Kind::Word),
-        column("progress", "Named", Kind::Bar(named)),
+        column("progress", "Units", Kind::Parts(units)),
         column("product_type", "Product", Kind::Text),
         column("venue_code", "Venue", Kind::Link("/venues/")),
         column("priority", "Priority", Kind::Text),
@@ -142,14 +209,16 @@ static BATCHES: List = List {
         ("status", "status", "Status"),
     ],
     acts: batch_acts,
-    role: Role::Operator,
     empty: "No batch was ordered yet. Order one below.",
+    things: ("batch", "batches"),
+    choices: &[("status", &["pending", "active", "paused", "completed", "cancelled"])],
+    ways: &[("Order a batch", "#form-1")],
+    ..List::PLAIN
 };
 
-/// How many of a batch have their names.
-fn named(row: &Value) -> (u64, u64) {
-    let number = |key: &str| row[key].as_u64().unwrap_or_default();
-    (number("total_count").saturating_sub(number("remaining_count")), number("total_count"))
+/// How many units of a batch are done, under way, failed, and not begun.
+fn units(row: &Value) -> [u64; 4] {
+    ["done_count", "running_count", "failed_count", "remaining_count"].map(|key| row[key].as_u64().unwrap_or_default())
 }
 
 fn batch_acts(row: &Value) -> Vec<Act> {
@@ -166,7 +235,6 @@ static VENUES: List = List {
     path: "/venues",
     title: "Venues",
     request: |_, _, _| Request::Venues,
-    paged: false,
     columns: &[
         column("code", "Code", Kind::Link("/venues/")),
         column("name", "Name", Kind::Text),
@@ -175,9 +243,10 @@ static VENUES: List = List {
         column("names", "Names left", Kind::Made(names_left)),
     ],
     filters: &[],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "There is no venue yet. Add one below.",
+    things: ("venue", "venues"),
+    ways: &[("Add a venue", "#form-1")],
+    ..List::PLAIN
 };
 
 /// `KXP2: 3 free, 2 given`.
@@ -192,7 +261,6 @@ static IMAGES: List = List {
     path: "/images",
     title: "Images",
     request: |_, _, _| Request::Images,
-    paged: false,
     columns: &[
         column("product_type", "Product", Kind::Text),
         column("version", "Version", Kind::Text),
@@ -217,8 +285,9 @@ static IMAGES: List = List {
             vec![ask("Activate", format!("/images/{product}/{file}/activate"))]
         }
     },
-    role: Role::Operator,
     empty: "There is no image yet. On the server: hatchery image add FILE --product KXP2 --activate.",
+    things: ("image", "images"),
+    ..List::PLAIN
 };
 
 fn warnings(row: &Value) -> String {
@@ -229,7 +298,6 @@ static LEASES: List = List {
     path: "/leases",
     title: "Leases",
     request: |_, _, _| Request::Leases,
-    paged: false,
     columns: &[
         column("address", "Address", Kind::Text),
         column("state", "State", Kind::Word),
@@ -238,25 +306,26 @@ static LEASES: List = List {
         column("expires", "Until", Kind::Time),
     ],
     filters: &[("state", "state", "State")],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "No address was given yet.",
+    things: ("lease", "leases"),
+    within: Some("/network"),
+    ..List::PLAIN
 };
 
 static FINDINGS: List = List {
-    path: "/network",
-    title: "Network",
+    path: "/findings",
+    title: "Every check",
     request: |_, _, _| Request::Doctor,
-    paged: false,
     columns: &[
         column("level", "Level", Kind::Word),
         column("what", "What was found", Kind::Text),
         column("hint", "What to do", Kind::Text),
     ],
     filters: &[("level", "level", "Level")],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "Nothing was looked at yet.",
+    things: ("finding", "findings"),
+    ways: &[("Leases", "/leases")],
+    ..List::PLAIN
 };
 
 static AUDIT: List = List {
@@ -275,16 +344,15 @@ static AUDIT: List = List {
         column("details", "Before → after", Kind::Text),
     ],
     filters: &[("by", "by", "Who"), ("operation", "operation", "What")],
-    acts: no_acts,
-    role: Role::Operator,
     empty: "Nothing was changed yet.",
+    things: ("change", "changes"),
+    ..List::PLAIN
 };
 
 static USERS: List = List {
     path: "/users",
     title: "Users",
     request: |_, _, _| Request::Users,
-    paged: false,
     columns: &[
         column("name", "Name", Kind::Text),
         column("role", "Role", Kind::Text),
@@ -298,13 +366,15 @@ static USERS: List = List {
     },
     role: Role::Admin,
     empty: "There is no user.",
+    things: ("user", "users"),
+    ways: &[("Add a user", "#form-1"), ("Tokens for programs", "/tokens")],
+    ..List::PLAIN
 };
 
 static TOKENS: List = List {
     path: "/tokens",
     title: "Tokens",
     request: |_, _, _| Request::Tokens,
-    paged: false,
     columns: &[
         column("id", "No.", Kind::Text),
         column("name", "For", Kind::Text),
@@ -319,6 +389,10 @@ static TOKENS: List = List {
     acts: |row| vec![ask("Remove", format!("/tokens/{}/remove", row["id"]))],
     role: Role::Admin,
     empty: "No program has a token yet. Make one below.",
+    things: ("token", "tokens"),
+    within: Some("/users"),
+    ways: &[("Make a token", "#form-1")],
+    ..List::PLAIN
 };
 
 fn scopes(row: &Value) -> String {
@@ -334,7 +408,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/deployments", get(async |asker: Asker, uri: Uri| DEPLOYMENTS.show(&asker, &uri, Vec::new(), OK).await))
         .route("/images", get(async |asker: Asker, uri: Uri| IMAGES.show(&asker, &uri, Vec::new(), OK).await))
         .route("/leases", get(async |asker: Asker, uri: Uri| LEASES.show(&asker, &uri, Vec::new(), OK).await))
-        .route("/network", get(async |asker: Asker, uri: Uri| FINDINGS.show(&asker, &uri, Vec::new(), OK).await))
+        .route("/findings", get(async |asker: Asker, uri: Uri| FINDINGS.show(&asker, &uri, Vec::new(), OK).await))
         .route("/audit", get(async |asker: Asker, uri: Uri| AUDIT.show(&asker, &uri, Vec::new(), OK).await))
         .route("/names", get(names))
         .route("/batches", get(batches))
@@ -344,6 +418,8 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/names", post(import))
         .route("/batches", post(order))
         .route("/venues", post(add_venue))
+        .merge(MACHINES.acts_on_several())
+        .merge(NAMES.acts_on_several())
         .route_layer(from_fn_with_state(manage.clone(), caller::operator));
     let people = [&USERS, &TOKENS].into_iter().fold(Router::new(), exports);
     let people = people
@@ -359,225 +435,4 @@ fn exports(router: Router<Arc<Manage>>, list: &'static List) -> Router<Arc<Manag
     router
         .route(&format!("{}.csv", list.path), get(async move |asker: Asker, uri: Uri| list.csv(&asker, &uri).await))
         .route(&format!("{}.json", list.path), get(async move |asker: Asker, uri: Uri| list.json(&asker, &uri).await))
-}
-
-/// A form below its list; who may not send it does not see it.
-fn may(asker: &Asker, needed: Role, forms: Vec<Form>) -> Vec<Form> {
-    if asker.caller.role.may(needed) { forms } else { Vec::new() }
-}
-
-/// The products there are.
-fn products(asker: &Asker) -> Vec<String> {
-    let board = core::read(&asker.manage.desk.library.board);
-    board.image_files().active.keys().map(ToString::to_string).collect()
-}
-
-/// The codes of the venues there are.
-async fn codes(asker: &Asker) -> Vec<String> {
-    match asker.answer(Request::Venues).await {
-        Reply::Ok(rows) => rows.as_array().into_iter().flatten().map(|row| text(&row["code"])).collect(),
-        _ => Vec::new(),
-    }
-}
-
-async fn import_form(asker: &Asker) -> Form {
-    let fields = vec![
-        Field::choice("venue", "Venue", codes(asker).await),
-        Field::choice("product", "Product", products(asker)),
-        Field::new("area", "numbers", "Numbers")
-            .hint("A range, a list, or one a line: 1-40, 77. What is there already stays as it is."),
-    ];
-    Form::new("/names", "Import names", "Import", fields)
-}
-
-async fn names(asker: Asker, uri: Uri) -> Response {
-    let forms = may(&asker, Role::Operator, vec![import_form(&asker).await]);
-    NAMES.show(&asker, &uri, forms, OK).await
-}
-
-async fn import(asker: Asker, uri: Uri, typed: Typed) -> Response {
-    let (venue, product) = (typed.text("venue"), typed.text("product"));
-    let Numbers { numbers, duplicates, invalid } = numbers::read(&typed.text("numbers"), false);
-    let problems: Vec<String> =
-        invalid.iter().map(|each| format!("line {}: '{}' {}", each.line, each.text, each.why)).collect();
-    let said = match (problems.is_empty(), numbers.is_empty()) {
-        (false, _) => Refusal::Invalid(problems.join("; ")).into(),
-        (true, true) => Refusal::Invalid("There is no number to import".into()).into(),
-        (true, false) => {
-            asker.answer(Request::NamesImport { product: product.clone(), venue: venue.clone(), numbers }).await
-        }
-    };
-    match said {
-        Reply::Ok(done) => {
-            let sentence = format!(
-                "{} names added; {} were there already; {duplicates} were listed more than once",
-                done["added"], done["already_there"]
-            );
-            let next = format!("/names?venue={}&product={}", page::escaped(&venue), page::escaped(&product));
-            page::show(&DonePage { caller: &asker.caller, here: "/names", title: "Imported", sentence, next })
-        }
-        refused => {
-            let (status, sentence) = outcome(refused, "").err().unwrap_or_default();
-            NAMES.show(&asker, &uri, vec![import_form(&asker).await.refused(&typed, &sentence)], status).await
-        }
-    }
-}
-
-#[derive(Template)]
-#[template(path = "done.html", config = "src/serve/manage/askama.toml")]
-struct DonePage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    title: &'static str,
-    sentence: String,
-    next: String,
-}
-
-async fn order_form(asker: &Asker) -> Form {
-    let fields = vec![
-        Field::choice("venue", "Venue", codes(asker).await),
-        Field::choice("product", "Product", products(asker)),
-        Field::new("number", "count", "How many"),
-        Field::new("number", "priority", "Priority")
-            .holding("0")
-            .hint("The batch of the highest priority gives names first."),
-        Field::new("check", "start", "Start it at once").optional(),
-    ];
-    Form::new("/batches", "Order a batch", "Order", fields)
-}
-
-async fn batches(asker: Asker, uri: Uri) -> Response {
-    let forms = may(&asker, Role::Operator, vec![order_form(&asker).await]);
-    BATCHES.show(&asker, &uri, forms, OK).await
-}
-
-async fn order(asker: Asker, uri: Uri, typed: Typed) -> Response {
-    let whole = |name: &str| typed.text(name).parse::<i64>().map_err(|_| format!("{name} must be a whole number"));
-    let done = match whole("count").and_then(|count| Ok((count, whole("priority")?))) {
-        Ok((count, priority)) => {
-            let (venue, product) = (typed.text("venue"), typed.text("product"));
-            let made = asker.answer(Request::BatchCreate { venue, product, count, priority }).await;
-            let id = if let Reply::Ok(batch) = &made { batch["id"].as_u64() } else { None };
-            match id.filter(|_| typed.is_ticked("start")) {
-                Some(id) => outcome(asker.answer(Request::BatchStart { id }).await, "/batches"),
-                None => outcome(made, "/batches"),
-            }
-        }
-        Err(sentence) => Err((StatusCode::BAD_REQUEST, sentence)),
-    };
-    match done {
-        Ok(response) => response,
-        Err((status, sentence)) => {
-            let form = order_form(&asker).await.refused(&typed, &sentence);
-            BATCHES.show(&asker, &uri, vec![form], status).await
-        }
-    }
-}
-
-/// Also for changing one: then `known` is the venue as it is.
-pub fn venue_form(known: Option<&Value>) -> Form {
-    let at = |key: &str| known.map(|known| known[key].as_str().unwrap_or_default().to_owned()).unwrap_or_default();
-    let mut fields = vec![
-        Field::new("text", "code", "Code").hint("Four letters or digits.").holding(at("code")),
-        Field::new("text", "name", "Name").holding(at("name")),
-        Field::new("text", "location", "Where it is").optional().holding(at("location")),
-        Field::new("email", "contact_email", "Whom to write to").optional().holding(at("contact_email")),
-    ];
-    if known.is_none() {
-        return Form::new("/venues", "Add a venue", "Add", fields);
-    }
-    fields[0].kind = "hidden";
-    Form::new("/venues", "Change it", "Save", fields)
-}
-
-async fn venues(asker: Asker, uri: Uri) -> Response {
-    let forms = may(&asker, Role::Operator, vec![venue_form(None)]);
-    VENUES.show(&asker, &uri, forms, OK).await
-}
-
-async fn add_venue(asker: Asker, uri: Uri, typed: Typed) -> Response {
-    let (code, name) = (typed.text("code"), typed.text("name"));
-    let (location, contact_email) = (typed.maybe("location"), typed.maybe("contact_email"));
-    let done = asker.answer(Request::VenueAdd { code, name, location, contact_email }).await;
-    match outcome(done, "/venues") {
-        Ok(response) => response,
-        Err((status, sentence)) => {
-            let form = venue_form(None).refused(&typed, &sentence);
-            VENUES.show(&asker, &uri, vec![form], status).await
-        }
-    }
-}
-
-fn roles() -> Vec<String> {
-    Role::ALL.iter().map(ToString::to_string).collect()
-}
-
-fn user_form() -> Form {
-    let fields = vec![
-        Field::new("text", "name", "Name").hint("a-z, 0-9, dot, hyphen and underscore; a letter first."),
-        Field::choice("role", "Role", roles())
-            .hint("A viewer looks, an operator acts, an admin manages users and tokens."),
-        Field::new("password", "password", "Password").hint("At least 10 characters."),
-    ];
-    Form::new("/users", "Add a user", "Add", fields)
-}
-
-async fn users(asker: Asker, uri: Uri) -> Response {
-    USERS.show(&asker, &uri, vec![user_form()], OK).await
-}
-
-async fn add_user(asker: Asker, uri: Uri, typed: Typed) -> Response {
-    let (name, role, password) = (typed.text("name"), typed.text("role"), Password(typed.secret("password")));
-    match outcome(asker.answer(Request::UserAdd { name, role, password }).await, "/users") {
-        Ok(response) => response,
-        Err((status, sentence)) => USERS.show(&asker, &uri, vec![user_form().refused(&typed, &sentence)], status).await,
-    }
-}
-
-fn token_form() -> Form {
-    let fields = vec![
-        Field::new("text", "name", "What it is for"),
-        Field::choice("role", "Role", roles()),
-        Field::new("text", "scopes", "Scopes").optional().hint(
-            "Only for these of what the role allows: read, machines, names, batches, images, server, people. Without \
-             any, all of it.",
-        ),
-        Field::new("number", "days", "Good for how many days").optional().hint("Without a number it does not end."),
-    ];
-    Form::new("/tokens", "Make a token", "Make", fields)
-}
-
-async fn tokens(asker: Asker, uri: Uri) -> Response {
-    TOKENS.show(&asker, &uri, vec![token_form()], OK).await
-}
-
-#[derive(Template)]
-#[template(path = "token.html", config = "src/serve/manage/askama.toml")]
-struct TokenPage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    name: String,
-    token: String,
-}
-
-/// The token is on this page and nowhere else ever again, so there is nothing to go on to.
-async fn add_token(asker: Asker, uri: Uri, typed: Typed) -> Response {
-    let days = typed.get("days").map(|text| text.parse::<u32>().map_err(|_| "Days are a whole number".to_owned()));
-    let made = match days.transpose() {
-        Ok(days) => {
-            let [name, role, scopes] = ["name", "role", "scopes"].map(|key| typed.text(key));
-            asker.answer(Request::TokenAdd { name, role, scopes: vec![scopes], days }).await
-        }
-        Err(sentence) => Reply::Error { code: "invalid".into(), sentence },
-    };
-    let made = match made {
-        Reply::Ok(made) => made,
-        other => {
-            let (status, sentence) = outcome(other, "").err().unwrap_or_default();
-            return TOKENS.show(&asker, &uri, vec![token_form().refused(&typed, &sentence)], status).await;
-        }
-    };
-    let (name, token) = (text(&made["name"]), text(&made["token"]));
-    (StatusCode::CREATED, page::show(&TokenPage { caller: &asker.caller, here: "/tokens", name, token }))
-        .into_response()
 }

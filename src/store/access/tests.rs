@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Access, Session, Token, User};
+use super::{Access, Repeat, Session, Token, User};
 use crate::access::{Role, Scopes, UserName};
 use crate::time::Timestamp;
 
@@ -107,4 +107,41 @@ fn it_is_kept_and_nobody_else_reads_it() {
     drop(crate::store::Store::open(&journal).expect("a journal"));
     let error = Access::open(&journal).expect_err("a journal holds no users");
     assert!(error.to_string().contains("another program"), "{error}");
+}
+
+#[test]
+fn a_key_is_good_for_one_request_and_one_answer() {
+    let (directory, access) = scratch();
+    let begin = |access: &Access, caller: &str, digest: &str, at| {
+        access.begin_repeat(caller, "key", digest, at).expect("SQLite")
+    };
+    assert_eq!(begin(&access, "token 1", "a", now()), Repeat::New);
+    assert_eq!(begin(&access, "token 1", "a", now()), Repeat::UnderWay);
+    assert_eq!(begin(&access, "token 1", "b", now()), Repeat::Other);
+    assert_eq!(begin(&access, "token 2", "b", now()), Repeat::New, "each caller has keys of their own");
+    access.end_repeat("token 1", "key", 201, b"made").expect("SQLite");
+    access.void_repeat("token 2", "key").expect("SQLite");
+    let answered = Repeat::Answered { status: 201, body: b"made".to_vec() };
+    assert_eq!(begin(&access, "token 1", "a", now()), answered);
+    assert_eq!(begin(&access, "token 2", "c", now()), Repeat::New, "its key is free again");
+
+    drop(access);
+    let access = Access::open(&directory.path().join("access.db")).expect("a file of ours");
+    assert_eq!(begin(&access, "token 1", "a", now()), answered, "a restart forgets nothing");
+    assert_eq!(begin(&access, "token 2", "c", now()), Repeat::Lost, "nobody knows whether it was done");
+    assert_eq!(begin(&access, "token 1", "z", now() + HOUR * 25), Repeat::New);
+}
+
+#[test]
+fn a_file_of_version_1_is_taken_over() {
+    let (directory, access) = scratch();
+    access.put_user(&user("anna", Role::Admin)).expect("SQLite");
+    let old = "DROP TABLE repeat; ALTER TABLE token DROP COLUMN scopes; PRAGMA user_version = 1;
+        INSERT INTO token (name, role, digest, created_by, created_at) VALUES ('ci', 'operator', 'digest', 'anna', 0);";
+    access.db.execute_batch(old).expect("SQLite");
+    drop(access);
+    let access = Access::open(&directory.path().join("access.db")).expect("a file of ours");
+    let token = access.use_token("digest", now()).expect("SQLite").expect("a token");
+    assert!(token.scopes.is_all(), "a token of before may what its role may");
+    assert_eq!(access.begin_repeat("token 1", "key", "a", now()).expect("SQLite"), Repeat::New);
 }

@@ -108,7 +108,7 @@ fn filters_and_groups_are_those_of_brute_force() {
         let fitting: Vec<&Deployment> = all.iter().filter(fits).collect();
         let good = fitting.iter().filter(|run| run.status == "success");
         let took = |run: &&Deployment| run.completed_at.map(|end| (end.millis() - run.started_at.millis()) as u64);
-        let mut times: Vec<u64> = good.filter_map(|run| took(run)).collect();
+        let mut times: Vec<u64> = good.filter_map(took).collect();
         let report = room.report(&filter);
         assert_eq!(report.total.counts.started(), fitting.len() as u64);
         assert_eq!(report.total.counts.successful, times.len() as u64);
