@@ -1,6 +1,6 @@
 //! The commands about who may use the management side: users and API tokens.
 
-mod password;
+pub(super) mod password;
 
 use std::process::ExitCode;
 
