@@ -21,7 +21,7 @@ use crate::lease::{Lease, LeaseState};
 use crate::machine::stage::Stage;
 use crate::naming::Batch;
 use crate::refusal::Refusal;
-use crate::store::{AuditPage, History, Story, hardware};
+use crate::store::{AuditPage, History, Run, Story, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
@@ -102,7 +102,6 @@ pub fn log(view: &View, found: Option<(Deployment, Vec<LogLine>)>) -> Value {
     let Some((deployment, lines)) = found else {
         return json!({ "deployment": null, "lines": [], "machine": view.label() });
     };
-    let line = |line: &LogLine| json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text });
     json!({
         "deployment": run(&deployment),
         "lines": lines.iter().map(line).collect::<Value>(),
@@ -123,12 +122,17 @@ fn run(deployment: &Deployment) -> Value {
     })
 }
 
+fn stage((stage, at): &(Stage, Timestamp)) -> Value {
+    let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
+    json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
+}
+
+fn line(line: &LogLine) -> Value {
+    json!({ "at": clock::iso(line.at), "level": line.level.word(), "text": line.text })
+}
+
 /// What became of a machine.
 pub fn story(view: &View, story: Story) -> Value {
-    let stage = |(stage, at): &(Stage, Timestamp)| {
-        let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
-        json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
-    };
     json!({
         "deployments": story.deployments.iter().map(run).collect::<Value>(),
         "machine": view.label(),
@@ -138,27 +142,37 @@ pub fn story(view: &View, story: Story) -> Value {
 
 /// What was deployed. Machines that were forgotten since have neither MAC nor serial here.
 pub fn deployments(board: &Board, history: &History) -> Value {
-    let row = |deployment: &Deployment| {
-        let view = board.machines().find(|view| view.machine.id == deployment.machine);
-        let machine = view.map(|view| &view.machine);
-        json!({
-            "completed_at": deployment.completed_at.map(clock::iso),
-            "error_message": deployment.error_message,
-            "hostname": deployment.hostname.as_ref().map(|hostname| hostname.as_str()),
-            "id": deployment.id.0,
-            "image": deployment.image,
-            "installer": deployment.installer,
-            "ip_address": deployment.address.to_string(),
-            "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
-            "product_type": deployment.product.as_ref().map(|product| product.as_str()),
-            "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
-            "started_at": clock::iso(deployment.started_at),
-            "status": deployment.status,
-            "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
-        })
-    };
-    let rows: Vec<Value> = history.deployments.iter().map(row).collect();
+    let rows: Vec<Value> = history.deployments.iter().map(|each| deployment_row(board, each)).collect();
     json!({ "items": rows, "successful": history.successful, "total": history.total })
+}
+
+fn deployment_row(board: &Board, deployment: &Deployment) -> Value {
+    let view = board.machines().find(|view| view.machine.id == deployment.machine);
+    let machine = view.map(|view| &view.machine);
+    json!({
+        "completed_at": deployment.completed_at.map(clock::iso),
+        "error_message": deployment.error_message,
+        "hostname": deployment.hostname.as_ref().map(|hostname| hostname.as_str()),
+        "id": deployment.id.0,
+        "image": deployment.image,
+        "installer": deployment.installer,
+        "ip_address": deployment.address.to_string(),
+        "mac_address": machine.and_then(|machine| machine.mac).map(|mac| mac.to_string()),
+        "product_type": deployment.product.as_ref().map(|product| product.as_str()),
+        "serial_number": machine.and_then(|machine| machine.serial.as_ref()).map(|serial| serial.as_str()),
+        "started_at": clock::iso(deployment.started_at),
+        "status": deployment.status,
+        "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
+    })
+}
+
+/// One deployment: the keys of the list, its stages, and what its installer wrote down.
+pub fn deployment(board: &Board, run: &Run) -> Value {
+    let mut shown = deployment_row(board, &run.deployment);
+    shown["machine"] = json!(run.deployment.machine.0);
+    shown["stages"] = run.stages.iter().map(stage).collect();
+    shown["lines"] = run.lines.iter().map(line).collect();
+    shown
 }
 
 /// Who changed what.

@@ -52,6 +52,8 @@ pub struct DeploymentFilter {
     pub venue: Option<String>,
     /// Whose installer's last word was this.
     pub status: Option<String>,
+    /// With this text anywhere: in what was deployed, or in the MAC or the serial of its machine. A MAC in any spelling.
+    pub text: Option<String>,
 }
 
 /// What was deployed.
@@ -165,17 +167,27 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
     Ok(Some((deployment, lines)))
 }
 
+/// What a [`DeploymentFilter`] means.
+const FITS: &str = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)
+    AND (?4 IS NULL
+        OR instr(lower(concat_ws(' ', id, hostname, address, product, venue, image, status, error_message)), ?4) > 0
+        OR machine IN (SELECT id FROM machine
+                       WHERE instr(lower(serial), ?4) > 0 OR instr(replace(mac, ':', ''), ?5) > 0))";
+
 fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {
-    let DeploymentFilter { product, venue, status } = filter;
-    let fits = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)";
-    let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {fits}");
-    let (total, successful) = db.query_row(&count, params![product, venue, status], |row| {
+    let DeploymentFilter { product, venue, status, text } = filter;
+    let text = text.as_ref().map(|text| text.trim().to_lowercase());
+    // Parts of a MAC are compared by their digits; a text without any finds no MAC.
+    let digits = text.as_ref().map(|text| text.replace([':', '-', '.', ' '], "")).filter(|digits| digits.len() > 2);
+    let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {FITS}");
+    let (total, successful) = db.query_row(&count, params![product, venue, status, text, digits], |row| {
         Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs()))
     })?;
     let columns = rows::DEPLOYMENT;
-    let sql = format!("SELECT {columns} FROM deployment WHERE {fits} ORDER BY id DESC LIMIT ?4 OFFSET ?5");
+    let sql = format!("SELECT {columns} FROM deployment WHERE {FITS} ORDER BY id DESC LIMIT ?6 OFFSET ?7");
     let mut statement = db.prepare(&sql)?;
-    let mut found = statement.query(params![product, venue, status, integer(limit)?, integer(offset)?])?;
+    let (limit, offset) = (integer(limit)?, integer(offset)?);
+    let mut found = statement.query(params![product, venue, status, text, digits, limit, offset])?;
     let mut deployments = Vec::new();
     while let Some(row) = found.next()? {
         deployments.push(read_deployment(row)?);
@@ -200,7 +212,7 @@ pub(super) fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
     }
 }
 
-fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {
+pub(super) fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {
     Ok(LogLine {
         at: row.time("at")?,
         level: row.parsed("level", Level::from_word)?,

@@ -71,7 +71,7 @@ impl Records {
     }
 }
 
-fn read_stage(row: &Record<'_>) -> Result<(Stage, Timestamp), BadRow> {
+pub(super) fn read_stage(row: &Record<'_>) -> Result<(Stage, Timestamp), BadRow> {
     let cause = row.maybe_text("cause")?.unwrap_or_default();
     Ok((row.parsed("stage", |word| Stage::from_word(word, &cause))?, row.time("at")?))
 }

@@ -105,6 +105,11 @@ numbers = {{ KXP2 = ["1-6"] }}
 "#
         );
         fs::write(directory.path().join("hatchery.toml"), config).expect("a file");
+        Server::start_in(directory, pages, machines, arguments)
+    }
+
+    /// With the configuration that is in the directory already, and says these ports.
+    pub fn start_in(directory: TempDir, pages: u16, machines: u16, arguments: &[&str]) -> Server {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         Server::launch(directory, pages, machines, arguments)
     }
@@ -176,8 +181,18 @@ numbers = {{ KXP2 = ["1-6"] }}
     }
 }
 
+impl Server {
+    /// Ends it; its files stay until what is returned is dropped.
+    pub fn stop(mut self) -> TempDir {
+        self.process.kill().expect("it ran");
+        self.process.wait().expect("it ends");
+        std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"))
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
+        // Gone already, if it was stopped.
         self.process.kill().ok();
         self.process.wait().ok();
     }

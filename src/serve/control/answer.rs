@@ -11,11 +11,11 @@ use crate::catalog::ImageState;
 use crate::clock;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
-use crate::ids::{BatchId, MachineId, ProductName};
+use crate::ids::{BatchId, DeploymentId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, report, show};
-use crate::store::{AuditFilter, DeploymentFilter, Records, StoreError, Story};
+use crate::store::{AuditFilter, DeploymentFilter, Records, Run, StoreError, Story};
 
 impl Desk {
     /// Does what `by` asks, or says why not.
@@ -50,9 +50,10 @@ impl Desk {
             Request::History { machine } => {
                 return self.of_machine(&machine, |records, id| records.story(id), show::story).await;
             }
-            Request::Deployments { limit, offset, product, venue, status } => {
-                return self.deployments(DeploymentFilter { product, venue, status }, limit, offset).await;
+            Request::Deployments { limit, offset, product, venue, status, q: text } => {
+                return self.deployments(DeploymentFilter { product, venue, status, text }, limit, offset).await;
             }
+            Request::Deployment { id } => return self.deployment(DeploymentId(id)).await,
             Request::Audit { limit, offset, by, operation, q } => {
                 let (records, filter) = (self.records.clone(), AuditFilter { by, operation, text: q });
                 return recorded(move || records.audit(&filter, limit, offset), |page| show::audit(&page)).await;
@@ -229,6 +230,16 @@ impl Desk {
                 recorded(move || find(records, id), |found| show(&view, found)).await
             }
             Err(refusal) => refusal.into(),
+        }
+    }
+
+    async fn deployment(&self, id: DeploymentId) -> Reply {
+        let records = self.records.clone();
+        let board = &self.library.board;
+        let show = |found: Option<Run>| found.map_or(Value::Null, |run| show::deployment(&core::read(board), &run));
+        match recorded(move || records.run(id), show).await {
+            Reply::Ok(Value::Null) => Refusal::NotFound(format!("There is no deployment {}", id.0)).into(),
+            found => found,
         }
     }
 

@@ -154,6 +154,13 @@ pub enum Request {
         venue: Option<String>,
         /// Whose installer's last word was this.
         status: Option<String>,
+        /// With this text anywhere; a MAC in any spelling.
+        q: Option<String>,
+    },
+    /// One deployment: its stages, and what its installer wrote down.
+    Deployment {
+        /// Its number.
+        id: u64,
     },
     /// Who changed what, the latest first; `None` fits all.
     Audit {

@@ -205,7 +205,10 @@ async fn carry_out(asker: &Asker, uri: &Uri, typed: &Typed, action: Option<Actio
     let Some(action) = action else { return nothing() };
     let said = asker.answer((action.request)(typed)).await;
     match outcome(said, action.here) {
-        Ok(response) => response,
+        Ok(response) => {
+            asker.manage.said.say(&asker.caller, format!("{}: done", action.title.trim_end_matches('?')));
+            response
+        }
         Err((status, sentence)) => {
             let form = Form::new(uri.path(), "", action.button, action.fields.clone()).refused(typed, &sentence);
             shown(asker, &action, form, status)

@@ -52,6 +52,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether they run the room: only then are they offered what changes something.
+    pub fn is_operator(&self) -> bool {
+        self.role.may(Role::Operator)
+    }
+
     /// The pages that they may see: address and title. The last is for those who manage people.
     pub fn pages(&self) -> &'static [(&'static str, &'static str)] {
         if self.role.may(Role::Admin) { &PAGES } else { &PAGES[..PAGES.len() - 1] }

@@ -99,11 +99,11 @@ static DEPLOYMENTS: List = List {
     request: |given, limit, offset| {
         let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
         let (limit, offset) = (limit as u64, offset as u64);
-        Request::Deployments { limit, offset, product, venue, status: given.text("status") }
+        Request::Deployments { limit, offset, product, venue, status: given.text("status"), q: given.text("q") }
     },
     paged: true,
     columns: &[
-        column("id", "No.", Kind::Text),
+        column("id", "No.", Kind::Link("/deployments/")),
         column("hostname", "Name", Kind::Text),
         column("status", "Status", Kind::Word),
         column("started_at", "Began", Kind::Time),
@@ -217,7 +217,7 @@ static BATCHES: List = List {
 };
 
 /// How many units of a batch are done, under way, failed, and not begun.
-fn units(row: &Value) -> [u64; 4] {
+pub fn units(row: &Value) -> [u64; 4] {
     ["done_count", "running_count", "failed_count", "remaining_count"].map(|key| row[key].as_u64().unwrap_or_default())
 }
 

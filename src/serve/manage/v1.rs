@@ -101,9 +101,16 @@ async fn journal(
 async fn deployments(asker: Asker, uri: Uri) -> Response {
     let question = |given: &Parameters, limit, offset| {
         let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
-        Request::Deployments { limit, offset, product, venue, status: given.text("status") }
+        Request::Deployments { limit, offset, product, venue, status: given.text("status"), q: given.text("q") }
     };
-    journal(asker, uri, &["product", "venue", "status"], question).await
+    journal(asker, uri, &["product", "venue", "status", "q"], question).await
+}
+
+async fn deployment(asker: Asker, Path(id): Path<String>) -> Response {
+    match id.parse() {
+        Ok(id) => ask(&asker, StatusCode::OK, Request::Deployment { id }).await,
+        Err(_) => refuse(&Refusal::NotFound(format!("There is no deployment {id}"))),
+    }
 }
 
 /// The parameters of a report.

@@ -244,8 +244,18 @@ fn rest(all: &mut Described) {
             .parameter("product", "text", "Only of this product.")
             .parameter("venue", "text", "Only for this venue.")
             .parameter("status", "text", "Only those whose installer's last word was this.")
+            .parameter("q", "text", "Only those with this text somewhere; the MAC of the machine in any spelling.")
             .fields(200, "items: Deployment[], limit: integer, offset: integer, total: integer, successful: integer"),
         deployments,
+    );
+    all.add(
+        Operation::get("/api/v1/deployments/{id}", Group::Deployments, "One deployment, its stages and its log").fields(
+            200,
+            "id: integer, machine: integer, started_at: time, completed_at: time?, status: text, error_message: text?, \
+             hostname: text?, product_type: text?, venue_code: text?, image: text?, installer: text?, ip_address: text, \
+             mac_address: text?, serial_number: text?, stages: object[], lines: object[]",
+        ),
+        deployment,
     );
     all.add(
         Operation::get("/api/v1/leases", Group::Network, "Every lease").list("Lease").parameter(
