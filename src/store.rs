@@ -5,6 +5,7 @@
 
 pub mod access;
 mod audit;
+mod deployment;
 pub mod hardware;
 mod image;
 pub mod original;
@@ -12,6 +13,7 @@ mod record;
 mod records;
 pub mod report;
 pub mod retention;
+pub mod snapshot;
 mod rows;
 mod schema;
 mod story;
@@ -26,10 +28,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::fleet::Change;
 pub use audit::{AuditFilter, AuditPage};
+pub use deployment::Run;
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
-pub use story::{Run, Story};
+pub use story::Story;
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 #[path = "common/manage.rs"]
@@ -26,17 +28,21 @@ impl Room {
         let server = Server::start();
         let anna = server.set_up();
         let key = server.get("/", &anna).form_key();
-        let report = |body: Value| {
-            let headers = [("Content-Type", "application/json")];
-            send(server.machines, "POST", "/api/status", &headers, &body.to_string())
-        };
-        report(json!({ "status": "starting", "mac_address": "dc:a6:32:01:36:c2", "hostname": null }));
-        report(json!({ "status": "failed", "mac_address": "dc:a6:32:01:36:c2", "error_message": "<b>no</b> card" }));
         let room = Room { server, anna, vic: String::new(), key };
+        room.report(&json!({ "status": "starting", "mac_address": "dc:a6:32:01:36:c2", "hostname": null }));
+        let failed =
+            json!({ "status": "failed", "mac_address": "dc:a6:32:01:36:c2", "error_message": "<b>no</b> card" });
+        room.report(&failed);
         let user = [("name", "vic"), ("role", "viewer"), ("password", PASSWORD)];
         room.done("/users", &user, "/users");
         let vic = room.server.log_in("vic", PASSWORD).cookie();
         Room { vic, ..room }
+    }
+
+    /// A word of a machine's installer.
+    fn report(&self, body: &Value) {
+        let headers = [("Content-Type", "application/json")];
+        send(self.server.machines, "POST", "/api/status", &headers, &body.to_string());
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -59,7 +65,8 @@ impl Room {
 #[test]
 fn every_page_is_whole_for_every_role_and_loads_nothing_from_elsewhere() {
     let room = Room::open();
-    let more = ["/", "/machines/1", "/venues/ARLT", "/names/KXP2-ARLT-002/retire", "/users", "/tokens"];
+    let more =
+        ["/", "/machines/1", "/venues/ARLT", "/deployments/1", "/names/KXP2-ARLT-002/retire", "/users", "/tokens"];
     for path in PAGES.iter().chain(&more) {
         let page = room.get(path);
         assert_eq!(page.code, 200, "{path}: {page:?}");
@@ -84,7 +91,10 @@ fn every_page_is_whole_for_every_role_and_loads_nothing_from_elsewhere() {
         assert_eq!(room.server.get(path, &room.vic).code, 403, "{path}");
     }
     let key = room.server.get("/", &room.vic).form_key();
-    for path in ["/venues", "/names", "/batches", "/names/KXP2-ARLT-002/retire", "/machines/1/forget", "/users"] {
+    for path in ["/venues", "/names", "/batches", "/names/KXP2-ARLT-002/retire", "/machines/1/forget", "/users"]
+        .iter()
+        .chain(&["/names/several", "/machines/several"])
+    {
         let answer = room.server.post(path, &room.vic, &[("form_key", &key), ("code", "SPAA"), ("name", "Spa")]);
         assert_eq!(answer.code, 403, "{path}");
         assert_eq!(
@@ -151,11 +161,11 @@ fn what_is_typed_is_taken_or_comes_back_with_the_reason() {
         refused.body.contains("value=\"Typed &#60;&#34;&#39;&#62;\"") && refused.body.contains("value=\"toolong\"")
     );
 
-    let imported = room.post("/names", &[("venue", "SPAA"), ("product", "KXP2"), ("numbers", "1-3, 2, 9")]);
-    assert!(
-        imported.body.contains("4 names added; 0 were there already; 1 were listed more than once"),
-        "{imported:?}"
-    );
+    let import = [("venue", "SPAA"), ("product", "KXP2"), ("numbers", "1-3, 2, 9")];
+    room.done("/names", &import, "/names?venue=SPAA&product=KXP2");
+    let imported = room.get("/names?venue=SPAA&product=KXP2").body;
+    assert!(imported.contains("4 names added; 0 were there already; 1 were listed more than once"), "{imported}");
+    assert!(!room.get("/names").body.contains("names added"), "said once");
     let refused = room.post("/names", &[("venue", "SPAA"), ("product", "KXP2"), ("numbers", "4\nfive")]);
     assert!(refused.code == 400 && refused.body.contains("line 2: &#39;five&#39; is no number"), "{refused:?}");
     assert!(refused.body.contains(">\n4\nfive</textarea>"), "{refused:?}");
@@ -170,7 +180,10 @@ fn what_is_typed_is_taken_or_comes_back_with_the_reason() {
     let order = [("venue", "SPAA"), ("product", "KXP2"), ("count", "2"), ("priority", "3"), ("start", "yes")];
     room.done("/batches", &order, "/batches");
     let batch = room.get("/batches/1").body;
-    assert!(batch.contains("active") && batch.contains("0 of 2 named; next is KXP2-SPAA-001"), "{batch}");
+    assert!(
+        batch.contains("active") && batch.contains("0 done, 2 left; next: KXP2-SPAA-001, KXP2-SPAA-002"),
+        "{batch}"
+    );
     room.done("/batches/1/pause", &[], "/batches");
     room.done("/batches/1/priority", &[("priority", "-2")], "/batches");
     assert!(room.get("/batches").body.contains("paused"));
@@ -214,4 +227,130 @@ fn a_machine_has_its_story_on_its_page() {
     room.done("/machines/1/forget", &[("release_name", "yes")], "/machines");
     assert_eq!(room.get("/machines/1").code, 404);
     assert!(room.get("/machines").body.contains("No machine was seen yet"));
+}
+
+#[test]
+fn several_rows_are_named_before_anything_is_done_to_them() {
+    let room = Room::open();
+    let marked = |act: &str, more: &[(&str, &str)]| {
+        let rows = [("row", "KXP2-ARLT-002"), ("row", "KXP2-ARLT-003"), ("act", act), ("back", "q%3DARLT-00")];
+        room.post("/names/several", &[&rows, more].concat())
+    };
+    let retired = || {
+        let found: Value = serde_json::from_str(&room.get("/names.json?state=retired").body).expect("JSON");
+        found.as_array().map(Vec::len).unwrap_or_default()
+    };
+    let none = room.post("/names/several", &[("act", "retire"), ("back", "")]);
+    assert!(none.code == 422 && none.body.contains("Mark names first"), "{none:?}");
+    let asked = marked("retire", &[]);
+    assert!(asked.code == 200 && asked.body.contains("Retire 2 names?"), "{asked:?}");
+    assert!(asked.body.contains("<li>KXP2-ARLT-002</li>") && asked.body.contains("<li>KXP2-ARLT-003</li>"));
+    assert_eq!(retired(), 0, "asking does nothing");
+    let senseless = marked("reinstate", &[]);
+    assert!(senseless.code == 422 && senseless.body.contains("makes no sense for any of the 2"), "{senseless:?}");
+    let done = marked("retire", &[("agreed", "2")]);
+    assert_eq!((done.code, done.header("location")), (303, Some("/names?q=ARLT-00")), "{done:?}");
+    let page = room.get("/names?q=ARLT-00").body;
+    assert!(page.contains("2 names retired") && page.contains("6 names"), "{page}");
+    assert!(room.get("/names?state=retired").body.contains("2 of 6 names"));
+
+    // All that fit, whatever part of the list is on the page.
+    let all = [("act", "retire"), ("every", "yes"), ("back", "state%3Davailable%26limit%3D1")];
+    let asked = room.post("/names/several", &all);
+    assert!(asked.body.contains("Retire 4 names?") && asked.body.contains("<li>KXP2-ARLT-006</li>"), "{asked:?}");
+    let changed = room.post("/names/several", &[&all[..], &[("agreed", "5")]].concat());
+    assert!(changed.code == 200 && changed.body.contains("The list has changed since"), "{changed:?}");
+    assert_eq!(retired(), 2);
+    assert_eq!(room.post("/names/several", &[&all[..], &[("agreed", "4")]].concat()).code, 303);
+    assert_eq!(retired(), 6);
+
+    // What is refused is said for each, and stays.
+    for mac in ["dc:a6:32:00:00:01", "dc:a6:32:00:00:02"] {
+        room.report(&json!({ "status": "downloading", "mac_address": mac, "hostname": null }));
+    }
+    let forget = [("act", "forget"), ("row", "1"), ("row", "2"), ("row", "3"), ("agreed", "3"), ("back", "")];
+    let refused = room.post("/machines/several", &forget);
+    assert!(refused.code == 409 && refused.body.contains("1 machine forgotten, 2 not:"), "{refused:?}");
+    assert!(refused.body.contains("<p>2: ") && refused.body.contains("<p>3: "), "{refused:?}");
+    let forget = [("act", "forget"), ("row", "2"), ("row", "3"), ("agreed", "2"), ("force", "yes"), ("back", "")];
+    assert_eq!(room.post("/machines/several", &forget).code, 303);
+    assert!(room.get("/machines").body.contains("No machine was seen yet"));
+}
+
+#[test]
+fn a_deployment_has_its_stages_and_its_log_on_its_page() {
+    let room = Room::open();
+    for mac in ["DC-A6-32-01-36-C2", "dca6.3201", "36:c2", "%3Cb%3Eno", "failed"] {
+        let found = room.get(&format!("/deployments?q={mac}")).body;
+        assert!(found.contains("1 deployment ") && found.contains("href=\"/deployments/1\""), "{mac}: {found}");
+    }
+    assert!(room.get("/deployments?q=nothing-like-it").body.contains("No deployment fits"));
+    let page = room.get("/deployments/1").body;
+    assert!(page.contains("✗</span> failed") && page.contains("&#60;b&#62;no&#60;/b&#62; card"), "{page}");
+    assert!(page.contains("→ installer") && page.contains("Its installer wrote nothing down"), "{page}");
+    let lines =
+        json!({ "mac_address": "dc:a6:32:01:36:c2", "lines": [{ "level": "error", "text": "<i>dd</i> ended" }] });
+    room.report(&json!({ "status": "starting", "mac_address": "dc:a6:32:01:36:c2", "hostname": null }));
+    let headers = [("Content-Type", "application/json")];
+    let logged = send(room.server.machines, "POST", "/api/log", &headers, &lines.to_string());
+    assert_eq!(logged.code, 200, "{logged:?}");
+    let page = room.get("/deployments/2").body;
+    assert!(page.contains("&#60;i&#62;dd&#60;/i&#62; ended"), "{page}");
+    let other = room.get("/deployments/1").body;
+    assert!(!other.contains("ended</td>"), "the log of another run: {other}");
+    let api: Value = serde_json::from_str(&room.get("/api/v1/deployments/2").body).expect("JSON");
+    assert_eq!((&api["machine"], &api["lines"][0]["level"]), (&json!(1), &json!("error")));
+    room.done("/machines/1/forget", &[("force", "yes")], "/machines");
+    assert!(room.get("/deployments/2").body.contains("Its machine was forgotten since"));
+    for id in ["9", "none"] {
+        assert_eq!(room.get(&format!("/deployments/{id}")).code, 404);
+        assert_eq!(room.get(&format!("/api/v1/deployments/{id}")).code, 404);
+    }
+}
+
+#[test]
+fn ten_thousand_rows_stay_quick_and_small() {
+    let room = Room::open();
+    room.done("/venues", &[("code", "SPAA"), ("name", "Spa")], "/venues");
+    let import = [("venue", "SPAA"), ("product", "KXP2"), ("numbers", "1-9999")];
+    room.done("/names", &import, "/names?venue=SPAA&product=KXP2");
+    let began = Instant::now();
+    let page = room.get("/names?q=spaa-77&sort=-number").body;
+    let took = began.elapsed();
+    assert!(page.contains("110 of 10,005 names, 1 to 50 here"), "{page}");
+    assert!(page.find("SPAA-7799") < page.find("SPAA-7798"), "the last one first");
+    assert!(page.len() < 100_000, "{} bytes", page.len());
+    assert!(took < Duration::from_secs(2), "{took:?}, and this is a debug build");
+    assert_eq!(room.get("/names.csv?venue=SPAA").body.lines().count(), 10_000);
+    let most = room.get("/names?limit=200").body;
+    assert!(most.contains("1 to 200 of 10005"), "{}", most.len());
+    assert_eq!(room.get("/names?limit=201").code, 400);
+}
+
+#[test]
+fn what_somebody_typed_runs_nowhere() {
+    let room = Room::open();
+    let script = "<script>alert(1)</script>";
+    let image = "\"><img src=x onerror=alert(1)>";
+    let escapes = [(' ', "%20"), ('<', "%3C"), ('>', "%3E"), ('"', "%22"), ('=', "%3D")];
+    let typed = |text: &str| escapes.iter().fold(text.to_owned(), |text, (from, to)| text.replace(*from, to));
+    let (script_typed, image_typed) = (typed(script), typed(image));
+    let venue = [("code", "EVIL"), ("name", script_typed.as_str()), ("location", image_typed.as_str())];
+    room.done("/venues", &venue, "/venues");
+    room.post("/tokens", &[("name", &image_typed), ("role", "viewer")]);
+    room.report(&json!({ "status": script, "mac_address": "dc:a6:32:00:00:09", "hostname": null, "message": image }));
+    room.report(&json!({ "status": "failed", "mac_address": "dc:a6:32:00:00:09", "error_message": image }));
+    let pages = ["/venues", "/venues/EVIL", "/tokens", "/audit", "/machines", "/machines/2", "/deployments", "/"];
+    let queries = [format!("/names?q={image_typed}"), format!("/audit?by={script_typed}"), "/deployments/2".to_owned()];
+    for path in pages.iter().map(|path| (*path).to_owned()).chain(queries) {
+        let page = room.get(&path);
+        assert_eq!(page.code, 200, "{path}");
+        assert!(!page.body.contains("<script>") && !page.body.contains("<img src=x"), "{path}: {}", page.body);
+    }
+    for path in
+        [format!("/names?{script_typed}=1"), format!("/names?sort={image_typed}"), format!("/venues/{script_typed}")]
+    {
+        let page = room.get(&path).body;
+        assert!(!page.contains("<script>alert") && !page.contains("<img src=x"), "{path}: {page}");
+    }
 }

@@ -127,6 +127,11 @@ fn run(deployment: &Deployment) -> Value {
     })
 }
 
+fn stage((stage, at): &(Stage, Timestamp)) -> Value {
+    let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
+    json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
+}
+
 /// What became of a machine.
 pub fn story(view: &View, story: Story) -> Value {
     json!({
@@ -136,28 +141,13 @@ pub fn story(view: &View, story: Story) -> Value {
     })
 }
 
-fn stage((stage, at): &(Stage, Timestamp)) -> Value {
-    let cause = if let Stage::Failed(cause) = stage { Some(cause) } else { None };
-    json!({ "at": clock::iso(*at), "at_millis": at.millis(), "cause": cause, "stage": stage.word() })
-}
-
-/// One deployment, the stages of its machine while it ran, and its log; `null` if there is none.
-pub fn deployment(board: &Board, found: Option<Run>) -> Value {
-    let Some(Run { deployment, stages, lines }) = found else { return Value::Null };
-    let mut value = deployed(board, &deployment);
-    value["lines"] = lines.iter().map(line).collect();
-    value["stages"] = stages.iter().map(stage).collect();
-    value
-}
-
 /// What was deployed.
 pub fn deployments(board: &Board, history: &History) -> Value {
-    let rows: Vec<Value> = history.deployments.iter().map(|each| deployed(board, each)).collect();
+    let rows: Vec<Value> = history.deployments.iter().map(|each| deployment_row(board, each)).collect();
     json!({ "items": rows, "successful": history.successful, "total": history.total })
 }
 
-/// A deployment. A machine that was forgotten since has neither MAC nor serial here.
-fn deployed(board: &Board, deployment: &Deployment) -> Value {
+fn deployment_row(board: &Board, deployment: &Deployment) -> Value {
     let view = board.machines().find(|view| view.machine.id == deployment.machine);
     let machine = view.map(|view| &view.machine);
     json!({
@@ -175,6 +165,15 @@ fn deployed(board: &Board, deployment: &Deployment) -> Value {
         "status": deployment.status,
         "venue_code": deployment.venue.as_ref().map(|venue| venue.as_str()),
     })
+}
+
+/// One deployment: the keys of the list, its stages, and what its installer wrote down.
+pub fn deployment(board: &Board, run: &Run) -> Value {
+    let mut shown = deployment_row(board, &run.deployment);
+    shown["machine"] = json!(run.deployment.machine.0);
+    shown["stages"] = run.stages.iter().map(stage).collect();
+    shown["lines"] = run.lines.iter().map(line).collect();
+    shown
 }
 
 /// Who changed what.

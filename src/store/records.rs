@@ -52,6 +52,8 @@ pub struct DeploymentFilter {
     pub venue: Option<String>,
     /// Whose installer's last word was this.
     pub status: Option<String>,
+    /// With this text anywhere: in what was deployed, or in the MAC or the serial of its machine. A MAC in any spelling.
+    pub text: Option<String>,
 }
 
 /// What was deployed.
@@ -121,6 +123,29 @@ impl Records {
         })
     }
 
+    /// How many machines were last written with which image, by product and file.
+    ///
+    /// # Errors
+    /// As [`Records::log`].
+    pub fn machines_of_images(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare(
+                "SELECT product, image, count(*) AS machines FROM deployment
+                 WHERE id IN (SELECT max(id) FROM deployment WHERE status = 'success' GROUP BY machine)
+                     AND product IS NOT NULL AND image IS NOT NULL
+                 GROUP BY product, image",
+            )?;
+            let mut found = statement.query([])?;
+            let mut counts = BTreeMap::new();
+            while let Some(row) = found.next()? {
+                let row = Record { table: "deployment", row };
+                let key = (row.text("product")?.to_owned(), row.text("image")?.to_owned());
+                counts.insert(key, row.number("machines")?);
+            }
+            Ok(counts)
+        })
+    }
+
     /// The last deployment of a machine and what is kept of its log; `None` if there never was one.
     ///
     /// # Errors
@@ -156,32 +181,36 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
     let mut found = statement.query([machine])?;
     let Some(row) = found.next()? else { return Ok(None) };
     let deployment = read_deployment(row)?;
-    let lines = read_lines(db, deployment.id)?;
-    Ok(Some((deployment, lines)))
-}
-
-/// What is kept of the log of a deployment.
-pub(super) fn read_lines(db: &Connection, deployment: DeploymentId) -> Result<Vec<LogLine>, ReadError> {
     let mut statement = db.prepare("SELECT id, at, level, text FROM log WHERE deployment = ?1 ORDER BY id")?;
-    let mut found = statement.query([integer(deployment.0)?])?;
+    let mut found = statement.query([integer(deployment.id.0)?])?;
     let mut lines = Vec::new();
     while let Some(row) = found.next()? {
         lines.push(read_line(&Record { table: "log", row })?);
     }
-    Ok(lines)
+    Ok(Some((deployment, lines)))
 }
 
+/// What a [`DeploymentFilter`] means.
+const FITS: &str = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)
+    AND (?4 IS NULL
+        OR instr(lower(concat_ws(' ', id, hostname, address, product, venue, image, status, error_message)), ?4) > 0
+        OR machine IN (SELECT id FROM machine
+                       WHERE instr(lower(serial), ?4) > 0 OR instr(replace(mac, ':', ''), ?5) > 0))";
+
 fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: u64) -> Result<History, ReadError> {
-    let DeploymentFilter { product, venue, status } = filter;
-    let fits = "(?1 IS NULL OR product = ?1) AND (?2 IS NULL OR venue = ?2) AND (?3 IS NULL OR status = ?3)";
-    let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {fits}");
-    let (total, successful) = db.query_row(&count, params![product, venue, status], |row| {
+    let DeploymentFilter { product, venue, status, text } = filter;
+    let text = text.as_ref().map(|text| text.trim().to_lowercase());
+    // Parts of a MAC are compared by their digits; a text without any finds no MAC.
+    let digits = text.as_ref().map(|text| text.replace([':', '-', '.', ' '], "")).filter(|digits| digits.len() > 2);
+    let count = format!("SELECT count(*), count(*) FILTER (WHERE status = 'success') FROM deployment WHERE {FITS}");
+    let (total, successful) = db.query_row(&count, params![product, venue, status, text, digits], |row| {
         Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs()))
     })?;
     let columns = rows::DEPLOYMENT;
-    let sql = format!("SELECT {columns} FROM deployment WHERE {fits} ORDER BY id DESC LIMIT ?4 OFFSET ?5");
+    let sql = format!("SELECT {columns} FROM deployment WHERE {FITS} ORDER BY id DESC LIMIT ?6 OFFSET ?7");
     let mut statement = db.prepare(&sql)?;
-    let mut found = statement.query(params![product, venue, status, integer(limit)?, integer(offset)?])?;
+    let (limit, offset) = (integer(limit)?, integer(offset)?);
+    let mut found = statement.query(params![product, venue, status, text, digits, limit, offset])?;
     let mut deployments = Vec::new();
     while let Some(row) = found.next()? {
         deployments.push(read_deployment(row)?);
@@ -206,7 +235,7 @@ pub(super) fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
     }
 }
 
-fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {
+pub(super) fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {
     Ok(LogLine {
         at: row.time("at")?,
         level: row.parsed("level", Level::from_word)?,

@@ -4,28 +4,16 @@ use rusqlite::params;
 
 use super::StoreError;
 use super::record::{BadRow, Record};
-use super::records::{Records, read_deployment, read_lines};
+use super::records::{Records, read_deployment};
 use super::rows::{self, integer};
 use crate::fleet::Deployment;
-use crate::fleet::report::LogLine;
-use crate::ids::{DeploymentId, MachineId};
+use crate::ids::MachineId;
 use crate::machine::stage::Stage;
 use crate::time::Timestamp;
 
 /// Of so many stages and deployments of a machine, the last ones.
 const STAGES_MAX: u64 = 200;
 const DEPLOYMENTS_MAX: u64 = 50;
-
-/// One run of a deployment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The run.
-    pub deployment: Deployment,
-    /// Each stage that its machine entered meanwhile, and when, the first one first.
-    pub stages: Vec<(Stage, Timestamp)>,
-    /// What is kept of its installer's log.
-    pub lines: Vec<LogLine>,
-}
 
 /// What became of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,33 +39,6 @@ impl Records {
                 ends.push(read_stage(&Record { table: "stage_entry", row })?);
             }
             Ok(ends)
-        })
-    }
-
-    /// The deployment of that number; `None` if there is none.
-    ///
-    /// # Errors
-    /// As [`Records::log`].
-    pub fn deployment(&self, id: DeploymentId) -> Result<Option<Run>, StoreError> {
-        self.read(|db| {
-            let sql = format!("SELECT {} FROM deployment WHERE id = ?1", rows::DEPLOYMENT);
-            let mut statement = db.prepare(&sql)?;
-            let mut found = statement.query([integer(id.0)?])?;
-            let Some(row) = found.next()? else { return Ok(None) };
-            let deployment = read_deployment(row)?;
-            let mut statement = db.prepare(
-                "SELECT stage, cause, at FROM stage_entry WHERE machine = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY id LIMIT ?4",
-            )?;
-            let end = deployment.completed_at.map_or(i64::MAX, Timestamp::millis);
-            let machine = integer(deployment.machine.0)?;
-            let mut found =
-                statement.query(params![machine, deployment.started_at.millis(), end, integer(STAGES_MAX)?])?;
-            let mut stages = Vec::new();
-            while let Some(row) = found.next()? {
-                stages.push(read_stage(&Record { table: "stage_entry", row })?);
-            }
-            let lines = read_lines(db, id)?;
-            Ok(Some(Run { deployment, stages, lines }))
         })
     }
 
@@ -110,7 +71,7 @@ impl Records {
     }
 }
 
-fn read_stage(row: &Record<'_>) -> Result<(Stage, Timestamp), BadRow> {
+pub(super) fn read_stage(row: &Record<'_>) -> Result<(Stage, Timestamp), BadRow> {
     let cause = row.maybe_text("cause")?.unwrap_or_default();
     Ok((row.parsed("stage", |word| Stage::from_word(word, &cause))?, row.time("at")?))
 }

@@ -273,6 +273,9 @@ impl Fleet {
         let name = Name { notes: note(text)?, ..known.clone() };
         if name != known {
             self.commit(out, Change::Name(name.clone()));
+            if let NameState::Assigned(machine) = name.state {
+                self.publish_machine(machine, out);
+            }
         }
         Ok(self.name_row(name))
     }

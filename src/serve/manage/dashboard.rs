@@ -94,7 +94,7 @@ pub async fn paint(manage: &Manage) -> Option<String> {
     };
     let venues = ask(Request::Venues).await?;
     let batches = ask(Request::ActiveBatches).await;
-    let latest = Request::Deployments { limit: RUNS, offset: 0, product: None, venue: None, status: None };
+    let latest = Request::Deployments { limit: RUNS, offset: 0, product: None, venue: None, status: None, q: None };
     let runs = ask(latest).await?;
     let now = clock::now().timestamp;
     let part = {

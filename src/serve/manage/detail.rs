@@ -1,29 +1,30 @@
-//! The pages of one thing: a batch with its units, a venue with its names.
+//! The pages of one thing: a batch with its units, a venue with its names, a deployment with its log.
+
+mod batch;
+mod deployment;
+mod venue;
 
 use std::sync::Arc;
 
-use askama::Template;
 use axum::Router;
-use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use axum::routing::get;
 use serde_json::Value;
 
-use super::caller::{self, Asker, Caller};
-use super::form::{Form, outcome};
+use super::caller::{self, Asker};
+use super::form::outcome;
 use super::list::{look, utc};
 use super::program::text;
-use super::{Manage, page, room};
-use crate::access::Role;
+use super::{Manage, page};
 use crate::serve::control::Request;
 
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     Router::new()
-        .route("/batches/{id}", get(batch))
-        .route("/venues/{code}", get(venue))
+        .route("/batches/{id}", get(batch::show))
+        .route("/venues/{code}", get(venue::show))
+        .route("/deployments/{id}", get(deployment::show))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer))
 }
 
@@ -55,114 +56,53 @@ impl Time {
     }
 }
 
-struct Unit {
-    hostname: String,
-    machine: Option<String>,
-    serial: String,
-}
-
-#[derive(Template)]
-#[template(path = "batch.html", config = "src/serve/manage/askama.toml")]
-struct BatchPage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    id: String,
-    status: String,
+/// A step of a machine's story.
+struct Step {
+    at: Time,
+    /// Since the step before.
+    after: String,
+    what: String,
     look: &'static str,
     mark: &'static str,
-    product: String,
-    venue: String,
-    priority: String,
-    named: u64,
-    total: u64,
-    times: Vec<(&'static str, Time)>,
-    next: String,
-    units: Vec<Unit>,
-    acting: bool,
+    detail: String,
 }
 
-/// `GET /batches/N`.
-async fn batch(asker: Asker, Path(id): Path<String>) -> Response {
-    let Ok(number) = id.parse() else { return page::refused(StatusCode::NOT_FOUND, "There is no such batch") };
-    let found = async {
-        let batch = told(&asker, Request::Batch { id: number }).await?;
-        let [product, venue] = ["product_type", "venue_code"].map(|key| batch[key].as_str().map(str::to_owned));
-        let names = told(&asker, Request::Names { product, venue, state: None }).await?;
-        Ok::<_, Response>((batch, names))
-    };
-    let (batch, names) = match found.await {
-        Ok(found) => found,
-        Err(response) => return response,
-    };
-    let names: Vec<&Value> = names.as_array().into_iter().flatten().collect();
-    let of_batch = names.iter().filter(|name| name["batch"].as_u64() == Some(number));
-    let free = names.iter().find(|name| name["status"] == "available").map(|name| text(&name["hostname"]));
-    let unit = |name: &&Value| Unit {
-        hostname: text(&name["hostname"]),
-        machine: name["mac_address"].as_str().map(str::to_owned),
-        serial: name["serial_number"].as_str().unwrap_or_default().to_owned(),
-    };
-    let status = text(&batch["status"]);
-    let (look, mark) = look(&status);
-    let count = |key: &str| batch[key].as_u64().unwrap_or_default();
-    let times = [("Ordered", "created_at"), ("Started", "started_at"), ("Ended", "completed_at")];
-    let open = !matches!(status.as_str(), "completed" | "cancelled");
-    page::show(&BatchPage {
-        caller: &asker.caller,
-        here: "/batches",
-        look,
-        mark,
-        product: text(&batch["product_type"]),
-        venue: text(&batch["venue_code"]),
-        priority: text(&batch["priority"]),
-        named: count("total_count").saturating_sub(count("remaining_count")),
-        total: count("total_count"),
-        times: times
-            .into_iter()
-            .filter(|(_, key)| batch[key].is_string())
-            .map(|(label, key)| (label, Time::of(&batch[key])))
-            .collect(),
-        next: free.filter(|_| open).unwrap_or_default(),
-        units: of_batch.map(unit).collect(),
-        acting: asker.caller.role.may(Role::Operator) && open,
-        status,
-        id,
-    })
+/// A line of an installer's log.
+pub struct LogLine {
+    /// When it was written.
+    pub at: Time,
+    /// How grave it is.
+    pub level: String,
+    /// What it says.
+    pub text: String,
 }
 
-#[derive(Template)]
-#[template(path = "venue.html", config = "src/serve/manage/askama.toml")]
-struct VenuePage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    code: String,
-    name: String,
-    location: String,
-    contact: String,
-    pools: Vec<(String, String, String, String)>,
-    forms: Vec<Form>,
+/// The latest first, with the time that each took to come after the one before it.
+fn steps(stages: &Value) -> Vec<Step> {
+    let stages: Vec<&Value> = stages.as_array().into_iter().flatten().collect();
+    let millis = |value: &Value| value["at_millis"].as_i64().unwrap_or_default();
+    let mut steps: Vec<Step> = Vec::with_capacity(stages.len());
+    for (index, stage) in stages.iter().enumerate() {
+        let word = text(&stage["stage"]);
+        let (look, mark) = look(&word);
+        let after = index.checked_sub(1).map(|before| took(millis(stage) - millis(stages[before]))).unwrap_or_default();
+        let detail = stage["cause"].as_str().unwrap_or_default().to_owned();
+        steps.push(Step { at: Time::of(&stage["at"]), after, what: word, look, mark, detail });
+    }
+    steps.reverse();
+    steps
 }
 
-/// `GET /venues/CODE`.
-async fn venue(asker: Asker, Path(code): Path<String>) -> Response {
-    let rows = match told(&asker, Request::Venues).await {
-        Ok(rows) => rows,
-        Err(response) => return response,
-    };
-    let known = rows.as_array().into_iter().flatten().find(|row| text(&row["code"]).eq_ignore_ascii_case(&code));
-    let Some(known) = known else { return page::refused(StatusCode::NOT_FOUND, "There is no such venue") };
-    let pool = |(product, count): (&String, &Value)| {
-        (product.clone(), text(&count["available"]), text(&count["assigned"]), text(&count["retired"]))
-    };
-    let at = |key: &str| known[key].as_str().unwrap_or_default().to_owned();
-    page::show(&VenuePage {
-        caller: &asker.caller,
-        here: "/venues",
-        code: at("code"),
-        name: at("name"),
-        location: at("location"),
-        contact: at("contact_email"),
-        pools: known["names"].as_object().into_iter().flatten().map(pool).collect(),
-        forms: if asker.caller.role.may(Role::Operator) { vec![room::venue_form(Some(known))] } else { Vec::new() },
-    })
+/// A time that something took.
+fn took(millis: i64) -> String {
+    match millis {
+        ..1000 => format!("+{} ms", millis.max(0)),
+        1000..60_000 => format!("+{}.{} s", millis / 1000, millis % 1000 / 100),
+        60_000..3_600_000 => format!("+{} min {} s", millis / 60_000, millis / 1000 % 60),
+        _ => format!("+{} h {} min", millis / 3_600_000, millis / 60_000 % 60),
+    }
+}
+/// The same, of a line of the API.
+pub fn log_line(value: &Value) -> LogLine {
+    LogLine { at: Time::of(&value["at"]), level: text(&value["level"]), text: text(&value["text"]) }
 }

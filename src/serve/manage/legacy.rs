@@ -100,7 +100,7 @@ async fn stats(asker: Asker) -> Response {
         let names = said(&asker, Request::Names { product: None, venue: None, state: None }).await?;
         let venues = said(&asker, Request::Venues).await?;
         let (limit, offset) = (10, 0);
-        let deployments = Request::Deployments { limit, offset, product: None, venue: None, status: None };
+        let deployments = Request::Deployments { limit, offset, product: None, venue: None, status: None, q: None };
         let deployments = said(&asker, deployments).await?;
         let count = |product: Option<&str>, status: &str| {
             let of_product = |name: &&Value| product.is_none_or(|product| name["product_type"] == product);
@@ -182,7 +182,7 @@ async fn deployments(asker: Asker, uri: Uri) -> Response {
     let found = async {
         let limit = Parameters::read(&uri, &["limit"])?.number("limit", DEPLOYMENTS, usize::MAX)?;
         let limit = limit.min(DEPLOYMENTS_MAX) as u64;
-        let request = Request::Deployments { limit, offset: 0, product: None, venue: None, status: None };
+        let request = Request::Deployments { limit, offset: 0, product: None, venue: None, status: None, q: None };
         let found = said(&asker, request).await?;
         Ok::<_, Refused>(rows(&found["items"]).iter().map(|each| row(each, &keys)).collect())
     };

@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::serve::control::{Reply, Request};
 
 use self::cell::{Cell, line};
-pub use self::cell::{Column, Kind, bytes, look, utc};
+pub use self::cell::{Column, Kind, bytes, in_words, look, shares, utc};
 pub use self::several::Several;
 
 /// Rows of a page without a `limit`, and the most that one may ask for: a page stays small.

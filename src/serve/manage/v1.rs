@@ -2,6 +2,7 @@
 //!
 //! Turns requests into those of the [`Desk`](crate::serve::control::Desk) and its replies into JSON; no rule is here.
 
+mod images;
 mod table;
 
 use axum::extract::Path;
@@ -66,10 +67,6 @@ async fn names(asker: Asker, uri: Uri) -> Response {
     }
 }
 
-async fn images(asker: Asker, uri: Uri) -> Response {
-    list(asker, uri, Request::Images, &[("product", "product_type")]).await
-}
-
 async fn batches(asker: Asker, uri: Uri) -> Response {
     let filters = [("product", "product_type"), ("venue", "venue_code"), ("status", "status")];
     list(asker, uri, Request::Batches, &filters).await
@@ -101,9 +98,16 @@ async fn journal(
 async fn deployments(asker: Asker, uri: Uri) -> Response {
     let question = |given: &Parameters, limit, offset| {
         let [product, venue] = ["product", "venue"].map(|name| given.text(name).map(|text| text.to_uppercase()));
-        Request::Deployments { limit, offset, product, venue, status: given.text("status") }
+        Request::Deployments { limit, offset, product, venue, status: given.text("status"), q: given.text("q") }
     };
-    journal(asker, uri, &["product", "venue", "status"], question).await
+    journal(asker, uri, &["product", "venue", "status", "q"], question).await
+}
+
+async fn deployment(asker: Asker, Path(id): Path<String>) -> Response {
+    match id.parse() {
+        Ok(id) => ask(&asker, StatusCode::OK, Request::Deployment { id }).await,
+        Err(_) => refuse(&Refusal::NotFound(format!("There is no deployment {id}"))),
+    }
 }
 
 /// The parameters of a report.
@@ -126,13 +130,6 @@ async fn audit(asker: Asker, uri: Uri) -> Response {
         Request::Audit { limit, offset, by, operation, q }
     };
     journal(asker, uri, &["by", "operation", "q"], question).await
-}
-
-async fn deployment(asker: Asker, Path(id): Path<String>) -> Response {
-    match id.parse() {
-        Ok(id) => ask(&asker, StatusCode::OK, Request::Deployment { id }).await,
-        Err(_) => refuse(&Refusal::NotFound(format!("There is no deployment {id}"))),
-    }
 }
 
 async fn products(asker: Asker, uri: Uri) -> Response {
@@ -292,18 +289,6 @@ async fn retire_several(asker: Asker, Json(which): Json<Several>) -> Response {
 
 async fn reinstate_several(asker: Asker, Json(which): Json<Several>) -> Response {
     ask(&asker, StatusCode::OK, Request::NamesReinstate { hostnames: which.hostnames }).await
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Activate {
-    product_type: String,
-    image: String,
-}
-
-async fn activate(asker: Asker, Json(which): Json<Activate>) -> Response {
-    let Activate { product_type: product, image } = which;
-    ask(&asker, StatusCode::OK, Request::ImageActivate { product, image }).await
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 //! It is read off the journal, for an order may be carried out, and its answer lost.
 
 use super::World;
-use crate::fleet::command::Command;
+use crate::fleet::command::{Command, NameChange};
 use crate::fleet::{Action, Change};
 use crate::ids::{Hostname, MachineId};
 use crate::machine::stage::Stage;
@@ -46,7 +46,10 @@ impl World {
             };
             found.extend(meddling.map(|meddling| (place, meddling)));
         }
-        let ordered = |order: &Command| matches!(order, Command::Forget { .. } | Command::NameRelease { .. });
+        let ordered = |order: &Command| {
+            let released = matches!(order, Command::NamesChange { change: NameChange::Release { .. }, .. });
+            released || matches!(order, Command::Forget { .. } | Command::NameRelease { .. })
+        };
         let takes_away = |(_, meddling): &&(usize, Meddling)| !matches!(meddling, Meddling::Reinstalled(_));
         match found.iter().find(takes_away) {
             Some((_, meddling)) if !self.orders.values().any(ordered) => Err(format!("nobody ordered {meddling:?}")),

@@ -66,7 +66,8 @@ fn the_history_comes_in_parts_the_latest_first() {
     assert_eq!(ids(&all, 2, 0), (vec![5, 4], 5, 3));
     assert_eq!(ids(&all, 2, 4), (vec![1], 5, 3));
     assert_eq!(ids(&all, 0, 0), (vec![], 5, 3));
-    let failed = DeploymentFilter { product: Some("RXP2".into()), venue: None, status: Some("failed".into()) };
+    let failed =
+        DeploymentFilter { product: Some("RXP2".into()), status: Some("failed".into()), ..DeploymentFilter::default() };
     assert_eq!(ids(&failed, 9, 0), (vec![4, 2], 2, 0));
     let elsewhere = DeploymentFilter { venue: Some("SPAA".into()), ..DeploymentFilter::default() };
     assert_eq!(ids(&elsewhere, 9, 0), (vec![], 0, 0));

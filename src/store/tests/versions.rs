@@ -35,3 +35,23 @@ fn a_journal_of_an_earlier_version_keeps_its_rows() {
         store.commit(&everything().0).expect("it is a journal of this version");
     }
 }
+
+#[test]
+fn a_journal_takes_the_next_step_or_stays_as_it_is() {
+    let journal = Journal::new();
+    let (written, loaded) = everything();
+    let mut store = journal.open();
+    store.commit(&written).unwrap();
+    let path = journal.path();
+    let now = schema::version(&store.connection).unwrap();
+    let with = |step: &'static str| [schema::MIGRATIONS, &[step]].concat();
+    let broken = with("ALTER TABLE machine ADD COLUMN shelf TEXT; ALTER TABLE nonsense ADD COLUMN x");
+    let error = migrate(&mut store.connection, &path, &broken, now).unwrap_err();
+    assert!(matches!(error, StoreError::Migrate { version, .. } if version == now + 1), "{error}");
+    assert_eq!(schema::version(&store.connection).unwrap(), now);
+    let sound = with("ALTER TABLE machine ADD COLUMN shelf TEXT");
+    migrate(&mut store.connection, &path, &sound, now).unwrap();
+    assert_eq!(schema::version(&store.connection).unwrap(), now + 1);
+    store.connection.execute("UPDATE machine SET shelf = 'top'", []).expect("the column is there");
+    assert_eq!(store.load().unwrap(), loaded);
+}

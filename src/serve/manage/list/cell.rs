@@ -66,9 +66,7 @@ impl Column {
             Kind::Made(make) => Cell { text: make(row), ..plain },
             Kind::Parts(make) => {
                 let parts = make(row);
-                let all = parts.iter().sum::<u64>().max(1);
-                let [done, running, failed, _] = parts.map(|part| part * 100 / all);
-                Cell { text: in_words(parts), parts: Some([done, running, failed]), ..plain }
+                Cell { text: in_words(parts), parts: Some(shares(parts)), ..plain }
             }
         }
     }
@@ -83,8 +81,15 @@ impl Column {
     }
 }
 
+/// Of what is done, running, failed and left: the first three in hundredths.
+pub fn shares(parts: [u64; 4]) -> [u64; 3] {
+    let all = parts.iter().sum::<u64>().max(1);
+    let [done, running, failed, _] = parts.map(|part| part * 100 / all);
+    [done, running, failed]
+}
+
 /// `3 done, 1 running, 16 left`.
-fn in_words(parts: [u64; 4]) -> String {
+pub fn in_words(parts: [u64; 4]) -> String {
     let named = parts.into_iter().zip(["done", "running", "failed", "left"]);
     let shown = named.filter(|(count, word)| *count > 0 || *word == "done");
     shown.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::http::{StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 
 use super::{BATCHES, NAMES, OK, TOKENS, USERS, VENUES};
@@ -15,12 +15,12 @@ use crate::serve::manage::page;
 use crate::serve::manage::program::text;
 
 /// A form below its list; who may not send it does not see it.
-fn may(asker: &Asker, needed: Role, forms: Vec<Form>) -> Vec<Form> {
+pub fn may(asker: &Asker, needed: Role, forms: Vec<Form>) -> Vec<Form> {
     if asker.caller.role.may(needed) { forms } else { Vec::new() }
 }
 
 /// The products there are.
-fn products(asker: &Asker) -> Vec<String> {
+pub fn products(asker: &Asker) -> Vec<String> {
     let board = core::read(&asker.manage.desk.library.board);
     board.image_files().active.keys().map(ToString::to_string).collect()
 }
@@ -60,24 +60,15 @@ pub(super) async fn import(asker: Asker, uri: Uri, typed: Typed) -> Response {
                 done["already_there"],
                 done["repeated"].as_array().map_or(0, Vec::len)
             );
+            asker.manage.said.say(&asker.caller, sentence);
             let next = format!("/names?venue={}&product={}", page::escaped(&venue), page::escaped(&product));
-            page::show(&DonePage { caller: &asker.caller, here: "/names", title: "Imported", sentence, next })
+            Redirect::to(&next).into_response()
         }
         refused => {
             let (status, sentence) = outcome(refused, "").err().unwrap_or_default();
             NAMES.show(&asker, &uri, vec![import_form(&asker).await.refused(&typed, &sentence)], status).await
         }
     }
-}
-
-#[derive(Template)]
-#[template(path = "done.html", config = "src/serve/manage/askama.toml")]
-struct DonePage<'a> {
-    caller: &'a Caller,
-    here: &'static str,
-    title: &'static str,
-    sentence: String,
-    next: String,
 }
 
 async fn order_form(asker: &Asker) -> Form {
@@ -106,6 +97,9 @@ pub(super) async fn order(asker: Asker, uri: Uri, typed: Typed) -> Response {
             let (venue, product) = (typed.text("venue"), typed.text("product"));
             let made = asker.answer(Request::BatchCreate { venue, product, count, priority }).await;
             let id = if let Reply::Ok(batch) = &made { batch["id"].as_u64() } else { None };
+            if let Some(id) = id {
+                asker.manage.said.say(&asker.caller, format!("Batch {id} is ordered"));
+            }
             match id.filter(|_| typed.is_ticked("start")) {
                 Some(id) => outcome(asker.answer(Request::BatchStart { id }).await, "/batches"),
                 None => outcome(made, "/batches"),
@@ -149,9 +143,13 @@ pub(super) async fn venues(asker: Asker, uri: Uri) -> Response {
 pub(super) async fn add_venue(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let (code, name) = (typed.text("code"), typed.text("name"));
     let (location, contact_email) = (typed.maybe("location"), typed.maybe("contact_email"));
+    let saved = format!("{} is saved", code.to_uppercase());
     let done = asker.answer(Request::VenueAdd { code, name, location, contact_email }).await;
     match outcome(done, "/venues") {
-        Ok(response) => response,
+        Ok(response) => {
+            asker.manage.said.say(&asker.caller, saved);
+            response
+        }
         Err((status, sentence)) => {
             let form = venue_form(None).refused(&typed, &sentence);
             VENUES.show(&asker, &uri, vec![form], status).await
@@ -181,8 +179,12 @@ pub(super) async fn users(asker: Asker, uri: Uri) -> Response {
 
 pub(super) async fn add_user(asker: Asker, uri: Uri, typed: Typed) -> Response {
     let (name, role, password) = (typed.text("name"), typed.text("role"), Password(typed.secret("password")));
+    let added = format!("{name} is added");
     match outcome(asker.answer(Request::UserAdd { name, role, password }).await, "/users") {
-        Ok(response) => response,
+        Ok(response) => {
+            asker.manage.said.say(&asker.caller, added);
+            response
+        }
         Err((status, sentence)) => USERS.show(&asker, &uri, vec![user_form().refused(&typed, &sentence)], status).await,
     }
 }

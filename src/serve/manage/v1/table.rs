@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::serve::manage::openapi::{Described, Group, Operation};
+use crate::serve::manage::upload;
 
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Described {
@@ -14,7 +15,8 @@ pub fn routes(manage: &Arc<Manage>) -> Described {
     machines(&mut all);
     names(&mut all);
     batches(&mut all);
-    images(&mut all);
+    super::images::routes(&mut all);
+    upload::routes::routes(&mut all);
     rest(&mut all);
     people(&mut all);
     all
@@ -259,31 +261,6 @@ fn batches(all: &mut Described) {
     );
 }
 
-fn images(all: &mut Described) {
-    all.shape(
-        "Image",
-        "An image file of a product.",
-        "product_type: text, file: text, version: text?, active: boolean, size: integer?, sha256: text?, \
-         raw_size: integer?, raw_sha256: text?, zero_bytes: integer?, compression: text?, kind: text?, \
-         added_at: time?, since: time?, warnings: text[]",
-    );
-    all.add(
-        Operation::get("/api/v1/images", Group::Images, "Every image").list("Image").parameter(
-            "product",
-            "text",
-            "Only images of this product.",
-        ),
-        super::images,
-    );
-    all.add(
-        Operation::post("/api/v1/images/activate", Group::Images, "Gives the machines of a product another image")
-            .operator()
-            .body::<Activate>(json!({ "product_type": "KXP2", "image": "kxp2-4.2.img.zst" }))
-            .reply(200, "Image"),
-        activate,
-    );
-}
-
 fn rest(all: &mut Described) {
     all.shape(
         "Deployment",
@@ -313,15 +290,16 @@ fn rest(all: &mut Described) {
             .parameter("product", "text", "Only of this product.")
             .parameter("venue", "text", "Only for this venue.")
             .parameter("status", "text", "Only those whose installer's last word was this.")
+            .parameter("q", "text", "Only those with this text somewhere; the MAC of the machine in any spelling.")
             .fields(200, "items: Deployment[], limit: integer, offset: integer, total: integer, successful: integer"),
         deployments,
     );
     all.add(
-        Operation::get("/api/v1/deployments/{id}", Group::Deployments, "A deployment, its stages and its log").fields(
+        Operation::get("/api/v1/deployments/{id}", Group::Deployments, "One deployment, its stages and its log").fields(
             200,
-            "id: integer, started_at: time, completed_at: time?, status: text, error_message: text?, \
-                 hostname: text?, product_type: text?, venue_code: text?, image: text?, installer: text?, \
-                 ip_address: text, mac_address: text?, serial_number: text?, stages: object[], lines: object[]",
+            "id: integer, machine: integer, started_at: time, completed_at: time?, status: text, error_message: text?, \
+             hostname: text?, product_type: text?, venue_code: text?, image: text?, installer: text?, ip_address: text, \
+             mac_address: text?, serial_number: text?, stages: object[], lines: object[]",
         ),
         deployment,
     );
