@@ -5,6 +5,7 @@ mod assets;
 mod installer;
 mod operate;
 mod people;
+mod report;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,7 @@ pub use assets::*;
 pub use installer::*;
 pub use operate::*;
 pub use people::*;
+pub use report::*;
 
 /// Network boot appliance: blank machine in; named, imaged, tested, labelled unit out.
 #[derive(Debug, Parser)]
@@ -120,6 +122,20 @@ Examples:
   hatchery audit --json | jq '.items[] | select(.operation == \"machine forget\")'"
     )]
     Audit(Audit),
+    /// Say what was deployed in a period: counts, success rate, how long it took, why it failed
+    #[command(
+        after_help = "Days are those of UTC, and --to names the last day that counts. A deployment counts on the day on which it
+began. Median and 95th percentile are by the nearest rank: the smallest of the measured times that half,
+or 95 of 100, did not exceed. The times are of deployments that ended well; the stages of machines that
+were forgotten since are not known any more.
+
+Examples:
+  hatchery report
+  hatchery report --from 2026-11-01 --to 2026-11-30
+  hatchery report --from 2026-11-01 --product KXP2 --venue SPAA --csv > november.csv
+  hatchery report --json | jq .total.success_rate"
+    )]
+    Report(Report),
     /// Say what keeps the server from its work, and what to do about it
     #[command(after_help = "Asks the running server. Where none runs, it checks what can be checked without one:
 configuration, files, interfaces, addresses, ports.

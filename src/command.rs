@@ -14,6 +14,7 @@ pub mod manual;
 pub mod render;
 pub mod operate;
 pub mod people;
+pub mod report;
 pub mod serve;
 pub mod sim;
 
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Leases(args) => ask::leases(&args),
         Command::Status(args) => ask::status(&args),
         Command::Audit(args) => ask::audit(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),

@@ -16,6 +16,7 @@ mod product;
 mod profile;
 mod reader;
 mod reservation;
+mod retention;
 mod server;
 mod value;
 
@@ -30,6 +31,7 @@ use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
 use crate::site::{Role, Site};
+use crate::store::retention::Retention;
 
 pub use management::{Certificate, Management};
 pub use problem::{Place, Problem, Problems};
@@ -63,6 +65,8 @@ pub struct Config {
     pub limits: Limits,
     /// The pages and the API of those who run the room.
     pub management: Management,
+    /// How long what is kept in the journal.
+    pub retention: Retention,
     /// The file it was read from, as it was named to us.
     file: String,
     /// Where the file names things on disk.
@@ -152,6 +156,7 @@ impl Config {
             dhcp,
             limits,
             management,
+            retention: retention::read(root),
             file: file.to_owned(),
             mentions: BTreeMap::new(),
         }

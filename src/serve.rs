@@ -11,6 +11,7 @@ pub mod inbox;
 pub mod preflight;
 pub mod arp;
 pub mod advertise;
+pub mod broom;
 pub mod dhcp;
 pub mod service;
 pub mod meter;
@@ -26,6 +27,7 @@ pub mod reload;
 pub mod secret;
 pub mod people;
 pub mod show;
+pub mod report;
 pub mod control;
 pub mod manage;
 
@@ -41,6 +43,7 @@ use tokio::sync::watch;
 
 use self::advertise::Advertiser;
 use self::arp::Arp;
+use self::broom::Broom;
 use self::core::Core;
 use self::inbox::Inbox;
 use self::library::{Library, Templates, Tree};
@@ -66,6 +69,7 @@ use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
 use crate::store::access::{Access, AccessError};
+use crate::store::retention::Retention;
 use crate::store::{Records, Store, StoreError};
 use crate::time::Timestamp;
 
@@ -86,6 +90,8 @@ pub struct Settings {
     pub answers: Answers,
     /// The journal.
     pub journal: PathBuf,
+    /// How long what is kept in it.
+    pub retention: Retention,
     /// The boot directory.
     pub boot: PathBuf,
     /// Whether boot files are found whatever the case of their names.
@@ -241,6 +247,7 @@ pub async fn run_reloadable(
         beat: beat.clone(),
         meter: meter.clone(),
         tap: tap.clone(),
+        broom: Broom::new(settings.retention),
     };
     let core = spawn("core", move || {
         let _guard = AbortOnPanic;

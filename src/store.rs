@@ -12,6 +12,7 @@ pub mod original;
 mod record;
 mod records;
 pub mod report;
+pub mod retention;
 mod rows;
 mod schema;
 mod story;

@@ -131,6 +131,7 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
     };
     Settings {
         journal: paths.journal(),
+        retention: config.retention,
         boot: paths.boot.clone(),
         ignore_case: config.tftp.ignore_case,
         images: paths.images.clone(),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::arp::Arp;
+use super::broom::Broom;
 use super::dhcp::Outlets;
 use super::inbox::{Message, Outlet};
 use super::log;
@@ -66,6 +67,8 @@ pub struct Core {
     pub meter: Meter,
     /// Where those listen who want to know what happens.
     pub tap: Tap,
+    /// Removes what is old.
+    pub broom: Broom,
 }
 
 impl Core {
@@ -84,7 +87,11 @@ impl Core {
             if lost {
                 refuse_all(&mut asked);
             } else {
+                let idle = events.is_empty();
                 lost = !self.step(events, &mut asked);
+                if idle {
+                    self.broom.sweep(&mut self.store);
+                }
             }
             if !running {
                 break;
@@ -97,7 +104,10 @@ impl Core {
 
     fn wait(&self) -> Duration {
         let now = clock::now().timestamp;
-        self.fleet.next_deadline().map_or(LONGEST_WAIT, |deadline| deadline.since(now)).min(LONGEST_WAIT)
+        self.fleet
+            .next_deadline()
+            .map_or(LONGEST_WAIT, |deadline| deadline.since(now))
+            .min(self.broom.wait(LONGEST_WAIT))
     }
 
     /// Handles a batch; `false` if the journal failed and could not be read again.

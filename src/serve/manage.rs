@@ -15,8 +15,10 @@ mod listener;
 mod login;
 pub mod openapi;
 pub mod page;
+mod plot;
 mod program;
 mod repeat;
+mod report;
 pub mod tls;
 mod room;
 pub mod stream;
@@ -246,6 +248,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(detail::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
+        .merge(report::routes(&manage))
         .route("/login", get(login::form).post(login::enter))
         .route("/setup", get(login::setup_form).post(login::set_up))
         .route("/assets/{name}", get(assets::file))

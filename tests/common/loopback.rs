@@ -85,6 +85,7 @@ impl Server {
             socket: self.path("socket"),
             dhcp: false,
             tftp: None,
+            retention: hatchery::store::retention::Retention::default(),
             management: None,
             http_ports: vec![self.port],
             http: http::Limits { grace: Duration::from_secs(1), ..http::Limits::default() },

@@ -8,12 +8,13 @@ use super::{Desk, Found, Reply, Request};
 use crate::access::Actor;
 use crate::boot::View;
 use crate::catalog::ImageState;
+use crate::clock;
 use crate::fleet::command::{Command, NameFilter, Selector};
 use crate::fleet::{Event, ImageRow, Told};
 use crate::ids::{BatchId, DeploymentId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
-use crate::serve::{core, images, show};
+use crate::serve::{core, images, report, show};
 use crate::store::{AuditFilter, DeploymentFilter, Records, Run, StoreError};
 
 impl Desk {
@@ -49,6 +50,16 @@ impl Desk {
             Request::Audit { limit, offset, by, operation, q } => {
                 let (records, filter) = (self.records.clone(), AuditFilter { by, operation, text: q });
                 return recorded(move || records.audit(&filter, limit, offset), |page| show::audit(&page)).await;
+            }
+            Request::Report(asked) => {
+                let records = self.records.clone();
+                return match asked.read(clock::now().timestamp) {
+                    Ok(filter) => {
+                        let wanted = filter.clone();
+                        recorded(move || records.report(&wanted), |found| report::shown(&filter, &found)).await
+                    }
+                    Err(refusal) => refusal.into(),
+                };
             }
             Request::Reload => {
                 let Some(reloader) = reloader else {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Found;
 use crate::refusal::Refusal;
+use crate::serve::report::Asked;
 
 /// What is asked of the running server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +65,8 @@ pub enum Request {
         /// As above.
         machine: String,
     },
+    /// What was deployed in a period, in numbers.
+    Report(Asked),
     /// Every venue.
     Venues,
     /// Add or change a venue.

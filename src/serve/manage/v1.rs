@@ -18,6 +18,7 @@ use super::program::{self, Json, Parameters, ask, refuse};
 use crate::refusal::Refusal;
 use crate::serve::api::reply;
 use crate::serve::control::{Password, Reply, Request};
+use crate::serve::report::Asked;
 
 /// A list in parts. `limit`, `offset`, `q` and `sort` are known of every list, the parameters of `filters` besides.
 async fn list(asker: Asker, uri: Uri, request: Request, filters: &[(&str, &str)]) -> Response {
@@ -109,6 +110,20 @@ async fn deployment(asker: Asker, Path(id): Path<String>) -> Response {
     match id.parse() {
         Ok(id) => ask(&asker, StatusCode::OK, Request::Deployment { id }).await,
         Err(_) => refuse(&Refusal::NotFound(format!("There is no deployment {id}"))),
+    }
+}
+
+/// The parameters of a report.
+pub fn asked(uri: &Uri) -> Result<Asked, Refusal> {
+    let given = Parameters::read(uri, &["from", "to", "product", "venue", "image"])?;
+    let [from, to, product, venue, image] = ["from", "to", "product", "venue", "image"].map(|name| given.text(name));
+    Ok(Asked { from, to, product, venue, image })
+}
+
+async fn report(asker: Asker, uri: Uri) -> Response {
+    match asked(&uri) {
+        Ok(asked) => ask(&asker, StatusCode::OK, Request::Report(asked)).await,
+        Err(refusal) => refuse(&refusal),
     }
 }
 

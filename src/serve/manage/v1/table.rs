@@ -264,6 +264,24 @@ fn rest(all: &mut Described) {
         async |asker: Asker| ask(&asker, StatusCode::OK, Request::Status).await,
     );
     all.add(
+        Operation::get("/api/v1/report", Group::Server, "What was deployed in a period, in numbers")
+            .more(
+                "A deployment counts on the day on which it began, in UTC. Percentiles are by the nearest rank, over \
+                 deployments that ended well.",
+            )
+            .parameter("from", "text", "The first day, or a time; 30 days before the end if not given.")
+            .parameter("to", "text", "The last day, or a time; now if not given.")
+            .parameter("product", "text", "Only of this product.")
+            .parameter("venue", "text", "Only at this venue.")
+            .parameter("image", "text", "Only of this image, by the name of its file.")
+            .fields(
+                200,
+                "period: object, filter: object, percentiles: text, total: object, days: object[], stages: object[], \
+                 products: object[], venues: object[], images: object[], failures: object[], other_failures: integer",
+            ),
+        report,
+    );
+    all.add(
         Operation::get("/api/v1/audit", Group::Server, "Who changed what, the latest first")
             .window()
             .parameter("by", "text", "Only what they did.")
