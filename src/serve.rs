@@ -214,6 +214,14 @@ pub async fn run_reloadable(
         .collect();
     let listeners = http::bind(&addresses).map_err(ServeError::Http)?;
     let management = settings.management.as_ref();
+    let on = |port: u16| home.iter().map(|link| SocketAddr::from((link.address, port))).collect::<Vec<_>>();
+    let listening = [
+        ("DHCP", if settings.dhcp { on(67) } else { Vec::new() }),
+        ("TFTP", settings.tftp.as_ref().map_or_else(Vec::new, |config| on(config.listen.port()))),
+        ("HTTP", addresses.clone()),
+        ("Pages and API", management.map_or_else(Vec::new, |management| management.listen.clone())),
+    ]
+    .map(listening);
     let pages = management.map(|management| manage::bind(&management.listen)).transpose();
     let pages = pages.map_err(ServeError::Management)?;
     let tls = management.map(manage::open_tls).transpose()?.flatten();
@@ -291,7 +299,8 @@ pub async fn run_reloadable(
     endless.spawn(control::run(control, desk.clone()));
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
-        let vitals = Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone() };
+        let vitals =
+            Vitals { meter, beat, journal: settings.journal, stopped: stopped.clone(), listening: listening.to_vec() };
         let manage = Manage::new(desk, people, management, tls, Stream::new((tap, happenings)), vitals);
         manage::announce(&listeners, &manage)?;
         ending.spawn(manage::run(listeners, Arc::new(manage), stopped.clone()));
@@ -330,6 +339,12 @@ pub async fn run_reloadable(
         tracing::debug!(%error, "control socket not removed");
     }
     Ok(())
+}
+
+/// What listens where, for the people who run the room.
+fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static str, String) {
+    let addresses: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+    (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
 /// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the

@@ -156,7 +156,7 @@ fn the_wall_changes_while_one_looks() {
     assert!(server.get("/", &cookie).body.contains("No machine is being made"));
     let mut stream = TcpStream::connect(("127.0.0.1", server.pages)).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let request = format!("GET /events HTTP/1.1\r\nHost: hatchery.test\r\nCookie: {cookie}\r\n\r\n");
+    let request = format!("GET /events?page=wall HTTP/1.1\r\nHost: hatchery.test\r\nCookie: {cookie}\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a request sent");
     let mut events = BufReader::new(stream);
     let mut until = |wanted: &str| {
@@ -169,7 +169,7 @@ fn the_wall_changes_while_one_looks() {
             }
         }
     };
-    until("event: wall");
+    until("event: page");
     until("No machine is being made");
     let report = r#"{"status":"failed","serial_number":"<b>10000000d9780558</b>","error_message":"no <i>card</i>"}"#;
     let status =

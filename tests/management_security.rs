@@ -67,11 +67,15 @@ impl Route {
 fn crawl(server: &Server, cookie: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut seen, mut forms, mut open) = (BTreeSet::new(), BTreeSet::new(), vec!["/".to_owned()]);
     while let Some(place) = open.pop() {
-        if seen.len() >= 150 || !seen.insert(place.clone()) {
+        if seen.len() >= 150 || seen.contains(&place) {
             continue;
         }
         let page = server.get(&place, cookie);
         assert!(page.code < 500, "{place}: {page:?}");
+        if page.code == 404 {
+            continue;
+        }
+        seen.insert(place);
         for (mark, found) in [("href=\"", true), ("action=\"", false)] {
             for (at, _) in page.body.match_indices(mark) {
                 let rest = &page.body[at + mark.len()..];

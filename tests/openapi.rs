@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use manage::{Server, token};
-use serde_json::Value;
+use manage::{Server, send, token};
+use serde_json::{Value, json};
 
 /// The versions that were tried; later ones may find more, and fail a build that changed nothing.
 const TOOLS: [&str; 2] = ["openapi-spec-validator==0.9.0", "schemathesis==4.32.5"];
@@ -111,6 +111,12 @@ fn a_live_server_does_what_the_document_says() {
     let Some(tools) = tools() else { return };
     let server = Server::start();
     let token = token(&server, "admin", &[]);
+    // Lists have rows, so that rows are held against their schemas, too.
+    for status in ["starting", "failed"] {
+        let body = json!({ "status": status, "serial_number": "10000000d9780558", "error_message": "no card" });
+        let json = [("Content-Type", "application/json")];
+        assert_eq!(send(server.machines, "POST", "/api/status", &json, &body.to_string()).code, 200);
+    }
     let place = format!("http://127.0.0.1:{}", server.pages);
     let output = Command::new("timeout")
         .arg("170")

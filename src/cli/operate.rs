@@ -24,6 +24,16 @@ Examples:
   hatchery machine log KXP2-SPAA-007
   hatchery machine log --json d9780558 | jq -r '.lines[] | select(.level == \"error\") | .text'")]
     Log(OneMachine),
+    /// Show what it asked for and was given, from its first packet to now
+    #[command(
+        after_help = "DHCP messages, files by TFTP and HTTP, stages and reports, each with the time since the one before. Steps are
+kept in memory since the server runs; of what was before, the stages.
+
+Examples:
+  hatchery machine trail KXP2-SPAA-007
+  hatchery machine trail --json d9780558 | jq -r '.steps[] | select(.kind == \"file\") | .what'"
+    )]
+    Trail(OneMachine),
     /// Remove it with its leases; its name is retired, unless it is released
     #[command(after_help = "What was deployed to it stays on record. If it boots again, it is a new machine.
 

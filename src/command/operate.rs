@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::ask::{cell, reply, sentence, show, table, wrong};
@@ -24,6 +25,7 @@ pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
         Machine::Reinstall(one) => show(&one.ask, &Request::Reinstall { machine: one.machine.clone() }, sentence),
         Machine::Hold(one) => show(&one.ask, &Request::Hold { machine: one.machine.clone() }, sentence),
         Machine::Log(one) => show(&one.ask, &Request::MachineLog { machine: one.machine.clone() }, log),
+        Machine::Trail(one) => show(&one.ask, &Request::Trail { machine: one.machine.clone() }, trail),
         Machine::Forget(args) => {
             let (machine, release_name, force) = (args.one.machine.clone(), args.release_name, args.force);
             show(&args.one.ask, &Request::Forget { machine, release_name, force }, sentence)
@@ -49,6 +51,31 @@ fn log(value: &Value) -> String {
     );
     for line in value["lines"].as_array().into_iter().flatten() {
         text += &format!("{}  {:<7}  {}\n", cell(line.get("at")), cell(line.get("level")), cell(line.get("text")));
+    }
+    text
+}
+
+/// A line for each step: when, how long after the one before, what.
+fn trail(value: &Value) -> String {
+    let steps = value["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if steps.is_empty() {
+        return format!("{} was not heard since the server runs\n", cell(value.get("machine")));
+    }
+    let mut text = match value["forgotten"].as_u64() {
+        Some(forgotten) if forgotten > 0 => format!("{forgotten} steps before these are kept no more\n"),
+        _ => String::new(),
+    };
+    for step in steps {
+        let after = step["after_ms"].as_f64().map_or_else(String::new, |millis| format!("+{:.3} s", millis / 1000.0));
+        let times =
+            step["times"].as_u64().filter(|times| *times > 1).map_or_else(String::new, |n| format!(" ({n} times)"));
+        let size = step["sent"].as_u64().map_or_else(String::new, |sent| format!(", {}", HumanBytes(sent)));
+        let detail = match step["detail"].as_str() {
+            Some(detail) if !detail.is_empty() => format!(": {detail}"),
+            _ => String::new(),
+        };
+        let (at, kind) = (cell(step.get("at")), cell(step.get("kind")));
+        text += &format!("{at}  {after:>12}  {kind:<8}  {}{times}{detail}{size}\n", cell(step.get("what")));
     }
     text
 }

@@ -8,12 +8,15 @@ use anyhow::Context as _;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
 use crate::config::{Certificate, Config, Management, Paths};
 use crate::fleet::command::Declaration;
+use crate::serve::log::tail::Tail;
 use crate::serve::manage::tls::Origin;
 use crate::serve::reload::Reread;
 use crate::serve::{self, Settings, http, tftp};
@@ -73,10 +76,11 @@ fn take_descriptors() {
 
 fn start_log(args: &Serve) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log).with_context(|| format!("'{}' is not a log filter", args.log))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let log = tracing_subscriber::registry().with(filter).with(Tail);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     match args.log_format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.with(lines.with_ansi(false)).init(),
+        LogFormat::Json => log.with(lines.json()).init(),
     }
     Ok(())
 }

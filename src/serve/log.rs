@@ -1,6 +1,8 @@
 //! Log lines: a fold over notices. One per packet at debug, one per stage change at info, warnings an operator can act
 //! on.
 
+pub mod tail;
+
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -69,7 +71,9 @@ impl Who {
             Notice::Named { machine, hostname } => {
                 Who { name: Some(hostname.clone()), ..Who::numbered(*machine, board) }
             }
-            Notice::Transfer { machine: Some(machine), .. } => Who::numbered(*machine, board),
+            Notice::Transfer { machine: Some(machine), .. } | Notice::Reported { machine, .. } => {
+                Who::numbered(*machine, board)
+            }
             Notice::Lease(lease) => lease.machine.map(|id| Who::numbered(id, board)).unwrap_or_default(),
             Notice::Freed(address) => board.at(*address).map(|view| Who::of(view)).unwrap_or_default(),
             Notice::DhcpAnswered { mac, address, .. } => match board.at(*address) {
@@ -102,7 +106,7 @@ pub fn notice(notice: &Notice, of: &Who) {
         Notice::Refused { what, who, refusal } => refused(what, who, refusal, of),
         Notice::Machine(_) => {}
         Notice::Progress { .. } => {}
-        Notice::Reported { machine, word, detail } => tracing::debug!(machine = machine.0, word, detail, "installer"),
+        Notice::Reported { word, detail, .. } => about!(debug, of, word, detail, "the installer speaks"),
         Notice::ImageFiles(_) => {}
         Notice::Configured { .. } => tracing::info!("another configuration is in force"),
         Notice::Forgotten(_) => about!(info, of, "machine forgotten"),

@@ -6,10 +6,15 @@
 pub mod caller;
 mod action;
 mod assets;
+mod chart;
+mod dashboard;
 mod detail;
 mod form;
 mod health;
 mod legacy;
+mod live;
+mod machine;
+mod network;
 mod list;
 mod listener;
 mod login;
@@ -21,6 +26,7 @@ mod repeat;
 mod report;
 pub mod tls;
 mod room;
+mod system;
 pub mod stream;
 mod said;
 mod v1;
@@ -43,12 +49,13 @@ use tokio::sync::watch::Receiver;
 
 pub use self::health::Vitals;
 pub use self::listener::{Listeners, bind};
+use self::live::Painters;
 use self::openapi::Document;
 use self::said::Said;
 use self::stream::Stream;
 use self::tls::Tls;
-use self::wall::Painter;
 use super::control::Desk;
+use super::core;
 use super::people::People;
 use super::secret;
 use crate::access::Attempts;
@@ -80,7 +87,7 @@ pub struct Manage {
     session: Duration,
     tls: Option<Arc<Tls>>,
     names: Vec<String>,
-    painter: Painter,
+    painters: Painters,
     stream: Stream,
     said: Said,
     document: OnceLock<Document>,
@@ -105,9 +112,14 @@ impl Manage {
         vitals: Vitals,
     ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
-        let (attempts, painter, document) = (Mutex::default(), Painter::new(), OnceLock::new());
+        let (attempts, painters, document) = (Mutex::default(), Painters::default(), OnceLock::new());
         let said = Said::default();
-        Manage { desk, people, attempts, session, tls, names, painter, said, stream, document, open_metrics, vitals }
+        Manage { desk, people, attempts, session, tls, names, painters, said, stream, document, open_metrics, vitals }
+    }
+
+    /// Another number whenever the board has changed.
+    fn revision(&self) -> u64 {
+        core::read(&self.desk.library.board).revision()
     }
 
     /// Where there is no user yet: a new one-time link, good for a day; its path.
@@ -199,7 +211,7 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// # Errors
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
-    let painting = manage.painter.run(&manage.desk.library.board, stopped.clone());
+    let painting = manage.painters.run(&manage, stopped.clone());
     let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
     tokio::join!(
@@ -237,8 +249,10 @@ pub fn routes(manage: Arc<Manage>) -> Router {
     manage.document.get_or_init(|| document);
     let known = Router::new()
         .route("/", get(wall::show))
+        .route("/dashboard", get(dashboard::show))
+        .route("/network", get(network::show))
         .route("/api", get(openapi::read::show))
-        .route("/events", get(wall::events))
+        .route("/events", get(live::events))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     Router::new()
@@ -246,6 +260,8 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(api)
         .merge(room::routes(&manage))
         .merge(detail::routes(&manage))
+        .merge(machine::routes(&manage))
+        .merge(system::routes(&manage))
         .merge(action::routes(&manage))
         .merge(health::routes(&manage))
         .merge(report::routes(&manage))

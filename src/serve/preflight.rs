@@ -112,6 +112,11 @@ pub struct Doctor {
 }
 
 impl Doctor {
+    /// What the last look found, at once.
+    pub fn last(&self) -> Vec<Finding> {
+        self.look.borrow().findings.clone()
+    }
+
     /// Has everything looked at, and waits for what is found: a second or two.
     pub async fn findings(&self) -> Vec<Finding> {
         let mut look = self.look.clone();

@@ -2,6 +2,7 @@
 
 mod people;
 mod told;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::store::{AuditPage, History, Run, Story, hardware};
 use crate::time::Timestamp;
 pub use people::{new_token, tokens, user, users};
 pub use told::told;
+pub use trail::trail;
 
 /// Counts of everything.
 pub fn status(board: &Board) -> Value {
@@ -263,12 +265,17 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
 
 /// What was found, the addresses that two stations use with it.
 pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
-    findings.extend(board.conflicts().map(|(address, mac)| {
+    findings.extend(conflicts(board));
+    json!(findings)
+}
+
+/// The addresses that two stations use.
+pub fn conflicts(board: &Board) -> impl Iterator<Item = Finding> {
+    board.conflicts().map(|(address, mac)| {
         let what = format!("{mac} uses {address}, which is ours to give");
         let hint = format!("find {mac} and let it ask for its address, or take the address out of the pool");
         Finding::amber(format!("conflict {address}"), what, hint)
-    }));
-    json!(findings)
+    })
 }
 
 /// How far the machines are that have their names under a batch: done, failed, and the others.

@@ -79,6 +79,19 @@ impl Records {
         Records { path: path.to_owned() }
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it takes on disk, with what is not yet in one file; bytes.
+    pub fn size(&self) -> u64 {
+        let mut beside = self.path.clone().into_os_string();
+        beside.push("-wal");
+        let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        size(&self.path) + size(Path::new(&beside))
+    }
+
     /// Every deployment by id; none if there is no journal yet.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::ids::{BatchId, DeploymentId, MachineId, ProductName};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
 use crate::serve::{core, images, report, show};
-use crate::store::{AuditFilter, DeploymentFilter, Records, Run, StoreError};
+use crate::store::{AuditFilter, DeploymentFilter, Records, Run, StoreError, Story};
 
 impl Desk {
     /// Does what `by` asks, or says why not.
@@ -39,6 +39,13 @@ impl Desk {
             }
             Request::MachineLog { machine } => {
                 return self.of_machine(&machine, |records, id| records.log(id), show::log).await;
+            }
+            Request::Trail { machine } => {
+                let board = library.board.clone();
+                let show = move |view: &View, story: Story| {
+                    show::trail(view, core::read(&board).trail(view.machine.id), &story)
+                };
+                return self.of_machine(&machine, |records, id| records.story(id), show).await;
             }
             Request::History { machine } => {
                 return self.of_machine(&machine, |records, id| records.story(id), show::story).await;

@@ -60,6 +60,11 @@ pub enum Request {
         /// As above.
         machine: String,
     },
+    /// What one machine asked for and was given, packet by packet.
+    Trail {
+        /// As above.
+        machine: String,
+    },
     /// The stages that one machine went through, and its deployments.
     History {
         /// As above.

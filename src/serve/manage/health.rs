@@ -38,6 +38,8 @@ pub struct Vitals {
     pub journal: PathBuf,
     /// Whether it is about to end.
     pub stopped: Receiver<bool>,
+    /// What listens, and where.
+    pub listening: Vec<(&'static str, String)>,
 }
 
 /// The routes.

@@ -18,6 +18,11 @@ pub fn show(page: &impl Template) -> Response {
     }
 }
 
+/// A part of a page; `None`, and a line in the log, if it could not be made.
+pub fn part(part: &impl Template) -> Option<String> {
+    part.render().inspect_err(|error| tracing::error!(%error, "a part of a page could not be made")).ok()
+}
+
 /// Whether a program asks: then answers are JSON.
 pub fn is_program(uri: &Uri) -> bool {
     uri.path().starts_with("/api/") || matches!(uri.path(), "/metrics" | "/health" | "/ready")

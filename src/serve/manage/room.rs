@@ -313,8 +313,8 @@ static LEASES: List = List {
 };
 
 static FINDINGS: List = List {
-    path: "/network",
-    title: "Network",
+    path: "/findings",
+    title: "Every check",
     request: |_, _, _| Request::Doctor,
     columns: &[
         column("level", "Level", Kind::Word),
@@ -408,7 +408,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/deployments", get(async |asker: Asker, uri: Uri| DEPLOYMENTS.show(&asker, &uri, Vec::new(), OK).await))
         .route("/images", get(async |asker: Asker, uri: Uri| IMAGES.show(&asker, &uri, Vec::new(), OK).await))
         .route("/leases", get(async |asker: Asker, uri: Uri| LEASES.show(&asker, &uri, Vec::new(), OK).await))
-        .route("/network", get(async |asker: Asker, uri: Uri| FINDINGS.show(&asker, &uri, Vec::new(), OK).await))
+        .route("/findings", get(async |asker: Asker, uri: Uri| FINDINGS.show(&asker, &uri, Vec::new(), OK).await))
         .route("/audit", get(async |asker: Asker, uri: Uri| AUDIT.show(&asker, &uri, Vec::new(), OK).await))
         .route("/names", get(names))
         .route("/batches", get(batches))

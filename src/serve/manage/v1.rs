@@ -139,6 +139,10 @@ async fn explain(asker: Asker, Path(machine): Path<String>) -> Response {
     ask(&asker, StatusCode::OK, Request::Explain { machine }).await
 }
 
+async fn trail(asker: Asker, Path(machine): Path<String>) -> Response {
+    ask(&asker, StatusCode::OK, Request::Trail { machine }).await
+}
+
 async fn log(asker: Asker, Path(machine): Path<String>) -> Response {
     ask(&asker, StatusCode::OK, Request::MachineLog { machine }).await
 }

@@ -32,16 +32,29 @@
     if (dot.textContent !== text) dot.textContent = text;
   };
 
-  // Only what differs is touched, so that a screen reader and a finger stay where they are.
+  // Only what differs is touched, so that a screen reader and a finger stay where they are. What the server sent is kept
+  // beside each part: times that are counted here are no difference.
+  const was = new WeakMap();
   const patch = (part, html) => {
     const fresh = document.createElement("template");
     fresh.innerHTML = html;
+    const held = part.contains(document.activeElement) ? document.activeElement : null;
+    const place = held && held.closest("[id]") ? held.closest("[id]").id : "";
+    const link = held ? held.getAttribute("href") : null;
     const old = new Map([...part.querySelectorAll("[id]")].map((one) => [one.id, one]));
     for (const one of fresh.content.querySelectorAll("[id]")) {
       const before = old.get(one.id);
-      if (before && before.isEqualNode(one)) one.replaceWith(before);
+      const sent = one.outerHTML;
+      if (before && was.get(before) === sent) one.replaceWith(before);
+      else was.set(one, sent);
     }
     part.replaceChildren(...fresh.content.childNodes);
+    if (held && document.activeElement !== held) {
+      const within = place ? document.getElementById(place) : part;
+      const again = [...(within || part).querySelectorAll("[href]")].find((one) => one.getAttribute("href") === link);
+      if (held.isConnected) held.focus({ preventScroll: true });
+      else if (again) again.focus({ preventScroll: true });
+    }
     count();
     local();
   };
@@ -73,23 +86,28 @@
     setInterval(() => { due = true; }, 10000);
   }
 
+  const painted = [...parts.keys()].find((name) => name !== "page");
+  const shown = painted ? parts.get(painted) : null;
   // A browser has six connections for a server, and a page that one has left or does not see holds its own: six of those,
   // and nothing loads any more. So only a page that is seen listens.
   let source = null;
   const listen = () => {
     if (source || document.hidden) return;
-    source = new EventSource("/events");
-    source.addEventListener("open", () => say(true));
+    source = new EventSource(`/events?page=${encodeURIComponent(painted || "changes")}`);
+    source.addEventListener("open", () => { lastSeen = new Date(); say(true); });
     source.addEventListener("error", () => {
       say(false);
       // A browser gives up on its own when it was answered something else, such as the login page.
       if (source && source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
     });
-    source.addEventListener("wall", (event) => {
+    // The first event after a connection is the page as it is: what was missed meanwhile is in it.
+    source.addEventListener("page", (event) => {
       lastSeen = new Date();
       due = true;
-      if (parts.has("wall")) patch(parts.get("wall"), event.data);
+      if (shown) patch(shown, event.data);
     });
+    // Nothing may change for hours; that the server is there is heard all the same.
+    source.addEventListener("alive", () => { lastSeen = new Date(); });
   };
   const rest = () => {
     if (source) source.close();
@@ -99,6 +117,19 @@
   addEventListener("pagehide", rest);
   addEventListener("pageshow", listen);
   listen();
+  addEventListener("offline", () => say(false));
+
+  const screen = document.getElementById("screen");
+  if (screen && document.documentElement.requestFullscreen) {
+    screen.addEventListener("click", (event) => {
+      event.preventDefault();
+      document.documentElement.classList.add("screen");
+      document.documentElement.requestFullscreen().catch(() => location.assign(screen.href));
+    });
+    document.addEventListener("fullscreenchange", () => {
+      if (!document.fullscreenElement) document.documentElement.classList.remove("screen");
+    });
+  }
   setInterval(count, 1000);
   count();
   local();

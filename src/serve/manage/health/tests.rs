@@ -10,7 +10,7 @@ fn what_keeps_it_from_being_ready_is_said() {
     let journal = directory.path().join("hatchery.db");
     std::fs::write(&journal, "").expect("a file");
     let (stopping, stopped) = watch::channel(false);
-    let vitals = Vitals { meter: Meter::default(), beat: Beat::default(), journal, stopped };
+    let vitals = Vitals { meter: Meter::default(), beat: Beat::default(), journal, stopped, listening: Vec::new() };
     vitals.beat.turn();
     assert_eq!(problems(&vitals), Vec::<String>::new());
     vitals.meter.not_stored();

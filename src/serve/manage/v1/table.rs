@@ -58,6 +58,22 @@ fn machines(all: &mut Described) {
         log,
     );
     all.add(
+        Operation::get(
+            "/api/v1/machines/{machine}/trail",
+            Group::Machines,
+            "What it asked for and was given, packet by packet",
+        )
+        .fields(200, "machine: text, heard_at: time?, forgotten: integer, steps: Step[]")
+        .more("From its first packet on, as far as kept since the server runs; before that, its stages."),
+        trail,
+    );
+    all.shape(
+        "Step",
+        "Something that a machine did or was given.",
+        "at: time, at_millis: integer, after_ms: integer?, lasted_ms: integer, times: integer, \
+         kind: dhcp | file | name | progress | refused | report | stage, what: text, detail: text, sent?: integer, size?: integer",
+    );
+    all.add(
         Operation::get("/api/v1/machines/{machine}/history", Group::Machines, "What became of it, the latest first")
             .fields(200, "machine: text, stages: object[], deployments: object[]"),
         history,
