@@ -2,6 +2,7 @@
 
 mod adopt;
 mod assets;
+mod backup;
 mod installer;
 mod operate;
 mod people;
@@ -13,6 +14,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 
 pub use adopt::*;
 pub use assets::*;
+pub use backup::*;
 pub use installer::*;
 pub use operate::*;
 pub use people::*;
@@ -248,6 +250,34 @@ Examples:
   hatchery adopt leases /var/lib/misc/dnsmasq.leases"
     )]
     Adopt(Adopt),
+    /// Write everything that makes this server this server into one file
+    #[command(
+        after_help = "Configuration, journal (names, leases, batches, machines, history), users and tokens, answer templates,
+the certificate the server made itself, and with --images the images. Works while the server runs: each
+database is copied as it is at one moment. Boot files are not in it: `hatchery assets fetch` brings them.
+
+Without --encrypt it is a plain .tar.zst that tar reads; keep it as safe as the server, password hashes are
+in it. With --encrypt it takes a passphrase (argon2id, ChaCha20-Poly1305), which nobody can bring back.
+
+Examples:
+  sudo hatchery backup /media/stick/hatchery-2026-11-21.tar.zst
+  sudo hatchery backup --encrypt --images /media/stick/hatchery.sealed
+  sudo hatchery backup --passphrase-file /root/passphrase --force /srv/backup/hatchery.sealed
+  hatchery backup --verify /media/stick/hatchery.sealed"
+    )]
+    Backup(Backup),
+    /// Put a backup back in its places, on a clean machine or in place of what is there
+    #[command(
+        after_help = "The server must be stopped. Everything is read and checked first; if anything is wrong with the backup or
+its passphrase, nothing is changed. What is there is replaced only with --force, and the old configuration,
+journal and users are kept beside the new ones.
+
+Examples:
+  sudo hatchery restore /media/stick/hatchery-2026-11-21.tar.zst
+  sudo hatchery restore --keep-config /media/stick/hatchery.sealed
+  hatchery restore -c ./try/hatchery.toml hatchery.tar.zst"
+    )]
+    Restore(Restore),
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   hatchery completions bash > /etc/bash_completion.d/hatchery
@@ -478,6 +508,8 @@ pub struct WhichMachine {
 impl WhichMachine {
     /// What it is named by.
     pub fn text(&self) -> Option<String> {
-        [&self.mac, &self.ip, &self.serial, &self.hostname].into_iter().flatten().next().cloned()
+        let serial = self.serial.as_ref().map(|serial| format!("serial {serial}"));
+        let others = [&self.mac, &self.ip, &self.hostname].into_iter().flatten().next();
+        serial.or_else(|| others.cloned())
     }
 }

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod ask;
 pub mod assets;
+pub mod backup;
 pub mod check;
 pub mod demo;
 pub mod doctor;
@@ -59,6 +60,8 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Names(args) => operate::names(&args),
         Command::User(args) => people::user(&args),
         Command::Token(args) => people::token(&args),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => backup::restore::run(&args),
         Command::Adopt(args) => adopt::run(&args),
         Command::Completions(args) => manual::completions(&args),
         Command::Man(args) => manual::pages(&args),

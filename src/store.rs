@@ -13,6 +13,7 @@ mod record;
 mod records;
 pub mod report;
 pub mod retention;
+pub mod snapshot;
 mod rows;
 mod schema;
 mod story;

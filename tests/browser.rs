@@ -16,10 +16,10 @@ mod table;
 
 use std::time::Duration;
 
-use hatchery::load::End;
 use inside::inside_within;
 use room::{PASSWORD, Room, USER, machines};
 use serde_json::json;
+use table::name_of;
 
 /// What a test of this file may take, its browser started and all machines installed.
 const DEADLINE: Duration = Duration::from_secs(150);
@@ -55,8 +55,7 @@ fn twenty_machines_are_watched_from_the_first_link_to_the_last_name() {
     room.browser.scheme("light");
     let records = boots.finish();
     for record in &records {
-        let Some((End::Done(name), _)) = &record.end else { panic!("{record:?}") };
-        room.browser.shows(name);
+        room.browser.shows(name_of(record));
     }
     room.browser.sees("20 machines done", || room.browser.text().contains("20 done").then_some(()));
     room.browser.picture("wall-done");
@@ -131,4 +130,93 @@ fn every_page_is_legible_in_every_window_and_to_everybody() {
     for path in pages(&room) {
         look_at(&room, &path);
     }
+}
+
+#[test]
+fn an_order_is_filled_a_name_taken_back_and_the_list_taken_home() {
+    if !inside_within("an_order_is_filled_a_name_taken_back_and_the_list_taken_home", DEADLINE) {
+        return;
+    }
+    let Some(mut room) = Room::open() else { return };
+    room.set_up();
+    room.table.bench.wait_for_image().expect("an image");
+    let browser = &room.browser;
+
+    room.go("/venues");
+    browser.fill("Code", "SPA");
+    browser.fill("Name", "Spa-Francorchamps");
+    browser.press("Add");
+    browser.find("//*[@role='alert']");
+    assert_eq!(browser.value("Name"), "Spa-Francorchamps", "what was typed stays");
+    browser.picture("venue-refused");
+    // The browser logs every answer of 400 and more.
+    browser.errors();
+    browser.fill("Code", "SPAA");
+    browser.press("Add");
+    browser.find("//td//a[normalize-space(.)='SPAA']");
+
+    room.go("/names");
+    browser.fill("Venue", "SPAA");
+    browser.fill("Product", "KXP2");
+    browser.fill("Numbers", "1-3, 2");
+    browser.press("Import");
+    browser.shows("3 names added");
+    browser.picture("names-imported");
+
+    room.go("/batches");
+    browser.fill("Venue", "SPAA");
+    browser.fill("Product", "KXP2");
+    browser.fill("How many", "2");
+    browser.tick("Start it at once");
+    browser.press("Order");
+    browser.sees("the batch", || browser.text().contains("active").then_some(()));
+    browser.picture("batch-ordered");
+
+    let records = room.switch_on(machines(2), None).finish();
+    let mut names: Vec<&str> = records.iter().map(name_of).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["KXP2-SPAA-001", "KXP2-SPAA-002"]);
+
+    room.go("/names?venue=SPAA");
+    browser.press_at("//a[contains(@href, '/names/KXP2-SPAA-001/release')]");
+    browser.shows("Release KXP2-SPAA-001?");
+    browser.picture("release-asks");
+    browser.press("Release");
+    room.go("/names?venue=SPAA&state=available");
+    browser.shows("KXP2-SPAA-001");
+    assert!(!browser.text().contains("KXP2-SPAA-002"), "{}", browser.text());
+
+    room.go("/names?venue=SPAA");
+    browser.press("CSV");
+    let (file, text) = browser.download();
+    assert_eq!(file, "names.csv");
+    assert!(text.starts_with("hostname,") && text.lines().count() == 4, "{text}");
+    assert!(text.contains("KXP2-SPAA-001,available") && text.contains("KXP2-SPAA-002,assigned"), "{text}");
+
+    room.go("/audit");
+    browser.shows("names release");
+
+    room.go("/users");
+    browser.fill("Name", "vic");
+    browser.fill("Role", "viewer");
+    browser.fill("Password", PASSWORD);
+    browser.press("Add");
+    browser.find("//td[starts-with(normalize-space(.), 'vic')]");
+    room.assert_no_errors("an operator's pages");
+    browser.press("Log out");
+    browser.shows("Password");
+    room.log_in("vic", PASSWORD);
+    browser.find("//*[@id='wall']");
+    for path in ["/venues", "/names?venue=SPAA", "/batches", "/machines"] {
+        room.go(path);
+        browser.find("//table");
+        let forms = browser.all("//main//form[@method='post']").len();
+        let acts = browser.all("//main//a[contains(@href, '/release') or contains(@href, '/retire')]").len();
+        assert_eq!((forms, acts), (0, 0), "{path}: a viewer changes nothing");
+    }
+    browser.picture("names-viewer");
+    room.assert_no_errors("a viewer's pages");
+    room.go("/users");
+    browser.picture("refused-viewer");
+    assert!(browser.all("//table").is_empty(), "{}", browser.text());
 }

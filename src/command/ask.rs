@@ -129,6 +129,8 @@ pub(super) fn cell(value: Option<&Value>) -> String {
         None | Some(Value::Null) => "-".into(),
         Some(Value::String(text)) if text.is_empty() => "-".into(),
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) if all.is_empty() => "-".into(),
+        Some(Value::Array(all)) => all.iter().map(|each| cell(Some(each))).collect::<Vec<_>>().join(", "),
         Some(other) => other.to_string(),
     }
 }

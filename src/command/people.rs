@@ -1,6 +1,6 @@
 //! The commands about who may use the management side: users and API tokens.
 
-mod password;
+pub(super) mod password;
 
 use std::process::ExitCode;
 
@@ -43,7 +43,7 @@ fn with_password(one: &OneUser, ask: impl FnOnce(Password) -> anyhow::Result<Exi
 
 /// `hatchery token …`
 pub fn token(args: &Token) -> anyhow::Result<ExitCode> {
-    let columns = ["id", "name", "role", "created_by", "created_at", "ends_at", "last_used_at"];
+    let columns = ["id", "name", "role", "scopes", "created_by", "created_at", "ends_at", "last_used_at"];
     match args {
         Token::Add(args) => {
             let (name, role) = (args.name.clone(), args.role.word().to_owned());

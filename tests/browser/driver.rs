@@ -169,36 +169,36 @@ impl Browser {
         self.get(&format!("/element/{}/displayed", element.0)) == json!(true)
     }
 
-    /// The field with this label.
+    /// The field with this label, in a form that changes something.
     pub fn field(&self, label: &str) -> Element {
-        self.find(&format!(
-            "//*[@id=//label[normalize-space(.)='{label}']/@for] | //label[normalize-space(.)='{label}']//*[self::input \
-             or self::select or self::textarea] | //label[starts-with(normalize-space(.), '{label}')]//*[self::input or \
-             self::select or self::textarea]"
-        ))
+        let labels = format!("//form[@method='post']//label[normalize-space(.)='{label}']");
+        self.find(&format!("//*[@id={labels}/@for] | {labels}//input"))
     }
 
     /// Fills the field with this label; what stood there goes. A list takes the choice that begins so.
     pub fn fill(&self, label: &str, text: &str) {
         let field = self.field(label);
-        let kind = self.get(&format!("/element/{}/name", field.0));
-        if kind == json!("select") {
-            let choice = format!("{}", json!(text));
-            let script = "const [field, text] = arguments; const choice = [...field.options].find((one) => \
-                          one.text.trim().startsWith(text) || one.value === text); if (!choice) return [...field.options]\
-                          .map((one) => one.text).join(', '); field.value = choice.value; field.dispatchEvent(new \
-                          Event('change', {bubbles: true})); return null;";
+        if self.get(&format!("/element/{}/name", field.0)) == json!("select") {
+            let script = "const [field, text] = arguments; const there = [...field.options].map((one) => one.text.trim()); \
+                          if (there.includes(text)) return null; return there.join(', ')";
             let missing = self.post("/execute/sync", &json!({"script": script, "args": [{ELEMENT: field.0}, text]}));
-            assert!(missing.is_null(), "{label} has no choice {choice}, but {missing}");
-            return;
+            assert!(missing.is_null(), "{label} has no choice {text}, but {missing}");
+            return self.keys(&field, text);
         }
         self.post(&format!("/element/{}/clear", field.0), &json!({}));
         self.keys(&field, text);
     }
 
-    /// Chooses a file in the field.
-    pub fn choose(&self, field: &Element, path: &Path) {
-        self.keys(field, &path.display().to_string());
+    /// Ticks the box with this label.
+    pub fn tick(&self, label: &str) {
+        let field = self.field(label);
+        self.post(&format!("/element/{}/click", field.0), &json!({}));
+    }
+
+    /// What stands in the field with this label.
+    pub fn value(&self, label: &str) -> String {
+        let field = self.field(label);
+        self.get(&format!("/element/{}/property/value", field.0)).as_str().unwrap_or_default().to_owned()
     }
 
     fn keys(&self, element: &Element, text: &str) {
@@ -256,7 +256,9 @@ impl Browser {
         let whole = || {
             let entry = fs::read_dir(self.downloads.path()).ok()?.find_map(|entry| {
                 let path = entry.ok()?.path();
-                (path.extension()? != "crdownload").then_some(path)
+                // While it comes it has a hidden or a longer name.
+                let name = path.file_name()?.to_str()?;
+                (!name.starts_with('.') && !name.ends_with(".crdownload")).then_some(path)
             })?;
             let text = fs::read_to_string(&entry).ok()?;
             let name = entry.file_name()?.to_string_lossy().into_owned();

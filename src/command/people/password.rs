@@ -26,6 +26,14 @@ pub enum Typed {
 /// # Errors
 /// Of the terminal, or input that is no UTF-8.
 pub fn read(name: &str) -> io::Result<Typed> {
+    ask(&format!("Password of {name}: "), true)
+}
+
+/// As [`read`], in these words, and only once if it is not a new one.
+///
+/// # Errors
+/// As [`read`].
+pub fn ask(prompt: &str, twice: bool) -> io::Result<Typed> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         let mut text = String::new();
@@ -34,7 +42,10 @@ pub fn read(name: &str) -> io::Result<Typed> {
         return Ok(if line.is_empty() { Typed::Nothing } else { Typed::Password(line.to_owned()) });
     }
     let quiet = Quiet::new(&stdin)?;
-    let Some(first) = line(&stdin, &format!("Password of {name}: "))? else { return Ok(Typed::Interrupted) };
+    let Some(first) = line(&stdin, prompt)? else { return Ok(Typed::Interrupted) };
+    if !twice {
+        return Ok(if first.is_empty() { Typed::Nothing } else { Typed::Password(first) });
+    }
     let Some(again) = line(&stdin, "The same again: ")? else { return Ok(Typed::Interrupted) };
     drop(quiet);
     Ok(if first == again { Typed::Password(first) } else { Typed::Different })

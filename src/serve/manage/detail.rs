@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::caller::{self, Asker};
 use super::form::outcome;
 use super::list::utc;
+use super::program::text;
 use super::{Manage, page};
 use crate::serve::control::{Reply, Request};
 
@@ -52,4 +53,19 @@ impl Time {
         let iso = value.as_str().unwrap_or_default().to_owned();
         Time { shown: utc(&iso), iso }
     }
+}
+
+/// A line of an installer's log.
+pub struct LogLine {
+    /// When it was written.
+    pub at: Time,
+    /// How grave it is.
+    pub level: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// The same, of a line of the API.
+pub fn log_line(value: &Value) -> LogLine {
+    LogLine { at: Time::of(&value["at"]), level: text(&value["level"]), text: text(&value["text"]) }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::caller::{self, Asker, Caller};
-use super::detail::{Time, told};
+use super::detail::{LogLine, Time, log_line, told};
 use super::list::{bytes, look, utc};
 use super::program::text;
 use super::{Manage, page};
@@ -52,12 +52,6 @@ struct Run {
     ended: Option<Time>,
     image: String,
     failure: String,
-}
-
-struct LogLine {
-    time: Time,
-    level: String,
-    text: String,
 }
 
 /// What changes of the page while one looks; the same for everybody.
@@ -294,10 +288,6 @@ fn run(value: &Value) -> Run {
         image: shown(&value["image"]),
         failure: shown(&value["error_message"]),
     }
-}
-
-fn log_line(value: &Value) -> LogLine {
-    LogLine { time: Time::of(&value["at"]), level: text(&value["level"]), text: text(&value["text"]) }
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use super::{Time, told};
+use super::{LogLine, Time, log_line, told};
 use crate::serve::control::Request;
 use crate::serve::manage::caller::{Asker, Caller};
 use crate::serve::manage::list::look;
@@ -23,12 +23,6 @@ struct Step {
     look: &'static str,
     mark: &'static str,
     detail: String,
-}
-
-struct LogLine {
-    at: Time,
-    level: String,
-    text: String,
 }
 
 #[derive(Template)]
@@ -103,8 +97,4 @@ fn steps(stages: &Value) -> Vec<Step> {
         before = Some(millis(stage));
     }
     steps
-}
-
-fn log_line(value: &Value) -> LogLine {
-    LogLine { at: Time::of(&value["at"]), level: text(&value["level"]), text: text(&value["text"]) }
 }

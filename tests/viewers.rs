@@ -1,0 +1,51 @@
+//! Fifty people look at the wall while twenty machines boot: all machines finish, and everybody sees it. What it costs is
+//! measured by `benches/viewers.rs`.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
+#[path = "common/inside.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod inside;
+#[path = "common/manage.rs"]
+mod manage;
+#[path = "common/table.rs"]
+#[allow(dead_code, reason = "shared with tests that use the rest")]
+mod table;
+#[path = "common/viewers.rs"]
+mod viewers;
+
+use std::time::Duration;
+
+use hatchery::sim::client::Kind;
+use inside::inside_within;
+use table::{client, name_of};
+use viewers::{Viewers, is_done, table_with_pages};
+
+const VIEWERS: usize = 50;
+const MACHINES: u32 = 20;
+
+#[test]
+fn fifty_viewers_see_twenty_machines_finish() {
+    if !inside_within("fifty_viewers_see_twenty_machines_finish", Duration::from_secs(150)) {
+        return;
+    }
+    let (table, cookie) = table_with_pages();
+    // Without, with, and without again, on one server.
+    for (round, count) in [(0, 0), (1, VIEWERS), (2, 0)] {
+        let viewers = Viewers::come(count, &cookie);
+        let first = round * MACHINES + 1;
+        let machines = (first..first + MACHINES).map(|index| client(Kind::Pi5, index)).collect();
+        let records = table.boot(machines, || {});
+        let names: Vec<&str> = records.iter().map(name_of).collect();
+        let seen = viewers.go(&names);
+        assert_eq!(seen.len(), count);
+        for wall in seen {
+            for name in &names {
+                assert!(is_done(&wall, name), "{name} is not done on {wall}");
+            }
+        }
+        for machine in table.ask(&hatchery::serve::control::Request::Machines).as_array().expect("a list") {
+            assert_eq!(machine["stage"], "done", "{machine}");
+        }
+    }
+}
