@@ -11,8 +11,13 @@ use crate::ids::{Digest, ProductName, VenueCode};
 use crate::image::{Compression, Content, Layout};
 use crate::machine::Order;
 use crate::machine::firmware::Firmware;
+use crate::refusal::Refusal;
 use crate::time::Timestamp;
 pub use install::{After, Choose, Install, Target};
+
+/// The longest description and the longest version of an image, in characters.
+const DESCRIPTION_MAX: usize = 1000;
+const VERSION_MAX: usize = 100;
 
 /// What a kind of machine should become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,10 +123,52 @@ pub struct Edition {
     pub file: String,
     /// What the operator calls it.
     pub version: Option<String>,
+    /// What the operator says of it.
+    pub description: Option<String>,
     /// When it was added.
     pub added_at: Timestamp,
     /// Since when the product's machines get it; `None` if they get another.
     pub active_since: Option<Timestamp>,
+    /// Since when the operator advises against it.
+    pub deprecated_since: Option<Timestamp>,
+    /// Since when it is no image any more: what is left of it is on its way out.
+    pub removed_at: Option<Timestamp>,
+}
+
+impl Edition {
+    /// One that was added at that time, and nothing else.
+    pub fn new(product: ProductName, file: String, added_at: Timestamp) -> Edition {
+        Edition {
+            product,
+            file,
+            version: None,
+            description: None,
+            added_at,
+            active_since: None,
+            deprecated_since: None,
+            removed_at: None,
+        }
+    }
+
+    /// The same with another description and another version: `None` leaves it, an empty text takes it away.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] if one is too long.
+    pub fn described(self, description: Option<&str>, version: Option<&str>) -> Result<Edition, Refusal> {
+        let fresh = |given: Option<&str>, known: Option<String>, longest: usize, what: &str| {
+            let Some(given) = given else { return Ok(known) };
+            let one_line = given.split_whitespace().collect::<Vec<_>>().join(" ");
+            if one_line.chars().count() > longest {
+                return Err(Refusal::Invalid(format!("The {what} may have {longest} characters")));
+            }
+            Ok(Some(one_line).filter(|text| !text.is_empty()))
+        };
+        Ok(Edition {
+            description: fresh(description, self.description.clone(), DESCRIPTION_MAX, "description")?,
+            version: fresh(version, self.version.clone(), VERSION_MAX, "version")?,
+            ..self
+        })
+    }
 }
 
 /// Which files are images of which products.

@@ -13,6 +13,18 @@ pub const ZERO_RUNS_MAX: usize = 4096;
 /// The shortest run of zeros worth remembering, in bytes.
 pub const ZERO_RUN_MIN: u64 = 1 << 20;
 
+/// The longest name that the file of an image may be given, in bytes.
+pub const FILE_NAME_MAX: usize = 120;
+
+/// Whether the file of an image may be given this name: letters, digits, dot, hyphen, underscore and plus, a letter or
+/// a digit first. Such a name is one file in the image directory, and the same in an address, in a shell and on a page.
+pub fn is_file_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b'+');
+    name.len() <= FILE_NAME_MAX
+        && name.bytes().all(fits)
+        && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+}
+
 /// How a file is compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Compression {

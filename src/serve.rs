@@ -195,6 +195,7 @@ pub async fn run_reloadable(
     }
     let board = Arc::new(RwLock::new(board));
     let known = images::Known::new(fleet.tables().measured.clone());
+    let removed = fleet.removed_images();
 
     let outlets = if settings.dhcp { dhcp::bind(&site)? } else { dhcp::Outlets::none() };
     let mut tftp_servers = Vec::new();
@@ -297,6 +298,8 @@ pub async fn run_reloadable(
         people: people.clone(),
     };
     endless.spawn(control::run(control, desk.clone()));
+    let remover = desk.clone();
+    endless.spawn(async move { remover.finish_removals(removed).await });
     let mut ending = tokio::task::JoinSet::new();
     if let (Some(listeners), Some(people), Some(management)) = (pages, people, settings.management) {
         let vitals =

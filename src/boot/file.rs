@@ -78,11 +78,11 @@ pub enum Source {
 ///
 /// # Errors
 /// [`Refusal::OutsideTree`] and [`Refusal::NoSuchFile`] as [`RelativePath::clean`]; the latter also for an image that is
-/// still being imported, whose file ends in [`PARTIAL`].
+/// still being imported, whose file ends in [`PARTIAL`], and for what is hidden in the image directory.
 pub fn resolve(view: Option<&View>, name: &str) -> Result<Source, Refusal> {
     let path = RelativePath::clean(name)?;
     if let Some(image) = path.as_str().strip_prefix("images/") {
-        if image.ends_with(PARTIAL) {
+        if image.ends_with(PARTIAL) || image.split('/').any(|part| part.starts_with('.')) {
             return Err(Refusal::NoSuchFile(name.to_owned()));
         }
         return Ok(Source::Image(RelativePath(image.to_owned())));

@@ -220,6 +220,32 @@ Examples:
   hatchery image activate --product KXP2 kxp2_master.img"
     )]
     Activate(ImageActivate),
+    /// Say what an image is, or call it by another version
+    #[command(after_help = "What is not given stays as it is; an empty text takes it away.
+
+Examples:
+  hatchery image describe --product KXP2 2026.11 --description 'new boot loader, for boards from May on'
+  hatchery image describe --product KXP2 kxp2-rc3.img.xz --version 2026.12")]
+    Describe(ImageDescribe),
+    /// Advise against an image: it is activated only with --force
+    #[command(after_help = "Machines that get it now go on getting it.
+
+Example:
+  hatchery image deprecate --product KXP2 2026.10")]
+    Deprecate(OneImage),
+    /// Advise against an image no longer
+    #[command(after_help = "Example:
+  hatchery image undeprecate --product KXP2 2026.10")]
+    Undeprecate(OneImage),
+    /// Remove an image and its file
+    #[command(
+        after_help = "Refused while the product's machines get it, while one of them is being written with it or downloads it,
+and while the configuration names it. The file stays if it is another product's image, too.
+
+Example:
+  hatchery image remove --product KXP2 2026.09"
+    )]
+    Remove(OneImage),
 }
 
 /// Arguments of `image add`.
@@ -246,6 +272,29 @@ pub struct ImageAdd {
 /// Arguments of `image activate`.
 #[derive(Debug, Args)]
 pub struct ImageActivate {
+    #[command(flatten)]
+    pub one: OneImage,
+    /// Even if it is deprecated
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `image describe`.
+#[derive(Debug, Args)]
+pub struct ImageDescribe {
+    #[command(flatten)]
+    pub one: OneImage,
+    /// What to say of it
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+    /// What to call it
+    #[arg(long, value_name = "VERSION")]
+    pub version: Option<String>,
+}
+
+/// An image of a product.
+#[derive(Debug, Args)]
+pub struct OneImage {
     /// Its file name or its version
     pub image: String,
     /// The product

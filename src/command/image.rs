@@ -17,16 +17,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::INTERRUPTED;
-use super::ask::{cell, reply, show, table, wrong};
+use super::ask::{cell, reply, sentence, show, table, wrong};
 use super::interrupt::Interrupt;
 use crate::boot::file::PARTIAL;
-use crate::cli::{Image, ImageAdd};
+use crate::cli::{Image, ImageActivate, ImageAdd, ImageDescribe, OneImage};
 use crate::disk::content::{self, Measure};
 use crate::serve::control::{Found, Request};
 use crate::serve::images;
 
-const COLUMNS: [&str; 9] =
-    ["product_type", "version", "file", "format", "size", "raw_size", "active", "since", "sha256"];
+const COLUMNS: [&str; 11] = [
+    "product_type",
+    "version",
+    "file",
+    "format",
+    "size",
+    "raw_size",
+    "active",
+    "since",
+    "machines",
+    "description",
+    "sha256",
+];
 
 /// How often the server is asked whether it has hashed the image.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -36,11 +47,31 @@ pub fn run(args: &Image) -> anyhow::Result<ExitCode> {
     match args {
         Image::Add(args) => add(args),
         Image::List(ask) => show(ask, &Request::Images, |all| rows(all, "no product is configured")),
-        Image::Activate(args) => {
-            let (product, image) = (args.product.clone(), args.image.clone());
-            show(&args.ask, &Request::ImageActivate { product, image }, row)
+        Image::Activate(ImageActivate { one, force }) => {
+            let (product, image) = named(one);
+            show(&one.ask, &Request::ImageActivate { product, image, force: *force }, row)
+        }
+        Image::Describe(ImageDescribe { one, description, version }) => {
+            let (product, image) = named(one);
+            let (description, version) = (description.clone(), version.clone());
+            show(&one.ask, &Request::ImageDescribe { product, image, description, version }, row)
+        }
+        Image::Deprecate(one) => deprecate(one, true),
+        Image::Undeprecate(one) => deprecate(one, false),
+        Image::Remove(one) => {
+            let (product, image) = named(one);
+            show(&one.ask, &Request::ImageRemove { product, image }, sentence)
         }
     }
+}
+
+fn named(one: &OneImage) -> (String, String) {
+    (one.product.clone(), one.image.clone())
+}
+
+fn deprecate(one: &OneImage, deprecated: bool) -> anyhow::Result<ExitCode> {
+    let (product, image) = named(one);
+    show(&one.ask, &Request::ImageDeprecate { product, image, deprecated }, row)
 }
 
 fn row(image: &Value) -> String {
@@ -57,6 +88,9 @@ fn rows(images: &Value, empty: &str) -> String {
         let format = if format.is_empty() { "raw".to_owned() } else { format.join(" ") };
         for warning in image["warnings"].as_array().into_iter().flatten() {
             warnings += &format!("warning: {}: {}\n", cell(image.get("file")), cell(Some(warning)));
+        }
+        if !image["deprecated_since"].is_null() {
+            warnings += &format!("deprecated: {}\n", cell(image.get("file")));
         }
         image["format"] = if image["compression"].is_null() { Value::Null } else { json!(format) };
     }
@@ -103,7 +137,7 @@ fn add(args: &ImageAdd) -> anyhow::Result<ExitCode> {
         let same = |row: &&Value| row["file"] == added["file"] && row["product_type"] == added["product_type"];
         added = all.as_array().and_then(|all| all.iter().find(same)).cloned().context("the image is gone again")?;
     }
-    show(&args.ask, &Request::ImageActivate { product, image: file }, row)
+    show(&args.ask, &Request::ImageActivate { product, image: file, force: false }, row)
 }
 
 fn interrupted(what: &str) -> anyhow::Result<ExitCode> {

@@ -137,12 +137,22 @@ fn edition_details(before: Option<&Edition>, after: &Edition) -> Option<String> 
     let added = before.is_none().then(|| format!("added, version {}", shown(after)));
     let version = before.filter(|before| before.version != after.version);
     let was_active = before.is_some_and(|before| before.active_since.is_some());
+    let description = before.filter(|before| before.description != after.description);
+    let said = |edition: &Edition| edition.description.clone().unwrap_or_else(|| "none".to_owned());
+    let deprecated = match (before.is_some_and(|before| before.deprecated_since.is_some()), after.deprecated_since) {
+        (false, Some(_)) => Some("deprecated".to_owned()),
+        (true, None) => Some("no longer deprecated".to_owned()),
+        _ => None,
+    };
+    let removed = after.removed_at.is_some().then(|| "removed".to_owned());
     let active = match (was_active, after.active_since.is_some()) {
         (false, true) => Some("activated".to_owned()),
         (true, false) => Some("no longer active".to_owned()),
         _ => None,
     };
-    joined([added, version.map(|before| step("version", shown(before), shown(after))), active])
+    let version = version.map(|before| step("version", shown(before), shown(after)));
+    let description = description.map(|before| step("description", said(before), said(after)));
+    joined([added, version, description, deprecated, active, removed])
 }
 
 fn step(what: &str, before: impl std::fmt::Display, after: impl std::fmt::Display) -> String {

@@ -91,6 +91,42 @@ pub enum Command {
         product: String,
         /// A file or a version.
         image: String,
+        /// Even if it is deprecated.
+        force: bool,
+    },
+    /// Say something of an image.
+    ImageDescribe {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+        /// What to say; an empty one takes away what was said, `None` leaves it.
+        description: Option<String>,
+        /// What to call it; as above.
+        version: Option<String>,
+    },
+    /// Advise against an image, or no longer.
+    ImageDeprecate {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+        /// Whether it is advised against from now on.
+        deprecated: bool,
+    },
+    /// An image is none any more; its file is to go.
+    ImageRemove {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+    },
+    /// The file of an image that was removed is gone, or stays because it is another product's image, too.
+    ImageGone {
+        /// Of which product.
+        product: ProductName,
+        /// Its file.
+        file: String,
     },
     /// Order units.
     BatchCreate {
@@ -151,6 +187,10 @@ impl Command {
             Command::ImageList => "image list",
             Command::ImageAdd { .. } => "image add",
             Command::ImageActivate { .. } => "image activate",
+            Command::ImageDescribe { .. } => "image describe",
+            Command::ImageDeprecate { deprecated: true, .. } => "image deprecate",
+            Command::ImageDeprecate { .. } => "image undeprecate",
+            Command::ImageRemove { .. } | Command::ImageGone { .. } => "image remove",
             Command::BatchCreate { .. } => "batch create",
             Command::BatchStart(_) => "batch start",
             Command::BatchPause(_) => "batch pause",
@@ -192,6 +232,10 @@ impl Selector {
     /// Reads whatever an operator would type: a MAC in any spelling, an address, our number, a name, else a serial.
     pub fn parse(text: &str) -> Option<Selector> {
         let text = text.trim();
+        // As it is displayed: for who knows that it is one, however short.
+        if let Some(serial) = text.strip_prefix("serial ") {
+            return Serial::parse(serial).map(Selector::Serial);
+        }
         if let Some(mac) = Mac::parse(text) {
             return Some(Selector::Mac(mac));
         }
@@ -243,9 +287,17 @@ impl Fleet {
             Command::ImageAdd { product, file, version } => {
                 self.add_image(&product, &file, version, now, out).map(Told::Image)
             }
-            Command::ImageActivate { product, image } => {
-                self.activate_image(&product, &image, now, out).map(Told::Image)
+            Command::ImageActivate { product, image, force } => {
+                self.activate_image(&product, &image, force, now, out).map(Told::Image)
             }
+            Command::ImageDescribe { product, image, description, version } => {
+                self.describe_image(&product, &image, description, version, now, out).map(Told::Image)
+            }
+            Command::ImageDeprecate { product, image, deprecated } => {
+                self.deprecate_image(&product, &image, deprecated, now, out).map(Told::Image)
+            }
+            Command::ImageRemove { product, image } => self.remove_image(&product, &image, now, out),
+            Command::ImageGone { product, file } => self.forget_image(product, file, out),
             Command::BatchCreate { venue, product, total, priority } => {
                 self.create_batch(&venue, &product, total, priority, now, out).map(Told::Batch)
             }

@@ -218,6 +218,15 @@ pub enum Told {
     Image(ImageRow),
     /// Several images.
     Images(Vec<ImageRow>),
+    /// An image is none any more.
+    ImageRemoved {
+        /// Of which product.
+        product: ProductName,
+        /// Its file.
+        file: String,
+        /// Whether the file is an image of no other product: then it is to go, too.
+        alone: bool,
+    },
 }
 
 /// An image file of a product, and what was found in it.
@@ -235,6 +244,8 @@ pub struct ImageRow {
     pub image: Option<Image>,
     /// What speaks against giving it to the product's machines.
     pub warnings: Vec<String>,
+    /// How many machines are being written with it.
+    pub writing: u64,
 }
 
 /// A venue and how its names stand.
@@ -294,8 +305,15 @@ pub enum Change {
     Audited(Entry),
     /// An image was hashed.
     Measured(Measured),
-    /// An image was added, activated or replaced by another.
+    /// An image was added, described, activated, replaced by another or removed.
     Edition(Edition),
+    /// Nothing is left of an image that was removed.
+    ImageForgotten {
+        /// Of which product.
+        product: ProductName,
+        /// Its file.
+        file: String,
+    },
 }
 
 /// One run of the deployment of a machine, from the installer's first word to its last.

@@ -114,6 +114,12 @@ impl Tables {
             Change::Edition(edition) => {
                 self.editions.insert((edition.product.clone(), edition.file.clone()), edition.clone());
             }
+            Change::ImageForgotten { product, file } => {
+                self.editions.remove(&(product.clone(), file.clone()));
+                if self.editions.keys().all(|(_, other)| other != file) {
+                    self.measured.remove(file);
+                }
+            }
             Change::Measured(measured) => {
                 self.measured.insert(measured.image.file.clone(), measured.clone());
             }

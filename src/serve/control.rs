@@ -3,6 +3,7 @@
 
 mod answer;
 mod found;
+mod image;
 mod request;
 
 use std::io::{self, BufRead, BufReader, Write};

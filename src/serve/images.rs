@@ -153,6 +153,26 @@ fn is_unchanged(known: &Measured, metadata: &Metadata) -> bool {
     (known.image.size, known.modified_nanos, known.inode) == identity(metadata)
 }
 
+/// Takes an image file away, for good; one that is gone already is no error.
+///
+/// # Errors
+/// Of the file system.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Waits until the names in a directory are on disk.
+///
+/// # Errors
+/// Of the file system.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
 /// What tells a file from another one of the same name: size, modification time and inode.
 pub fn identity(metadata: &Metadata) -> (u64, i64, u64) {
     (metadata.len(), modified_nanos(metadata), metadata.ino())

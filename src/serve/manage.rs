@@ -10,6 +10,7 @@ mod chart;
 mod dashboard;
 mod detail;
 mod form;
+mod images;
 mod health;
 mod legacy;
 mod live;
@@ -29,6 +30,7 @@ mod room;
 mod system;
 pub mod stream;
 mod said;
+mod upload;
 mod v1;
 mod wall;
 
@@ -54,6 +56,7 @@ use self::openapi::Document;
 use self::said::Said;
 use self::stream::Stream;
 use self::tls::Tls;
+use self::upload::Uploads;
 use super::control::Desk;
 use super::core;
 use super::people::People;
@@ -93,6 +96,7 @@ pub struct Manage {
     document: OnceLock<Document>,
     open_metrics: bool,
     vitals: Vitals,
+    uploads: Arc<Uploads>,
 }
 
 impl fmt::Debug for Manage {
@@ -113,8 +117,22 @@ impl Manage {
     ) -> Manage {
         let Settings { session, names, open_metrics, .. } = settings;
         let (attempts, painters, document) = (Mutex::default(), Painters::default(), OnceLock::new());
-        let said = Said::default();
-        Manage { desk, people, attempts, session, tls, names, painters, said, stream, document, open_metrics, vitals }
+        let (said, uploads) = (Said::default(), Arc::new(Uploads::new(desk.clone())));
+        Manage {
+            desk,
+            people,
+            attempts,
+            session,
+            tls,
+            names,
+            painters,
+            said,
+            stream,
+            document,
+            open_metrics,
+            vitals,
+            uploads,
+        }
     }
 
     /// Another number whenever the board has changed.
@@ -211,6 +229,8 @@ pub fn announce(listeners: &Listeners, manage: &Manage) -> Result<(), AccessErro
 /// # Errors
 /// None once it runs.
 pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bool>) -> io::Result<()> {
+    // Before anybody asks for one of them.
+    manage.uploads.restore().await;
     let painting = manage.painters.run(&manage, stopped.clone());
     let telling = manage.stream.run(&manage.desk.library.board, stopped.clone());
     let (routes, tls) = (routes(manage.clone()), manage.tls.clone());
@@ -259,6 +279,7 @@ pub fn routes(manage: Arc<Manage>) -> Router {
         .merge(known)
         .merge(api)
         .merge(room::routes(&manage))
+        .merge(images::routes(&manage))
         .merge(detail::routes(&manage))
         .merge(machine::routes(&manage))
         .merge(system::routes(&manage))

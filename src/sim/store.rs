@@ -117,6 +117,13 @@ impl Store {
             Change::Deployment(deployment) => Key::Deployment(deployment.id),
             // For people, in a journal that is read by them.
             Change::Logged { .. } | Change::Audited(_) => return,
+            Change::ImageForgotten { product, file } => {
+                self.rows.remove(&Key::Edition(product.clone(), file.clone()));
+                if !self.rows.values().any(|row| matches!(row, Change::Edition(other) if other.file == *file)) {
+                    self.rows.remove(&Key::Measured(file.clone()));
+                }
+                return;
+            }
             Change::Edition(edition) => Key::Edition(edition.product.clone(), edition.file.clone()),
             Change::Measured(measured) => Key::Measured(measured.image.file.clone()),
         };

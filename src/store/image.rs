@@ -81,25 +81,42 @@ fn zero_runs(text: &str) -> Option<Vec<ZeroRun>> {
 pub(super) fn write_edition(db: &Connection, edition: &Edition) -> rusqlite::Result<()> {
     run(
         db,
-        "INSERT INTO edition (product, file, version, added_at, active_since) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO edition (product, file, version, added_at, active_since, description, deprecated_since, removed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (product, file) DO UPDATE SET version = excluded.version, added_at = excluded.added_at,
-             active_since = excluded.active_since",
+             active_since = excluded.active_since, description = excluded.description,
+             deprecated_since = excluded.deprecated_since, removed_at = excluded.removed_at",
         params![
             edition.product.as_str(),
             edition.file,
             edition.version,
             edition.added_at.millis(),
             edition.active_since.map(Timestamp::millis),
+            edition.description,
+            edition.deprecated_since.map(Timestamp::millis),
+            edition.removed_at.map(Timestamp::millis),
         ],
     )
 }
+
+/// What was measured goes with the last edition of the file.
+pub(super) fn forget(db: &Connection, product: &ProductName, file: &str) -> rusqlite::Result<()> {
+    run(db, "DELETE FROM edition WHERE product = ?1 AND file = ?2", params![product.as_str(), file])?;
+    run(db, "DELETE FROM image WHERE file = ?1 AND NOT EXISTS (SELECT 1 FROM edition WHERE file = ?1)", [file])
+}
+
+pub(super) const READ_EDITION: &str =
+    "SELECT file, product, version, description, added_at, active_since, deprecated_since, removed_at FROM edition";
 
 pub(super) fn read_edition(row: &Record<'_>) -> Result<Change, BadRow> {
     Ok(Change::Edition(Edition {
         product: row.parsed("product", ProductName::parse)?,
         file: row.text("file")?.to_owned(),
         version: row.maybe_text("version")?,
+        description: row.maybe_text("description")?,
         added_at: row.time("added_at")?,
         active_since: row.maybe_time("active_since")?,
+        deprecated_since: row.maybe_time("deprecated_since")?,
+        removed_at: row.maybe_time("removed_at")?,
     }))
 }

@@ -188,6 +188,7 @@ fn master_image(row: &Fields<'_>) -> Result<MasterImage, Objection> {
         file: row.needed("filename", "a file name", |text| Some(text.to_owned()))?,
         product: row.needed("product_type", PRODUCT, ProductName::parse)?,
         version: row.text("version")?,
+        description: row.text("description")?,
         size: row.maybe("size_bytes", "a size", |text| text.parse().ok())?,
         checksum: row.maybe("checksum", "a SHA-256 in hex", Digest::parse)?,
         active: row.maybe("is_active", "0 or 1", flag)?.unwrap_or(false),

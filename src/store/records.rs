@@ -123,6 +123,29 @@ impl Records {
         })
     }
 
+    /// How many machines were last written with which image, by product and file.
+    ///
+    /// # Errors
+    /// As [`Records::log`].
+    pub fn machines_of_images(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+        self.read(|db| {
+            let mut statement = db.prepare(
+                "SELECT product, image, count(*) AS machines FROM deployment
+                 WHERE id IN (SELECT max(id) FROM deployment WHERE status = 'success' GROUP BY machine)
+                     AND product IS NOT NULL AND image IS NOT NULL
+                 GROUP BY product, image",
+            )?;
+            let mut found = statement.query([])?;
+            let mut counts = BTreeMap::new();
+            while let Some(row) = found.next()? {
+                let row = Record { table: "deployment", row };
+                let key = (row.text("product")?.to_owned(), row.text("image")?.to_owned());
+                counts.insert(key, row.number("machines")?);
+            }
+            Ok(counts)
+        })
+    }
+
     /// The last deployment of a machine and what is kept of its log; `None` if there never was one.
     ///
     /// # Errors

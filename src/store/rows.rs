@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Params, params};
 
-use super::image::{READ_MEASURED, read_edition, read_measured, write_edition, write_measured};
+use super::image::{READ_EDITION, READ_MEASURED, read_edition, read_measured, write_edition, write_measured};
 use super::record::{BadRow, Record};
-use super::{audit, hardware, records};
+use super::{audit, hardware, image, records};
 use crate::fleet::{Change, Deployment};
 use crate::ids::{BatchId, ClientId, DeploymentId, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
@@ -57,6 +57,7 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Audited(entry) => audit::write(db, entry),
         Change::Measured(measured) => write_measured(db, measured),
         Change::Edition(edition) => write_edition(db, edition),
+        Change::ImageForgotten { product, file } => image::forget(db, product, file),
     }
 }
 
@@ -101,7 +102,7 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     );
     each("deployment", &deployments, read_deployment)?;
     each("image", READ_MEASURED, read_measured)?;
-    each("edition", "SELECT file, product, version, added_at, active_since FROM edition", read_edition)?;
+    each("edition", READ_EDITION, read_edition)?;
     Ok(changes)
 }
 

@@ -197,6 +197,10 @@ const VERSION_4: &str = "
 
     ALTER TABLE machine ADD COLUMN reinstalls INTEGER NOT NULL DEFAULT 0 CHECK (reinstalls >= 0);
 
+    ALTER TABLE edition ADD COLUMN description TEXT;
+    ALTER TABLE edition ADD COLUMN deprecated_since INTEGER;
+    ALTER TABLE edition ADD COLUMN removed_at INTEGER CHECK (removed_at IS NULL OR active_since IS NULL);
+
     CREATE INDEX deployments_by_start ON deployment (started_at);
     CREATE INDEX stages_by_time ON stage_entry (machine, at, id, stage);
 ";

@@ -233,14 +233,23 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         modified_nanos: -1,
         inode: u64::MAX,
     };
-    let bare_edition =
-        Edition { product: product(), file: "a.img".into(), version: None, added_at: at(3), active_since: None };
+    let bare_edition = Edition::new(product(), "a.img".into(), at(3));
     let full_edition = Edition {
         file: "b.img".into(),
         version: Some("2026.11 β".into()),
+        description: Some("for the\nnew board".into()),
         active_since: Some(at(4)),
+        deprecated_since: Some(at(5)),
         ..bare_edition.clone()
     };
+    let removed_edition = Edition { removed_at: Some(at(6)), file: "c.img".into(), ..bare_edition.clone() };
+    let gone = |product: &str| Edition::new(ProductName::parse(product).unwrap(), "gone.img".into(), at(1));
+    let forgotten = |product: &str| Change::ImageForgotten {
+        product: ProductName::parse(product).unwrap(),
+        file: "gone.img".into(),
+    };
+    let measured_gone =
+        Measured { image: Image::raw("gone.img".into(), 1, Digest([1; 32])), modified_nanos: 1, inode: 1 };
     let loaded = vec![
         Change::Venue(full_venue.clone()),
         Change::Venue(bare_venue.clone()),
@@ -261,6 +270,7 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Measured(measured.clone()),
         Change::Edition(bare_edition.clone()),
         Change::Edition(full_edition.clone()),
+        Change::Edition(removed_edition.clone()),
     ];
     let written = vec![
         Change::Venue(Venue { name: "before".into(), ..full_venue.clone() }),
@@ -298,6 +308,13 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Edition(bare_edition),
         Change::Edition(Edition { version: None, ..full_edition.clone() }),
         Change::Edition(full_edition),
+        Change::Edition(removed_edition),
+        Change::Measured(measured_gone),
+        Change::Edition(gone("KXP2")),
+        Change::Edition(gone("RXP2")),
+        forgotten("KXP2"),
+        forgotten("KXP2"),
+        forgotten("RXP2"),
     ];
     (written, loaded)
 }
@@ -496,13 +513,7 @@ fn what_contradicts_an_invariant_is_not_written() {
         Change::Batch(Batch { remaining: 6, ..batch(2) }),
         Change::Batch(Batch { total: u64::MAX, ..batch(2) }),
         Change::Deployment(deployment(4, 2)),
-        Change::Edition(Edition {
-            product: product(),
-            file: "a.img".into(),
-            version: None,
-            added_at: at(3),
-            active_since: Some(at(5)),
-        }),
+        Change::Edition(Edition { active_since: Some(at(5)), ..Edition::new(product(), "a.img".into(), at(3)) }),
     ] {
         let good = Change::Machine(machine(8));
         let error = store.commit(&[good, wrong.clone()]).expect_err("it contradicts an invariant");

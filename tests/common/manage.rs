@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -124,33 +125,27 @@ numbers = {{ KXP2 = ["1-6"] }}
 
     fn launch(directory: TempDir, pages: u16, machines: u16, arguments: Vec<String>) -> Server {
         let mut command = Command::new(HATCHERY);
-        command
-            .args(["serve", "-c", "hatchery.toml"])
-            .args(&arguments)
-            .current_dir(directory.path())
-            .stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the binary starts");
-        let mut log = BufReader::new(process.stderr.take().expect("a pipe"));
-        let mut link = String::new();
-        let lines = Arc::<Mutex<Vec<String>>>::default();
-        loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).expect("text") > 0, "the server ended");
-            if let Some((_, place)) = line.split_once(&format!("://127.0.0.1:{pages}")) {
-                link = place.trim().split('"').next().unwrap_or_default().to_owned();
-            }
-            if line.contains("ready") {
-                break;
-            }
-        }
-        // A full pipe must not hold the server up.
-        let kept = lines.clone();
-        std::thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                kept.lock().expect("nobody panics with it").push(line);
-            }
-        });
+        command.args(["serve", "-c", "hatchery.toml"]).args(&arguments);
+        let (process, link, lines) = launch(command, directory.path(), pages);
         Server { directory, process, pages, machines, link, lines, arguments }
+    }
+
+    /// Killed, as by a power cut.
+    pub fn kill(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+
+    /// Killed, and started anew with the same files; the program and its arguments may be others.
+    pub fn start_again(&mut self, program: &[&str]) {
+        self.kill();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
+        (self.process, self.link, self.lines) = launch(command, self.directory.path(), self.pages);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
@@ -188,6 +183,33 @@ impl Server {
         self.process.wait().expect("it ends");
         std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a directory"))
     }
+}
+
+/// Starts it, and waits until it serves: the process, the link of its log, and the lines after that.
+fn launch(mut command: Command, directory: &Path, pages: u16) -> (Child, String, Arc<Mutex<Vec<String>>>) {
+    command.current_dir(directory).stderr(Stdio::piped());
+    let mut process = command.spawn().expect("the binary starts");
+    let mut log = BufReader::new(process.stderr.take().expect("a pipe"));
+    let mut link = String::new();
+    let lines = Arc::<Mutex<Vec<String>>>::default();
+    loop {
+        let mut line = String::new();
+        assert!(log.read_line(&mut line).expect("text") > 0, "the server ended");
+        if let Some((_, place)) = line.split_once(&format!("://127.0.0.1:{pages}")) {
+            link = place.trim().split('"').next().unwrap_or_default().to_owned();
+        }
+        if line.contains("ready") {
+            break;
+        }
+    }
+    // A full pipe must not hold the server up.
+    let kept = lines.clone();
+    std::thread::spawn(move || {
+        for line in log.lines().map_while(Result::ok) {
+            kept.lock().expect("nobody panics with it").push(line);
+        }
+    });
+    (process, link, lines)
 }
 
 impl Drop for Server {

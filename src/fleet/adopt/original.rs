@@ -115,6 +115,8 @@ pub struct MasterImage {
     pub product: ProductName,
     /// What it is called.
     pub version: Option<String>,
+    /// What was said of it.
+    pub description: Option<String>,
     /// Its size in bytes.
     pub size: Option<u64>,
     /// Its SHA-256.
@@ -436,8 +438,12 @@ impl Adoption<'_> {
         if known.as_ref() != Some(&measured) {
             self.commit(Change::Measured(measured));
         }
-        let (product, file, version) = (product.clone(), file.clone(), image.version.clone());
-        self.commit(Change::Edition(Edition { product, file, version, added_at, active_since }));
+        self.commit(Change::Edition(Edition {
+            version: image.version.clone(),
+            description: image.description.clone(),
+            active_since,
+            ..Edition::new(product.clone(), file.clone(), added_at)
+        }));
         Ok(Fate::Taken(changes))
     }
 }

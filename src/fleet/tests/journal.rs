@@ -74,7 +74,8 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 priority: rng.i64(0..3),
             };
             let name = format!("KXP2-ARLT-{:03}", rng.u8(1..=8));
-            let command = match rng.u8(0..12) {
+            let (of_kxp2, file) = ("KXP2".to_owned(), format!("{last}.img"));
+            let command = match rng.u8(0..15) {
                 0 => Command::BatchStart(id),
                 1 => Command::BatchPause(id),
                 2 => Command::Reinstall(selector),
@@ -84,8 +85,11 @@ fn event(rng: &mut fastrand::Rng) -> Event {
                 6 => Command::NameRetire(name),
                 7 => Command::NameReinstate(name),
                 8 => Command::BatchCancel(id),
-                9 => Command::ImageAdd { product: "KXP2".into(), file: format!("{last}.img"), version: None },
-                10 => Command::ImageActivate { product: "KXP2".into(), image: format!("{last}.img") },
+                9 => Command::ImageAdd { product: of_kxp2, file, version: None },
+                10 => Command::ImageActivate { product: of_kxp2, image: file, force: true },
+                11 => Command::ImageRemove { product: of_kxp2, image: file },
+                12 => Command::ImageGone { product: product("KXP2"), file },
+                13 => Command::ImageDeprecate { product: of_kxp2, image: file, deprecated: rng.bool() },
                 _ => create,
             };
             Event::Command { command, by: Actor::user("anna"), reply_to }
@@ -170,6 +174,9 @@ fn by_key(journal: &[Change]) -> Vec<Change> {
             Change::Deployment(deployment) => keep.push((format!("5 {:08}", deployment.id.0), change.clone())),
             Change::Edition(edition) => keep.push((format!("7 {}", edition.file), change.clone())),
             Change::Measured(measured) => keep.push((format!("6 {}", measured.image.file), change.clone())),
+            Change::ImageForgotten { file, .. } => {
+                drop.extend([6, 7].map(|table| (keep.len(), format!("{table} {file}"))));
+            }
         }
     }
     let mut freed = drop.into_iter().peekable();

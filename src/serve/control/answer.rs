@@ -1,20 +1,17 @@
 //! What the server does for each request, whoever asks: the control socket, the API, the pages. No rule is made here.
 
-use std::path::Path;
-
 use serde_json::Value;
 
-use super::{Desk, Found, Reply, Request};
+use super::{Desk, Reply, Request};
 use crate::access::Actor;
 use crate::boot::View;
-use crate::catalog::ImageState;
 use crate::clock;
 use crate::fleet::command::{Command, NameFilter, Selector};
-use crate::fleet::{Event, ImageRow, Told};
-use crate::ids::{BatchId, DeploymentId, MachineId, ProductName};
+use crate::fleet::{Event, Told};
+use crate::ids::{BatchId, DeploymentId, MachineId};
 use crate::refusal::Refusal;
 use crate::serve::people::People;
-use crate::serve::{core, images, report, show};
+use crate::serve::{core, report, show};
 use crate::store::{AuditFilter, DeploymentFilter, Records, Run, StoreError, Story};
 
 impl Desk {
@@ -94,15 +91,20 @@ impl Desk {
             Request::NameRetire { hostname } => Ok(Command::NameRetire(hostname)),
             Request::NameReinstate { hostname } => Ok(Command::NameReinstate(hostname)),
             Request::ImageDirectory => return Reply::Ok(self.images.to_string_lossy().into()),
-            Request::Images => Ok(Command::ImageList),
+            Request::Images => return self.list_images(by).await,
             Request::ImageAdd { product, file, version, found } => {
-                let there = there(&self.images, &file);
-                if let (Ok(()), Some(found)) = (&there, found) {
-                    self.take_over(&product, &file, &found);
-                }
-                there.map(|()| Command::ImageAdd { product, file, version })
+                return self.add_image(by, product, file, version, found).await;
             }
-            Request::ImageActivate { product, image } => return self.activate(by, product, image).await,
+            Request::ImageActivate { product, image, force } => {
+                return self.activate_image(by, product, image, force).await;
+            }
+            Request::ImageDescribe { product, image, description, version } => {
+                Ok(Command::ImageDescribe { product, image, description, version })
+            }
+            Request::ImageDeprecate { product, image, deprecated } => {
+                Ok(Command::ImageDeprecate { product, image, deprecated })
+            }
+            Request::ImageRemove { product, image } => return self.remove_image(by, product, image).await,
             Request::Batches => Ok(Command::BatchList),
             Request::ActiveBatches => Ok(Command::BatchListActive),
             Request::Batch { id } => Ok(Command::BatchShow(BatchId(id))),
@@ -193,26 +195,18 @@ impl Desk {
         self.people.as_deref().ok_or_else(none)
     }
 
-    async fn operate(&self, by: &Actor, command: Command) -> Reply {
-        let told = self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await;
+    pub(super) async fn operate(&self, by: &Actor, command: Command) -> Reply {
         let shown = |told| match told {
             // How far the machines are that have their names under it, the board knows.
             Told::Batch(_) | Told::Batches(_) => show::with_units(show::told(&told), &core::read(&self.library.board)),
             _ => show::told(&told),
         };
-        told.map(shown).into()
+        self.tell(by, command).await.map(shown).into()
     }
 
-    /// Believes what was found in an image file, if it is about the file that is there. If not, the file is measured
-    /// like any other.
-    fn take_over(&self, product: &str, file: &str, found: &Found) {
-        let metadata = std::fs::metadata(self.images.join(file));
-        let same = metadata.is_ok_and(|metadata| images::identity(&metadata) == found.identity);
-        if let (true, Some(measured), Some(product)) = (same, found.measured(file), ProductName::parse(product)) {
-            self.known.add(measured.clone());
-            let state = ImageState::Ready(measured.image.clone());
-            self.inbox.tell(Event::Image { product, state, measured: Some(measured) });
-        }
+    /// What the fleet says to an operation.
+    pub(super) async fn tell(&self, by: &Actor, command: Command) -> Result<Told, Refusal> {
+        self.inbox.ask(|reply_to| Event::Command { command, by: by.clone(), reply_to }).await
     }
 
     /// What the journal holds of one machine, with what the board knows of it.
@@ -248,30 +242,6 @@ impl Desk {
         let find = move || records.history(&filter, limit, offset);
         recorded(find, |history| show::deployments(&core::read(&self.library.board), &history)).await
     }
-
-    /// The fleet knows what was hashed; whether the file is still there, only a look can tell.
-    async fn activate(&self, by: &Actor, product: String, image: String) -> Reply {
-        let listed =
-            self.inbox.ask(|reply_to| Event::Command { command: Command::ImageList, by: by.clone(), reply_to }).await;
-        if let Ok(Told::Images(rows)) = listed {
-            let named = |row: &&ImageRow| {
-                let version = row.edition.as_ref().and_then(|edition| edition.version.as_deref());
-                row.product.as_str().eq_ignore_ascii_case(&product) && (row.file == image || version == Some(&image))
-            };
-            if let Some(Err(refusal)) = rows.iter().find(named).map(|row| there(&self.images, &row.file)) {
-                return refusal.into();
-            }
-        }
-        self.operate(by, Command::ImageActivate { product, image }).await
-    }
-}
-
-/// Refuses a file that is not in the image directory.
-fn there(directory: &Path, file: &str) -> Result<(), Refusal> {
-    match std::fs::metadata(directory.join(file)) {
-        Ok(metadata) if metadata.is_file() => Ok(()),
-        _ => Err(Refusal::NotFound(format!("There is no file {file} in {}", directory.display()))),
-    }
 }
 
 fn select(text: &str) -> Result<Selector, Refusal> {
@@ -280,7 +250,7 @@ fn select(text: &str) -> Result<Selector, Refusal> {
 }
 
 /// What the journal says. SQLite blocks, and may have to wait for the disk.
-async fn recorded<T: Send + 'static>(
+pub(super) async fn recorded<T: Send + 'static>(
     find: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
     show: impl FnOnce(T) -> Value,
 ) -> Reply {

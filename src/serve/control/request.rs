@@ -141,6 +141,36 @@ pub enum Request {
         product: String,
         /// A file or a version.
         image: String,
+        /// Even if it is deprecated.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Say something of an image.
+    ImageDescribe {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+        /// What to say; an empty text takes away what was said, `None` leaves it.
+        description: Option<String>,
+        /// What to call it; as above.
+        version: Option<String>,
+    },
+    /// Advise against an image, or no longer.
+    ImageDeprecate {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
+        /// Whether it is advised against from now on.
+        deprecated: bool,
+    },
+    /// Remove an image, and its file if it is no other product's.
+    ImageRemove {
+        /// Of which product.
+        product: String,
+        /// A file or a version.
+        image: String,
     },
     /// What was deployed, the latest first; `None` fits all.
     Deployments {

@@ -11,12 +11,13 @@ use axum::http::{StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde_json::Value;
 
 use super::caller::{self, Asker, Caller};
 use super::form::{Field, Form, Typed, outcome};
 use super::room::force;
 use super::{Manage, page};
-use crate::serve::control::{Password, Request};
+use crate::serve::control::{Password, Reply, Request};
 
 /// One thing that can be done.
 struct Action {
@@ -143,16 +144,60 @@ fn of_batch(id: &str, act: &str) -> Option<Action> {
     Some(Action { here: "/batches", title, sentence, button, fields, request })
 }
 
-fn of_image(product: &str, file: &str, act: &str) -> Option<Action> {
-    if act != "activate" {
-        return None;
-    }
-    let title = format!("Give {product} the image {file}?");
-    let sentence =
-        "Machines that ask from now on are written with it. Those that are being written finish with theirs.";
-    let (product, image) = (product.to_owned(), file.to_owned());
-    let request = Box::new(move |_: &Typed| Request::ImageActivate { product: product.clone(), image: image.clone() });
-    Some(Action { here: "/images", title, sentence, button: "Activate", fields: vec![], request })
+/// `known` is the image as it is, for what can be changed of it.
+fn of_image(product: &str, file: &str, act: &str, known: &Value) -> Option<Action> {
+    let of = |key: &str| known[key].as_str().unwrap_or_default().to_owned();
+    let (title, sentence, button, fields): (_, _, _, _) = match act {
+        "activate" => (
+            format!("Give {product} the image {file}?"),
+            "Machines that ask from now on are written with it. Those that are being written finish with theirs.",
+            "Activate",
+            match known["deprecated_since"].is_null() {
+                true => vec![],
+                false => vec![Field::new("check", "force", "Although it is deprecated")],
+            },
+        ),
+        "describe" => (
+            format!("Describe {file}"),
+            "",
+            "Save",
+            vec![
+                Field::new("text", "version", "Version").optional().holding(of("version")),
+                Field::new("text", "description", "Description").optional().holding(of("description")),
+            ],
+        ),
+        "deprecate" => (
+            format!("Advise against {file}?"),
+            "It is activated only by somebody who says that they know. Machines that get it now go on getting it.",
+            "Deprecate",
+            vec![],
+        ),
+        "undeprecate" => {
+            (format!("Advise against {file} no longer?"), "It can be activated like any other.", "Undeprecate", vec![])
+        }
+        "remove" => (
+            format!("Remove {file} from the images of {product}?"),
+            "Its file is deleted, for good, unless it is another product's image, too. What was deployed with it stays on \
+             record.",
+            "Remove",
+            vec![],
+        ),
+        _ => return None,
+    };
+    let (product, image, act) = (product.to_owned(), file.to_owned(), act.to_owned());
+    let request = Box::new(move |typed: &Typed| {
+        let (product, image) = (product.clone(), image.clone());
+        match act.as_str() {
+            "activate" => Request::ImageActivate { product, image, force: typed.is_ticked("force") },
+            "describe" => {
+                let (description, version) = (Some(typed.text("description")), Some(typed.text("version")));
+                Request::ImageDescribe { product, image, description, version }
+            }
+            "remove" => Request::ImageRemove { product, image },
+            word => Request::ImageDeprecate { product, image, deprecated: word == "deprecate" },
+        }
+    });
+    Some(Action { here: "/images", title, sentence, button, fields, request })
 }
 
 fn of_user(name: &str, act: &str) -> Option<Action> {
@@ -253,7 +298,15 @@ async fn do_batch(asker: Asker, uri: Uri, Path((id, act)): Two, typed: Typed) ->
 }
 
 async fn ask_image(asker: Asker, uri: Uri, Path((product, file, act)): Path<(String, String, String)>) -> Response {
-    ask(&asker, &uri, of_image(&product, &file, &act))
+    let known = known_image(&asker, &product, &file).await;
+    ask(&asker, &uri, of_image(&product, &file, &act, &known))
+}
+
+/// The image as it is; `null` if there is none.
+async fn known_image(asker: &Asker, product: &str, file: &str) -> Value {
+    let Reply::Ok(rows) = asker.answer(Request::Images).await else { return Value::Null };
+    let mut rows = rows.as_array().into_iter().flatten();
+    rows.find(|row| row["product_type"] == product && row["file"] == file).cloned().unwrap_or_default()
 }
 
 async fn do_image(
@@ -262,7 +315,8 @@ async fn do_image(
     Path((product, file, act)): Path<(String, String, String)>,
     typed: Typed,
 ) -> Response {
-    carry_out(&asker, &uri, &typed, of_image(&product, &file, &act)).await
+    let known = known_image(&asker, &product, &file).await;
+    carry_out(&asker, &uri, &typed, of_image(&product, &file, &act, &known)).await
 }
 
 async fn ask_user(asker: Asker, uri: Uri, Path((name, act)): Two) -> Response {

@@ -12,10 +12,11 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 5] = [
     Asset { name: "hatchery.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("assets/hatchery.css") },
     Asset { name: "live.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("assets/live.js") },
     Asset { name: "forms.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("assets/forms.js") },
+    Asset { name: "upload.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("assets/upload.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("assets/icon.svg") },
 ];
 

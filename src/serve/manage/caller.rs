@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, ORIGIN};
 use axum::http::request::Parts;
@@ -16,6 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::{Manage, page};
+use tokio_stream::StreamExt as _;
+
 use crate::access::{Actor, Needs, Role, Scopes};
 use crate::clock;
 use crate::serve::control::{Reply, Request as Question};
@@ -29,6 +31,9 @@ const FORM_KEY_HEADER: &str = "x-form-key";
 
 /// The longest form that is looked into for its key, bytes.
 const FORM_MAX: usize = 1 << 20;
+
+/// The most bytes of a form with a file that are looked into for its key, which comes first.
+const FIRST_FIELD_MAX: usize = 4096;
 
 /// A session that was not used for so long has ended.
 const IDLE: Duration = Duration::from_secs(2 * 3600);
@@ -253,6 +258,12 @@ async fn keyed(request: Request, form_key: &str) -> Result<Request, Response> {
     }
     let content = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let refused = "The form is not of this session: go back, reload the page, and send it again";
+    if content.starts_with("multipart/form-data") {
+        return match keyed_file(request, &is_right).await {
+            (request, true) => Ok(request),
+            (request, false) => Err(page::refusal(&request, StatusCode::FORBIDDEN, refused)),
+        };
+    }
     if !content.starts_with("application/x-www-form-urlencoded") {
         return Err(page::refusal(&request, StatusCode::FORBIDDEN, refused));
     }
@@ -264,6 +275,34 @@ async fn keyed(request: Request, form_key: &str) -> Result<Request, Response> {
     let right = form_field(&bytes, FORM_KEY).is_some_and(|given| secret::same(&given, form_key));
     let request = Request::from_parts(head, Body::from(bytes));
     if right { Ok(request) } else { Err(page::refusal(&request, StatusCode::FORBIDDEN, refused)) }
+}
+
+/// The request with a form that carries a file, and whether it brings the form key: as its first field, so that of the
+/// file nothing is read here.
+async fn keyed_file(request: Request, is_right: &impl Fn(Option<&str>) -> bool) -> (Request, bool) {
+    let (head, body) = request.into_parts();
+    let mut rest = body.into_data_stream();
+    let mut begun = Vec::new();
+    let right = loop {
+        if let Some(given) = first_field(&begun) {
+            break is_right(Some(&given));
+        }
+        match rest.next().await {
+            Some(Ok(bytes)) if begun.len() < FIRST_FIELD_MAX => begun.extend_from_slice(&bytes),
+            _ => break false,
+        }
+    };
+    let begun = tokio_stream::once(Ok(Bytes::from(begun)));
+    (Request::from_parts(head, Body::from_stream(begun.chain(rest))), right)
+}
+
+/// The value of the form key, if it is the first field of what has come of a form with a file (RFC 7578).
+fn first_field(form: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&form[..form.len().min(FIRST_FIELD_MAX)]);
+    let (head, rest) = text.split_once("\r\n\r\n")?;
+    let (_, disposition) = head.split_once("\r\n")?;
+    let value = rest.split_once("\r\n--")?.0;
+    disposition.contains(&format!("name=\"{FORM_KEY}\"")).then(|| value.to_owned())
 }
 
 /// The first value of a form's field. Form keys are hex digits: nothing in them is escaped.

@@ -15,7 +15,7 @@ pub struct Field {
     pub name: &'static str,
     /// What stands before it.
     pub label: &'static str,
-    /// `text`, `number`, `email`, `password`, `area`, `select`, `check`.
+    /// `text`, `number`, `email`, `password`, `area`, `select`, `check`, `file`.
     pub kind: &'static str,
     /// What is in it.
     pub value: String,
@@ -90,7 +90,12 @@ impl Form {
         Form { place: place.into(), title, fields, button, wrong: String::new(), wrong_at: "" }
     }
 
-    /// The same as it was sent and refused. Passwords are not sent back.
+    /// Whether it carries a file: then it is sent as `multipart/form-data`, and a script may send it in pieces.
+    pub fn has_file(&self) -> bool {
+        self.fields.iter().any(|field| field.kind == "file")
+    }
+
+    /// The same as it was sent and refused. Passwords are not sent back, and no browser lets files be.
     pub fn refused(mut self, typed: &Typed, sentence: &str) -> Form {
         for field in self.fields.iter_mut().filter(|field| field.kind != "password") {
             field.value = typed.get(field.name).unwrap_or_default().to_owned();
@@ -108,6 +113,11 @@ impl Form {
 pub struct Typed(Vec<(String, String)>);
 
 impl Typed {
+    /// These fields.
+    pub fn new(fields: &[(&str, &str)]) -> Typed {
+        Typed(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
     /// The text of a field, without blanks around it; an empty one is none.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(each, _)| each == name).map(|(_, value)| value.trim());

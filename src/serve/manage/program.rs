@@ -70,6 +70,7 @@ pub fn status(code: &str) -> StatusCode {
         "conflict" | "too-few-names" | "nothing-to-boot" => StatusCode::CONFLICT,
         "busy" | "not-stored" | "image-not-ready" => StatusCode::SERVICE_UNAVAILABLE,
         "internal" => StatusCode::INTERNAL_SERVER_ERROR,
+        "no-room" => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::BAD_REQUEST,
     }
 }

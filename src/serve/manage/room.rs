@@ -1,9 +1,9 @@
-//! The lists of the room: machines, deployments, names, batches, venues, images, leases, the audit, and who may do what.
+//! The lists of the room: machines, deployments, names, batches, venues, leases, the audit, and who may do what.
 //!
 //! Only says what each list shows and what can be done to its rows; the forms below them are in `forms`. What is done is
 //! done by the desk, for pages as for programs.
 
-mod forms;
+pub mod forms;
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::{Manage, page};
 use crate::access::Role;
 use crate::serve::control::Request;
 
-const fn column(key: &'static str, title: &'static str, kind: Kind) -> Column {
+pub(super) const fn column(key: &'static str, title: &'static str, kind: Kind) -> Column {
     Column { key, title, kind }
 }
 
@@ -32,7 +32,7 @@ pub fn force() -> Field {
 }
 
 /// A page that asks first.
-fn ask(label: &'static str, place: String) -> Act {
+pub(super) fn ask(label: &'static str, place: String) -> Act {
     Act { label, place, at_once: false }
 }
 
@@ -257,43 +257,6 @@ fn names_left(row: &Value) -> String {
     row["names"].as_object().into_iter().flatten().map(of_product).collect::<Vec<_>>().join("; ")
 }
 
-static IMAGES: List = List {
-    path: "/images",
-    title: "Images",
-    request: |_, _, _| Request::Images,
-    columns: &[
-        column("product_type", "Product", Kind::Text),
-        column("version", "Version", Kind::Text),
-        column("file", "File", Kind::Text),
-        column(
-            "active",
-            "In use",
-            Kind::Made(|row| if row["active"] == true { "✓ active".into() } else { String::new() }),
-        ),
-        column("size", "Size", Kind::Bytes),
-        column("raw_size", "On the drive", Kind::Bytes),
-        column("compression", "Compression", Kind::Text),
-        column("added_at", "Added", Kind::Time),
-        column("sha256", "SHA-256", Kind::Short),
-        column("warnings", "Warnings", Kind::Made(warnings)),
-    ],
-    filters: &[("product", "product_type", "Product")],
-    acts: |row| match row["active"] == true || row["sha256"].is_null() {
-        true => Vec::new(),
-        false => {
-            let [product, file] = ["product_type", "file"].map(|key| page::escaped(&text(&row[key])));
-            vec![ask("Activate", format!("/images/{product}/{file}/activate"))]
-        }
-    },
-    empty: "There is no image yet. On the server: hatchery image add FILE --product KXP2 --activate.",
-    things: ("image", "images"),
-    ..List::PLAIN
-};
-
-fn warnings(row: &Value) -> String {
-    row["warnings"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join("; ")
-}
-
 static LEASES: List = List {
     path: "/leases",
     title: "Leases",
@@ -401,12 +364,11 @@ fn scopes(row: &Value) -> String {
 
 /// The lists, each with its exports, and what their forms are sent to.
 pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
-    let seen = [&MACHINES, &DEPLOYMENTS, &NAMES, &BATCHES, &VENUES, &IMAGES, &LEASES, &FINDINGS, &AUDIT];
+    let seen = [&MACHINES, &DEPLOYMENTS, &NAMES, &BATCHES, &VENUES, &LEASES, &FINDINGS, &AUDIT];
     let seen = seen.into_iter().fold(Router::new(), exports);
     let seen = seen
         .route("/machines", get(async |asker: Asker, uri: Uri| MACHINES.show(&asker, &uri, Vec::new(), OK).await))
         .route("/deployments", get(async |asker: Asker, uri: Uri| DEPLOYMENTS.show(&asker, &uri, Vec::new(), OK).await))
-        .route("/images", get(async |asker: Asker, uri: Uri| IMAGES.show(&asker, &uri, Vec::new(), OK).await))
         .route("/leases", get(async |asker: Asker, uri: Uri| LEASES.show(&asker, &uri, Vec::new(), OK).await))
         .route("/findings", get(async |asker: Asker, uri: Uri| FINDINGS.show(&asker, &uri, Vec::new(), OK).await))
         .route("/audit", get(async |asker: Asker, uri: Uri| AUDIT.show(&asker, &uri, Vec::new(), OK).await))
@@ -431,7 +393,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
 
 const OK: StatusCode = StatusCode::OK;
 
-fn exports(router: Router<Arc<Manage>>, list: &'static List) -> Router<Arc<Manage>> {
+pub(super) fn exports(router: Router<Arc<Manage>>, list: &'static List) -> Router<Arc<Manage>> {
     router
         .route(&format!("{}.csv", list.path), get(async move |asker: Asker, uri: Uri| list.csv(&asker, &uri).await))
         .route(&format!("{}.json", list.path), get(async move |asker: Asker, uri: Uri| list.json(&asker, &uri).await))

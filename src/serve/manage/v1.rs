@@ -2,6 +2,7 @@
 //!
 //! Turns requests into those of the [`Desk`](crate::serve::control::Desk) and its replies into JSON; no rule is here.
 
+mod images;
 mod table;
 
 use axum::extract::Path;
@@ -64,10 +65,6 @@ async fn names(asker: Asker, uri: Uri) -> Response {
         }
         Err(refusal) => refuse(&refusal),
     }
-}
-
-async fn images(asker: Asker, uri: Uri) -> Response {
-    list(asker, uri, Request::Images, &[("product", "product_type")]).await
 }
 
 async fn batches(asker: Asker, uri: Uri) -> Response {
@@ -226,18 +223,6 @@ async fn retire(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) ->
 
 async fn reinstate(asker: Asker, Path(hostname): Path<String>, _: Json<Nothing>) -> Response {
     ask(&asker, StatusCode::OK, Request::NameReinstate { hostname }).await
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Activate {
-    product_type: String,
-    image: String,
-}
-
-async fn activate(asker: Asker, Json(which): Json<Activate>) -> Response {
-    let Activate { product_type: product, image } = which;
-    ask(&asker, StatusCode::OK, Request::ImageActivate { product, image }).await
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

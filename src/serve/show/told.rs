@@ -20,6 +20,7 @@ pub fn told(told: &Told) -> Value {
         Told::Names(all) => all.iter().map(name).collect(),
         Told::Image(one) => image(one),
         Told::Images(all) => all.iter().map(image).collect(),
+        Told::ImageRemoved { product, file, .. } => json!(format!("{product} {file} is removed")),
         Told::Config(_) | Told::Received(_) => unreachable!("no operation is told {told:?}"),
     }
 }
@@ -67,8 +68,11 @@ fn image(row: &ImageRow) -> Value {
         "active": row.active,
         "added_at": edition.map(|edition| clock::iso(edition.added_at)),
         "compression": content.map(|content| content.compression.word()),
+        "deprecated_since": edition.and_then(|edition| edition.deprecated_since).map(clock::iso),
+        "description": edition.and_then(|edition| edition.description.as_deref()),
         "file": row.file,
         "kind": content.map(|content| content.layout.kind.word()),
+        "partitions": content.map(|content| content.layout.partitions),
         "product_type": row.product.as_str(),
         "raw_sha256": content.map(|content| content.digest.to_string()),
         "raw_size": content.map(|content| content.size),
@@ -77,6 +81,7 @@ fn image(row: &ImageRow) -> Value {
         "size": image.map(|image| image.size),
         "version": edition.and_then(|edition| edition.version.as_deref()),
         "warnings": row.warnings,
+        "writing": row.writing,
         "zero_bytes": zeros,
     })
 }

@@ -98,7 +98,7 @@ impl World {
             2 => Command::ImageList,
             3 => Command::ImageAdd { product: POOLED.into(), file: file(), version: None },
             // Nobody has looked at that file yet, so it is refused.
-            _ => Command::ImageActivate { product: POOLED.into(), image: file() },
+            _ => Command::ImageActivate { product: POOLED.into(), image: file(), force: false },
         }
     }
 

@@ -142,8 +142,15 @@ impl History {
         let file = format!("{}.img", self.dice.u8(0..4));
         let version = self.dice.bool().then(|| format!("v{}", self.now));
         let active_since = self.dice.bool().then(|| at(self.now));
-        let edition = Edition { product: product(), file, version, added_at: at(1), active_since };
-        before.into_iter().chain([Change::Edition(edition)]).collect()
+        let edition = Edition { version, active_since, ..Edition::new(product(), file, at(1)) };
+        let forgotten = self.tables.editions.values().find(|edition| edition.removed_at.is_some());
+        let forgotten = forgotten.map(|Edition { product, file, .. }| Change::ImageForgotten {
+            product: product.clone(),
+            file: file.clone(),
+        });
+        let removed_at = (edition.active_since.is_none() && self.dice.bool()).then(|| at(self.now));
+        let edition = Edition { removed_at, ..edition };
+        before.into_iter().chain(forgotten).chain([Change::Edition(edition)]).collect()
     }
 
     fn measured(&mut self) -> Vec<Change> {

@@ -17,12 +17,12 @@ use crate::serve::manage::page;
 use crate::serve::manage::program::text;
 
 /// A form below its list; who may not send it does not see it.
-fn may(asker: &Asker, needed: Role, forms: Vec<Form>) -> Vec<Form> {
+pub fn may(asker: &Asker, needed: Role, forms: Vec<Form>) -> Vec<Form> {
     if asker.caller.role.may(needed) { forms } else { Vec::new() }
 }
 
 /// The products there are.
-fn products(asker: &Asker) -> Vec<String> {
+pub fn products(asker: &Asker) -> Vec<String> {
     let board = core::read(&asker.manage.desk.library.board);
     board.image_files().active.keys().map(ToString::to_string).collect()
 }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::serve::manage::openapi::{Described, Group, Operation};
+use crate::serve::manage::upload;
 
 /// The routes.
 pub fn routes(manage: &Arc<Manage>) -> Described {
@@ -14,7 +15,8 @@ pub fn routes(manage: &Arc<Manage>) -> Described {
     machines(&mut all);
     names(&mut all);
     batches(&mut all);
-    images(&mut all);
+    super::images::routes(&mut all);
+    upload::routes::routes(&mut all);
     rest(&mut all);
     people(&mut all);
     all
@@ -187,31 +189,6 @@ fn batches(all: &mut Described) {
             .body::<Priority>(json!({ "priority": 10 }))
             .reply(200, "Batch"),
         priority,
-    );
-}
-
-fn images(all: &mut Described) {
-    all.shape(
-        "Image",
-        "An image file of a product.",
-        "product_type: text, file: text, version: text?, active: boolean, size: integer?, sha256: text?, \
-         raw_size: integer?, raw_sha256: text?, zero_bytes: integer?, compression: text?, kind: text?, \
-         added_at: time?, since: time?, warnings: text[]",
-    );
-    all.add(
-        Operation::get("/api/v1/images", Group::Images, "Every image").list("Image").parameter(
-            "product",
-            "text",
-            "Only images of this product.",
-        ),
-        super::images,
-    );
-    all.add(
-        Operation::post("/api/v1/images/activate", Group::Images, "Gives the machines of a product another image")
-            .operator()
-            .body::<Activate>(json!({ "product_type": "KXP2", "image": "kxp2-4.2.img.zst" }))
-            .reply(200, "Image"),
-        activate,
     );
 }
 
