@@ -515,6 +515,8 @@ pub struct WhichMachine {
 impl WhichMachine {
     /// What it is named by.
     pub fn text(&self) -> Option<String> {
-        [&self.mac, &self.ip, &self.serial, &self.hostname].into_iter().flatten().next().cloned()
+        let serial = self.serial.as_ref().map(|serial| format!("serial {serial}"));
+        let others = [&self.mac, &self.ip, &self.hostname].into_iter().flatten().next();
+        serial.or_else(|| others.cloned())
     }
 }

@@ -360,7 +360,7 @@ fn what_a_machine_gets_is_explained_and_rendered() {
     assert_eq!((rendered.code, rendered.out.as_str()), (0, text), "the text and nothing else: {rendered:?}");
     assert_eq!(server.json(&["render", "hello.txt", "--hostname", "KXP2-ARLT-001"]), text);
     assert_eq!(server.refused(&["render", "nothing.txt", "--serial", serial]), "file not found: nothing.txt");
-    assert!(server.refused(&["render", "hello.txt", "--serial", "99"]).starts_with("No machine is known by number 99"));
+    assert!(server.refused(&["render", "hello.txt", "--serial", "1"]).starts_with("No machine is known by serial 1"));
 
     let explained = server.json(&["explain", "--serial", serial]);
     let machine = &explained["machine"];

@@ -284,6 +284,10 @@ impl Selector {
     /// Reads whatever an operator would type: a MAC in any spelling, an address, our number, a name, else a serial.
     pub fn parse(text: &str) -> Option<Selector> {
         let text = text.trim();
+        // As it is displayed: for who knows that it is one, however short.
+        if let Some(serial) = text.strip_prefix("serial ") {
+            return Serial::parse(serial).map(Selector::Serial);
+        }
         if let Some(mac) = Mac::parse(text) {
             return Some(Selector::Mac(mac));
         }

@@ -266,7 +266,7 @@ fn step(value: &Value) -> Step {
 }
 
 /// A time that something took.
-fn took(millis: u64) -> String {
+pub fn took(millis: u64) -> String {
     match millis {
         ..1000 => format!("{millis} ms"),
         1000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),

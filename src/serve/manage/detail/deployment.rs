@@ -4,13 +4,26 @@ use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde_json::Value;
 
-use super::{LogLine, Step, Time, log_line, steps, told};
+use super::{LogLine, Time, log_line, told};
 use crate::serve::control::Request;
 use crate::serve::manage::caller::{Asker, Caller};
 use crate::serve::manage::list::look;
+use crate::serve::manage::machine::took;
 use crate::serve::manage::page;
 use crate::serve::manage::program::text;
+
+/// A stage that the machine entered.
+struct Step {
+    at: Time,
+    /// Since the stage before.
+    after: String,
+    what: String,
+    look: &'static str,
+    mark: &'static str,
+    detail: String,
+}
 
 #[derive(Template)]
 #[template(path = "deployment.html", config = "src/serve/manage/askama.toml")]
@@ -67,4 +80,21 @@ pub async fn show(asker: Asker, Path(id): Path<String>) -> Response {
         lines: run["lines"].as_array().into_iter().flatten().map(log_line).collect(),
         id,
     })
+}
+
+/// In their order, with the time that each took to come after the one before it.
+fn steps(stages: &Value) -> Vec<Step> {
+    let millis = |stage: &Value| stage["at_millis"].as_i64().unwrap_or_default();
+    let mut steps: Vec<Step> = Vec::new();
+    let mut before = None;
+    for stage in stages.as_array().into_iter().flatten() {
+        let word = text(&stage["stage"]);
+        let (look, mark) = look(&word);
+        let since = before.map(|before| u64::try_from(millis(stage) - before).unwrap_or_default());
+        let detail = stage["cause"].as_str().unwrap_or_default().to_owned();
+        let after = since.map(took).unwrap_or_default();
+        steps.push(Step { at: Time::of(&stage["at"]), after, what: word, look, mark, detail });
+        before = Some(millis(stage));
+    }
+    steps
 }
