@@ -104,7 +104,7 @@ fn command(server: &Server, input: &str, args: &[&str]) -> Done {
 }
 
 /// What viewers, operators and admins may do, as method and path.
-const SEEN: [(&str, &str); 23] = [
+const SEEN: [(&str, &str); 24] = [
     ("GET", "/api/v1/status"),
     ("GET", "/api/v1/machines"),
     ("GET", "/api/v1/machines/KXP2-ARLT-001"),
@@ -115,6 +115,7 @@ const SEEN: [(&str, &str); 23] = [
     ("GET", "/api/v1/venues"),
     ("GET", "/api/v1/names"),
     ("GET", "/api/v1/images"),
+    ("GET", "/api/v1/uploads"),
     ("GET", "/api/v1/batches"),
     ("GET", "/api/v1/batches/1"),
     ("GET", "/api/v1/deployments"),
@@ -129,7 +130,7 @@ const SEEN: [(&str, &str); 23] = [
     ("GET", "/api/batches/1"),
     ("GET", "/api/deployments?limit=5"),
 ];
-const DONE: [(&str, &str); 20] = [
+const DONE: [(&str, &str); 24] = [
     ("POST", "/api/v1/machines/KXP2-ARLT-001/reinstall"),
     ("POST", "/api/v1/machines/KXP2-ARLT-001/hold"),
     ("POST", "/api/v1/machines/KXP2-ARLT-001/forget"),
@@ -139,6 +140,10 @@ const DONE: [(&str, &str); 20] = [
     ("POST", "/api/v1/names/KXP2-ARLT-001/retire"),
     ("POST", "/api/v1/names/KXP2-ARLT-001/reinstate"),
     ("POST", "/api/v1/images/activate"),
+    ("POST", "/api/v1/images/KXP2/x.img/activate"),
+    ("PATCH", "/api/v1/images/KXP2/x.img"),
+    ("DELETE", "/api/v1/images/KXP2/x.img"),
+    ("POST", "/api/v1/uploads"),
     ("POST", "/api/v1/batches"),
     ("POST", "/api/v1/batches/1/start"),
     ("POST", "/api/v1/batches/1/pause"),

@@ -307,8 +307,8 @@ fn killed_while_an_image_comes_or_goes_there_is_all_of_it_or_nothing() {
                 let offset = state["offset"].as_u64().expect("a number") as usize;
                 if state["state"] == "receiving" {
                     room.piece(&id, offset, &bytes[offset..]);
+                    return None;
                 }
-                return None;
             }
             room.image(&file).filter(|image| !image["sha256"].is_null())
         });

@@ -244,12 +244,8 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
     };
     let removed_edition = Edition { removed_at: Some(at(6)), file: "c.img".into(), ..bare_edition.clone() };
     let gone = |product: &str| Edition::new(ProductName::parse(product).unwrap(), "gone.img".into(), at(1));
-    let forgotten = |product: &str| Change::ImageForgotten {
-        product: ProductName::parse(product).unwrap(),
-        file: "gone.img".into(),
-    };
-    let measured_gone =
-        Measured { image: Image::raw("gone.img".into(), 1, Digest([1; 32])), modified_nanos: 1, inode: 1 };
+    let forgotten = |each: Edition| Change::ImageForgotten { product: each.product, file: each.file };
+    let gone_image = Image::raw("gone.img".into(), 1, Digest([1; 32]));
     let loaded = vec![
         Change::Venue(full_venue.clone()),
         Change::Venue(bare_venue.clone()),
@@ -309,12 +305,11 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
         Change::Edition(Edition { version: None, ..full_edition.clone() }),
         Change::Edition(full_edition),
         Change::Edition(removed_edition),
-        Change::Measured(measured_gone),
+        Change::Measured(Measured { image: gone_image, modified_nanos: 1, inode: 1 }),
         Change::Edition(gone("KXP2")),
         Change::Edition(gone("RXP2")),
-        forgotten("KXP2"),
-        forgotten("KXP2"),
-        forgotten("RXP2"),
+        forgotten(gone("KXP2")),
+        forgotten(gone("RXP2")),
     ];
     (written, loaded)
 }

@@ -18,6 +18,7 @@ const GLANCE: Duration = Duration::from_millis(200);
 pub fn table_with_pages() -> (Table, String) {
     let mut table = Table::new("", &format!("[management]\nlisten = [\"{PAGES}\"]"));
     table.configure("numbers = { KXP2 = [\"1-200\"] }", "numbers = { KXP2 = [\"1-400\"] }");
+    table.configure("192.168.151.100-192.168.151.250", "192.168.151.10-192.168.151.250");
     table.start();
     table.bench.wait_for_image().expect("an image");
     let listener = TcpListener::bind(PAGES).expect("a port of a network of our own");
@@ -51,7 +52,7 @@ impl Viewers {
         let goal: Arc<OnceLock<Vec<String>>> = Arc::default();
         let viewer = |_| {
             let mut stream = TcpStream::connect(PAGES).expect("a connection");
-            write!(stream, "GET /events HTTP/1.1\r\nHost: {PAGES}\r\nCookie: {cookie}\r\n\r\n")
+            write!(stream, "GET /events?page=wall HTTP/1.1\r\nHost: {PAGES}\r\nCookie: {cookie}\r\n\r\n")
                 .expect("a request sent");
             let mut lines = Lines::new(stream);
             let mut wall = loop {
@@ -104,7 +105,7 @@ impl Lines {
                 Ok(0) => panic!("the stream ended"),
                 Ok(_) => {
                     let line = String::from_utf8_lossy(&std::mem::take(&mut self.line)).trim_end().to_owned();
-                    self.inside |= line == "event: wall";
+                    self.inside |= line == "event: page";
                     match line.strip_prefix("data:") {
                         Some(data) if self.inside => self.wall += data,
                         None if self.inside && line.is_empty() => {
