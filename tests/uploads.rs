@@ -313,7 +313,7 @@ fn killed_while_an_image_comes_or_goes_there_is_all_of_it_or_nothing() {
             room.image(&file).filter(|image| !image["sha256"].is_null())
         });
         assert_eq!(image["sha256"], sha256(&bytes), "round {round}");
-        assert_eq!(room.files(), [file.as_str()], "round {round}");
+        wait_for("nothing but the image", || (room.files() == [file.as_str()]).then_some(()));
 
         let go = {
             let (port, cookie, key) = (room.server.pages, room.cookie.clone(), room.key.clone());
