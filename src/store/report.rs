@@ -1,4 +1,4 @@
-//! What was deployed in a period, in numbers: asked of the journal in one statement, counted in [`tally`].
+//! What was deployed in a period, in numbers: asked of the journal in one statement, counted in `tally`.
 //!
 //! A deployment belongs to the day on which it began, in UTC. The stages come from the journal's entries of the machine,
 //! so those of machines that were forgotten since are counted as a whole only.
