@@ -194,8 +194,21 @@ fn an_order_is_filled_a_name_taken_back_and_the_list_taken_home() {
     assert!(text.starts_with("hostname,") && text.lines().count() == 4, "{text}");
     assert!(text.contains("KXP2-SPAA-001,available") && text.contains("KXP2-SPAA-002,assigned"), "{text}");
 
+    let image = room.table.path("kxp2-2.img");
+    // More than one piece, and a last one that is not whole.
+    std::fs::write(&image, vec![7; (20 << 20) + 5]).expect("an image");
+    room.go("/images");
+    browser.choose("File", &image);
+    browser.fill("Product", "KXP2");
+    browser.fill("Version", "2");
+    browser.press("Upload");
+    browser.shows("kxp2-2.img is an image of KXP2");
+    browser.find("//td[normalize-space(.)='kxp2-2.img']");
+    browser.picture("image-uploaded");
+
     room.go("/audit");
     browser.shows("names release");
+    browser.shows("image add");
 
     room.go("/users");
     browser.fill("Name", "vic");

@@ -189,6 +189,12 @@ impl Browser {
         self.keys(&field, text);
     }
 
+    /// Chooses a file in the field with this label.
+    pub fn choose(&self, label: &str, path: &Path) {
+        let field = self.field(label);
+        self.keys(&field, path.to_str().expect("a path of text"));
+    }
+
     /// Ticks the box with this label.
     pub fn tick(&self, label: &str) {
         let field = self.field(label);
