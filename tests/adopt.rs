@@ -206,6 +206,11 @@ fn the_originals_data_comes_out_of_our_server_field_by_field() {
         let (product, venue) = (&hostname[..4], &hostname[5..9]);
         assert_eq!((&row["product_type"], &row["venue_code"]), (&json!(product), &json!(venue)));
     }
+    let kept = |row: usize| [&names[row]["created_at"], &names[row]["assigned_at"], &names[row]["notes"]];
+    let (made, given) = (json!("2025-03-01T09:00:00Z"), json!("2025-04-02T10:00:00Z"));
+    assert_eq!(kept(1), [&made, &given, &json!("spare")]);
+    assert_eq!(kept(3), [&made, &Value::Null, &json!("fell")]);
+    assert_eq!(server.json(&["venue", "list"])[0]["created_at"], "2025-03-01T08:00:00Z");
     let batches = json!([
         {
             "completed_at": "2025-04-02T10:00:00Z", "created_at": "2025-04-01T09:00:00Z", "done_count": 0,

@@ -21,9 +21,6 @@ use crate::naming::Venue;
 use crate::serve::images;
 use crate::store::{Records, Store, original};
 
-/// Fields of the old system for which there is no place here.
-const LEFT: [&str; 1] = ["master_images.description"];
-
 /// Does what was asked.
 pub fn run(args: &Adopt) -> anyhow::Result<ExitCode> {
     match args {
@@ -64,7 +61,7 @@ fn original(args: &AdoptOriginal) -> anyhow::Result<ExitCode> {
     }
     let (changes, report) = adoption.finish();
     place.commit(&changes)?;
-    show(&args.how, &report, &LEFT)
+    show(&args.how, &report)
 }
 
 fn take_rows(adoption: &mut Adoption<'_>, rows: &Original, config: &Config, deployments: &[Deployment]) {
@@ -82,7 +79,7 @@ fn leases(args: &AdoptLeases) -> anyhow::Result<ExitCode> {
     adoption.leases(&text);
     let (changes, report) = adoption.finish();
     place.commit(&changes)?;
-    show(&args.how, &report, &[])
+    show(&args.how, &report)
 }
 
 /// The journal and what it remembers; nobody else has it open.
@@ -162,7 +159,7 @@ fn progress(what: &str) -> ProgressBar {
     ProgressBar::new(0).with_style(style)
 }
 
-fn show(how: &AdoptHow, report: &Report, left: &[&str]) -> anyhow::Result<ExitCode> {
+fn show(how: &AdoptHow, report: &Report) -> anyhow::Result<ExitCode> {
     if how.json {
         let counts = |(table, counts): (&&str, &Counts)| {
             let counts = json!({
@@ -184,7 +181,6 @@ fn show(how: &AdoptHow, report: &Report, left: &[&str]) -> anyhow::Result<ExitCo
         });
         let report = json!({
             "dry_run": how.dry_run,
-            "left": left,
             "nothing_new": report.is_nothing_new(),
             "remarks": remarks.collect::<Vec<_>>(),
             "tables": report.counts.iter().map(counts).collect::<serde_json::Map<_, _>>(),
@@ -200,9 +196,6 @@ fn show(how: &AdoptHow, report: &Report, left: &[&str]) -> anyhow::Result<ExitCo
     for (table, counts) in &report.counts {
         let (taken, changed, known, refused) = (counts.taken, counts.changed, counts.known, counts.refused);
         text += &format!("{table}: {taken} taken ({changed} with changes), {known} here already, {refused} refused\n");
-    }
-    if !left.is_empty() {
-        text += &format!("there is no place here for {}\n", left.join(", "));
     }
     text += match (report.is_nothing_new(), how.dry_run) {
         (true, _) => "nothing new\n",
