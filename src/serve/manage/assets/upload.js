@@ -68,7 +68,7 @@
     request.open("PATCH", `/api/v1/uploads/${id}`);
     request.setRequestHeader("x-form-key", key);
     request.setRequestHeader("Upload-Offset", String(offset));
-    request.setRequestHeader("Content-Type", "application/offset+octet-stream");
+    request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.addEventListener("progress", (event) => hear(event.loaded));
     request.addEventListener("error", () => failed(new Error("the connection broke off")));
     request.addEventListener("load", () => {

@@ -62,7 +62,7 @@ pub fn routes(all: &mut Described) {
                  off is kept as far as it came. After the last one it is checked, which may go on for a while: 202.",
             )
             .header("Upload-Offset", "integer", "From which byte on.")
-            .bytes("application/offset+octet-stream")
+            .bytes("application/octet-stream")
             .reply(200, "Upload")
             .reply(202, "Upload")
             .refuses(507, "The disk is full; nothing was kept."),
