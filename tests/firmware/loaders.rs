@@ -170,8 +170,9 @@ fn leaves(test: &str, needs: &[Need], firmwares: [Firmware; 2], kinds: [&str; 2]
     }
     // The next device is another network boot where there is no disk, so only the first way counts.
     for (number, kind) in (1..).zip(kinds) {
-        let asked = format!("asked=\"DISCOVER\" answered=\"OFFER\" mac=\"52:54:00:00:00:{number:02x}\"");
-        let asked = |line: &&str| line.contains(&asked) && line.contains(&format!("firmware=\"{kind}\""));
+        let (mac, firmware) = (format!("mac=52:54:00:00:00:{number:02x} "), format!("firmware=\"{kind}\""));
+        let words = ["asked=\"DISCOVER\" answered=\"OFFER\"", &mac, &firmware];
+        let asked = |line: &&str| words.iter().all(|word| line.contains(word));
         assert_eq!(site.log().lines().filter(asked).count(), 1, "{kind}{}", site.story());
     }
     assert!(
