@@ -585,7 +585,11 @@ fn a_full_disk_ends_the_upload_and_leaves_nothing() {
     assert_eq!(fs::metadata(&filler).expect("there").len(), 14 * MIB as u64);
     assert_eq!(room.image("a.img"), None);
     fs::remove_file(&filler).expect("room again");
-    let id = room.begin("a.img", bytes.len());
+    // Who measured the upload while it came lets go of its file in a moment of its own.
+    let id = wait_for("the room that it took", || {
+        let (code, begun) = room.json("POST", "/api/v1/uploads", &wish("a.img", bytes.len()));
+        (code == 201).then(|| begun["id"].as_str().expect("an id").to_owned())
+    });
     let (code, state) = room.piece(&id, 0, &bytes);
     assert_eq!((code, &state["state"]), (200, &json!("done")), "{state}");
 }
