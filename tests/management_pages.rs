@@ -320,7 +320,8 @@ fn ten_thousand_rows_stay_quick_and_small() {
     assert!(page.contains("110 of 10,005 names, 1 to 50 here"), "{page}");
     assert!(page.find("SPAA-7799") < page.find("SPAA-7798"), "the last one first");
     assert!(page.len() < 100_000, "{} bytes", page.len());
-    assert!(took < Duration::from_secs(2), "{took:?}, and this is a debug build");
+    // Not a measure: what looked at every row for every row would take minutes.
+    assert!(took < Duration::from_secs(20), "{took:?}");
     assert_eq!(room.get("/names.csv?venue=SPAA").body.lines().count(), 10_000);
     let most = room.get("/names?limit=200").body;
     assert!(most.contains("1 to 200 of 10005"), "{}", most.len());
