@@ -3,6 +3,7 @@
 mod adopt;
 mod assets;
 mod backup;
+mod deployment;
 mod installer;
 mod operate;
 mod people;
@@ -15,6 +16,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 pub use adopt::*;
 pub use assets::*;
 pub use backup::*;
+pub use deployment::*;
 pub use installer::*;
 pub use operate::*;
 pub use people::*;
@@ -231,6 +233,14 @@ Examples:
   hatchery batch list --json"
     )]
     Batch(Batch),
+    /// What was deployed, one by one
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  hatchery deployment list --status failed
+  hatchery deployment show 117"
+    )]
+    Deployment(Deployment),
     /// Who may use the pages and the API
     #[command(
         subcommand,
