@@ -32,12 +32,12 @@ fn one_client_leaves_room_for_others_and_dropped_places_are_free() {
 #[test]
 fn who_has_most_gives_up_a_place_where_nothing_is_asked() {
     let places = Arc::new(Places::new(4, 4));
-    let held: Vec<Place> = (0..4).map(|_| take(&places, A).ok().expect("a place")).collect();
+    let held: Vec<Place> = (0..4).map(|_| take(&places, A).unwrap_or_else(|_| panic!("a place"))).collect();
     held[2].waits(true);
-    let (second, gave) = places.take(B).ok().expect("a place that A gives up");
+    let (second, gave) = places.take(B).unwrap_or_else(|_| panic!("a place that A gives up"));
     assert!(gave && is_given_up(&held[2]), "the one that waits");
     assert!(!is_given_up(&held[0]));
-    let third = take(&places, C).ok().expect("another one");
+    let third = take(&places, C).unwrap_or_else(|_| panic!("another one"));
     assert!(is_given_up(&held[0]), "the oldest, where none waits");
     assert_eq!(take(&places, C).err(), Some((4, false)), "A has two, and C would have as many");
     assert_eq!(places.taken().total, 4);
