@@ -1,4 +1,5 @@
-//! `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: where things lie and how much is done at once.
+//! `[server]`, `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: what the server is, where things lie and how much
+//! is done at once.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -6,7 +7,20 @@ use std::time::Duration;
 
 use super::reader::{Field, Once, Table};
 use super::strangers;
+use crate::confine::Wish;
 use crate::site::{Disuse, Leniency, Role, Strangers};
+
+/// Reads `[server]`.
+pub(super) fn confinement(root: &Table<'_>) -> Wish {
+    let table = root.table("server");
+    let user = table.as_ref().and_then(|table| table.field("user")?.parse("the name of a user", "hatchery", user_name));
+    Wish { user, sandbox: table.is_none_or(|table| table.boolean("sandbox", true)) }
+}
+
+fn user_name(text: &str) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!text.is_empty() && !text.starts_with('-') && text.chars().all(fits)).then(|| text.to_owned())
+}
 
 /// Where things lie, absolute or relative to our working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
