@@ -55,8 +55,6 @@ fn one_port_that_invents_machines_leaves_room_for_known_ones() {
 
     // The others are installed again, while the flood goes on.
     for (record, address) in known.iter().zip(addresses) {
-        let port = table.plug(record.mac);
-        let station = Station::at(port.interface());
         let again = bind(&table, &station, record.mac);
         assert!(address.is_null() || address == again.to_string(), "{address} and {again}");
         assert_eq!(lease_of(&table, again), "bound");

@@ -49,5 +49,5 @@ fn what_is_wrong() {
         "4:15: dhcp.unknown.per_circuit: expected a whole number, found a string; leave the quotes out",
     );
     check(&unknown("per_links = 3"), "4:1: dhcp.unknown.per_links: unknown key; did you mean \"per_link\"?");
-    check("[dhcp]\ndeclines_per_client = 0", "4:23: dhcp.declines_per_client: 0 is out of range; allowed: 1 to 65536");
+    check("[dhcp]\ndeclines_per_client = 0", "4:23: dhcp.declines_per_client: 0 is not within 1 to 65536");
 }

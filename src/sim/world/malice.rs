@@ -19,8 +19,6 @@ use crate::sim::client::{Identity, Kind};
 use crate::time::Instant;
 use crate::wire::dhcp::{MessageType, code};
 
-/// Where messages have the relay agent's address.
-const GIADDR: usize = 24;
 /// Invented machines, apart from the strangers of [`super::odd`].
 const FIRST_INVENTED: u32 = 0x90_0000;
 /// Who answers for addresses that are not its own.
@@ -82,17 +80,12 @@ impl World {
 
     /// Behind one port of a relay agent, the same one for all of them.
     fn invent_behind_relay(&mut self) {
-        let relay =
-            self.segments.iter().find_map(|segment| segment.relay.as_ref().filter(|relay| relay.selects.is_none()));
-        let Some(giaddr) = relay.map(|relay| relay.giaddr) else { return };
+        let relay = self.segments.iter().find_map(|segment| segment.relay.clone());
+        let Some(relay) = relay else { return };
         self.odd("machines are invented behind a relay agent");
         for _ in 0..self.rng.u8(4..20) {
             let identity = self.invented();
-            let mut bytes = self.first_message(Kind::PlainLinux, identity).to_vec();
-            bytes[GIADDR..GIADDR + 4].copy_from_slice(&giaddr.octets());
-            // Behind its options stands END, and nothing else.
-            bytes.pop();
-            bytes.extend_from_slice(&[code::RELAY_AGENT, 4, 1, 2, b'p', b'9', 255]);
+            let bytes = relay.forward_from(*b"eth9", &self.first_message(Kind::PlainLinux, identity));
             self.tell_server(Event::Dhcp { link: LinkId(0), port: 67, bytes: bytes.into() });
         }
     }
