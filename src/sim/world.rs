@@ -32,8 +32,8 @@ use super::promise::Promises;
 use super::reach::Reached;
 use super::rival::Rival;
 use super::server::{Asker, Content, Server};
-pub use super::store::Sabotage;
 use super::store::Store;
+pub use super::store::{Sabotage, StoreFault};
 use super::story::Story;
 use super::tape::Tape;
 use super::wiring::Segment;
@@ -90,6 +90,8 @@ pub struct Plan {
     pub reboots_elsewhere: bool,
     /// Whether a machine that is not there is led through one step of the pipeline first.
     pub rehearsal: bool,
+    /// What becomes of certain transactions.
+    pub store_fault: Option<StoreFault>,
     /// A defect that must be noticed.
     pub sabotage: Option<Sabotage>,
 }
@@ -112,6 +114,7 @@ impl Plan {
             starts_in: 0,
             reboots_elsewhere: false,
             rehearsal: true,
+            store_fault: None,
             sabotage: None,
         }
     }
@@ -134,6 +137,8 @@ pub struct Report {
     pub hash: String,
     /// Things that happened.
     pub events: u64,
+    /// Transactions that machines brought about.
+    pub transactions: u64,
     /// Virtual time from the first power-on to the last end.
     pub virtual_duration: Duration,
     /// What the run got to see.
@@ -544,6 +549,7 @@ impl World {
             faulted,
             hash: self.tape.into_hex(),
             events: self.events,
+            transactions: self.store.begun,
             virtual_duration: self.ended_at.since_start(),
             reached: self.reached,
             story: self.story.into_lines(),
