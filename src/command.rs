@@ -6,6 +6,7 @@ pub mod assets;
 pub mod backup;
 pub mod check;
 pub mod demo;
+pub mod deployment;
 pub mod doctor;
 pub mod image;
 pub mod installer;
@@ -54,6 +55,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Reload(args) => operate::reload(&args),
         Command::Machine(args) => operate::machine(&args),
         Command::Batch(args) => operate::batch(&args),
+        Command::Deployment(args) => deployment::deployment(&args),
         Command::Image(args) => image::run(&args),
         Command::Assets(args) => assets::run(&args),
         Command::Installer(args) => installer::run(&args),

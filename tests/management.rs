@@ -118,7 +118,7 @@ fn another_site_cannot_send_forms_in_a_users_name() {
 #[test]
 fn guessing_passwords_is_slowed_and_tells_nothing() {
     let server = Server::start();
-    server.set_up();
+    let cookie = server.set_up();
     let (wrong, nobody) = (server.log_in("anna", "wrong wrong wrong"), server.log_in("nobody", "wrong wrong wrong"));
     assert_eq!((wrong.code, nobody.code), (401, 401));
     assert_eq!(wrong.body.replace("anna", "X"), nobody.body.replace("nobody", "X"), "who exists is not said");
@@ -130,6 +130,13 @@ fn guessing_passwords_is_slowed_and_tells_nothing() {
     assert_eq!(answer.code, 429, "{answer:?}");
     assert!(answer.header("retry-after").is_some() && answer.body.contains("Too many wrong attempts"), "{answer:?}");
     assert_eq!(server.log_in("anna", PASSWORD).code, 429, "not even the right one is looked at");
+    // Who came in and who was kept out is in the audit.
+    let audit: serde_json::Value = serde_json::from_str(&server.get("/audit.json", &cookie).body).expect("JSON");
+    let of = |operation: &str| audit.as_array().expect("rows").iter().find(|row| row["operation"] == operation);
+    let came = of("set up").unwrap_or_else(|| panic!("{audit}"));
+    assert_eq!((&came["by"], &came["subject"]), (&"anna".into(), &"user anna".into()), "{came}");
+    let kept_out = of("login locked").unwrap_or_else(|| panic!("{audit}"));
+    assert!(kept_out["subject"] == "user anna" && kept_out["details"].to_string().contains("127.0.0.1"), "{kept_out}");
 }
 
 #[test]

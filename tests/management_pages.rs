@@ -93,7 +93,7 @@ fn every_page_is_whole_for_every_role_and_loads_nothing_from_elsewhere() {
     let key = room.server.get("/", &room.vic).form_key();
     for path in ["/venues", "/names", "/batches", "/names/KXP2-ARLT-002/retire", "/machines/1/forget", "/users"]
         .iter()
-        .chain(&["/names/several", "/machines/several"])
+        .chain(&["/names/several", "/machines/several", "/names/assign", "/venues/ARLT/remove", "/machines/1/note"])
     {
         let answer = room.server.post(path, &room.vic, &[("form_key", &key), ("code", "SPAA"), ("name", "Spa")]);
         assert_eq!(answer.code, 403, "{path}");
@@ -136,8 +136,8 @@ fn rows_are_found_filtered_sorted_and_taken_away() {
     assert!(bad.code == 400 && bad.body.contains("There is no parameter"), "{bad:?}");
 
     let csv = room.get("/names.csv?state=retired&limit=1&offset=9");
-    let expected = "hostname,status,product_type,venue_code,number,mac_address,serial_number,batch\r\n\
-                    KXP2-ARLT-004,retired,KXP2,ARLT,4,,,\r\n";
+    let expected = "hostname,status,product_type,venue_code,number,mac_address,serial_number,batch,notes\r\n\
+                    KXP2-ARLT-004,retired,KXP2,ARLT,4,,,,\r\n";
     assert_eq!((csv.header("content-type"), csv.body.as_str()), (Some("text/csv; charset=utf-8"), expected));
     assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"names.csv\""));
     let json: Value = serde_json::from_str(&room.get("/names.json?q=ARLT-00").body).expect("JSON");
@@ -223,7 +223,7 @@ fn a_machine_has_its_story_on_its_page() {
     assert!(room.get("/machines/1").body.contains("held"));
     room.done("/machines/1/reinstall", &[], "/machines");
     let asked = room.get("/machines/1/forget").body;
-    assert!(asked.contains("Forget 1?") && asked.contains("name=\"release_name\""), "{asked}");
+    assert!(asked.contains("Forget machine 1?") && asked.contains("name=\"release_name\""), "{asked}");
     room.done("/machines/1/forget", &[("release_name", "yes")], "/machines");
     assert_eq!(room.get("/machines/1").code, 404);
     assert!(room.get("/machines").body.contains("No machine was seen yet"));
@@ -264,6 +264,23 @@ fn several_rows_are_named_before_anything_is_done_to_them() {
     assert_eq!(room.post("/names/several", &[&all[..], &[("agreed", "4")]].concat()).code, 303);
     assert_eq!(retired(), 6);
 
+    // Names are changed together: one that is refused keeps all back.
+    room.done("/names/KXP2-ARLT-001/reinstate", &[], "/names");
+    room.done("/names/KXP2-ARLT-002/reinstate", &[], "/names");
+    let order = [("venue", "ARLT"), ("product", "KXP2"), ("count", "1"), ("priority", "0"), ("start", "yes")];
+    room.done("/batches", &order, "/batches");
+    let two = [("act", "retire"), ("row", "KXP2-ARLT-001"), ("row", "KXP2-ARLT-002"), ("agreed", "2"), ("back", "")];
+    let refused = room.post("/names/several", &two);
+    assert!(refused.code == 409 && refused.body.contains("0 names retired, 2 not:"), "{refused:?}");
+    assert_eq!(retired(), 4);
+    let audit: Value = serde_json::from_str(&room.get("/audit.json?operation=names+retire").body).expect("JSON");
+    assert_eq!(
+        audit.as_array().map(Vec::len),
+        Some(2),
+        "what was done together is one entry, what was refused none: {audit}"
+    );
+    room.done("/batches/1/cancel", &[], "/batches");
+
     // What is refused is said for each, and stays.
     for mac in ["dc:a6:32:00:00:01", "dc:a6:32:00:00:02"] {
         room.report(&json!({ "status": "downloading", "mac_address": mac, "hostname": null }));
@@ -275,6 +292,33 @@ fn several_rows_are_named_before_anything_is_done_to_them() {
     let forget = [("act", "forget"), ("row", "2"), ("row", "3"), ("agreed", "2"), ("force", "yes"), ("back", "")];
     assert_eq!(room.post("/machines/several", &forget).code, 303);
     assert!(room.get("/machines").body.contains("No machine was seen yet"));
+}
+
+#[test]
+fn what_is_noted_is_read_again_and_a_name_is_given_before_it_is_asked_for() {
+    let room = Room::open();
+    room.done("/machines/1/note", &[("text", "left <bracket> is loose")], "/machines");
+    assert!(room.get("/machines/1").body.contains("left &#60;bracket&#62; is loose"));
+    let form = room.get("/machines/1/note").body;
+    assert!(form.contains("value=\"left &#60;bracket&#62; is loose\""), "{form}");
+    room.done("/names/KXP2-ARLT-004/note", &[("text", "waits for parts")], "/names");
+    assert!(room.get("/names?q=parts").body.contains("KXP2-ARLT-004"));
+    assert!(room.get("/names/KXP2-ARLT-004/note").body.contains("value=\"waits for parts\""));
+    room.done("/names/KXP2-ARLT-004/note", &[("text", "")], "/names");
+    assert!(!room.get("/names").body.contains("waits for parts"));
+
+    let assign = [("venue", "ARLT"), ("product", "KXP2"), ("mac", "dc:a6:32:00:00:09"), ("serial", "")];
+    let given = room.post("/names/assign", &assign);
+    assert_eq!((given.code, given.header("location")), (303, Some("/names?q=KXP2-ARLT-001")), "{given:?}");
+    assert!(room.get("/names?q=dc:a6:32:00:00:09").body.contains("KXP2-ARLT-001"));
+    let refused = room.post("/names/assign", &[("venue", "ARLT"), ("product", "KXP2"), ("mac", "dc:a6")]);
+    assert!(refused.code == 400 && refused.body.contains("value=\"dc:a6\""), "{refused:?}");
+
+    room.done("/venues", &[("code", "SPAA"), ("name", "Spa")], "/venues");
+    room.done("/venues/SPAA/remove", &[], "/venues");
+    assert_eq!(room.get("/venues/SPAA").code, 404);
+    let stays = room.post("/venues/ARLT/remove", &[]);
+    assert!(stays.code == 409 && stays.body.contains("ARLT stays: 6 names"), "{stays:?}");
 }
 
 #[test]

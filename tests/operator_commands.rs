@@ -209,6 +209,16 @@ fn venues_and_names_from_the_shell() {
     let sentence = server.refused(&["names", "release", "KXP2-ARLT-001"]);
     assert!(sentence.contains("is being installed"), "{sentence}");
     server.report("10000000d9780558", "success");
+    let history = server.json(&["machine", "history", "KXP2-ARLT-001"]);
+    assert_eq!(history["deployments"][0]["status"], "success", "{history}");
+    let told = server.run(&["machine", "history", "KXP2-ARLT-001"]).out;
+    assert!(told.starts_with("KXP2-ARLT-001\n") && told.contains("  installer") && told.contains("  done"), "{told}");
+    let listed = server.json(&["deployment", "list", "--status", "success", "--find", "ARLT-001"]);
+    assert_eq!((&listed["total"], &listed["items"][0]["hostname"]), (&json!(1), &json!("KXP2-ARLT-001")), "{listed}");
+    let id = listed["items"][0]["id"].to_string();
+    let shown = server.run(&["deployment", "show", &id]).out;
+    assert!(shown.starts_with(&format!("deployment {id}: success\n")) && shown.contains("10000000d9780558"), "{shown}");
+    assert_eq!(server.refused(&["deployment", "show", "99"]), "There is no deployment 99");
     let assigned = server.json(&["names", "list", "--venue", "arlt", "--state", "assigned"]);
     let (given, made) = (&assigned[0]["assigned_at"], &assigned[0]["created_at"]);
     assert!(given.is_string() && made.is_string(), "{assigned}");

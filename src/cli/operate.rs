@@ -28,6 +28,11 @@ Examples:
   hatchery machine log KXP2-SPAA-007
   hatchery machine log --json d9780558 | jq -r '.lines[] | select(.level == \"error\") | .text'")]
     Log(OneMachine),
+    /// Show its deployments, and every stage that it went through
+    #[command(after_help = "Examples:
+  hatchery machine history KXP2-SPAA-007
+  hatchery machine history --json d9780558 | jq '.deployments | length'")]
+    History(OneMachine),
     /// Show what it asked for and was given, from its first packet to now
     #[command(
         after_help = "DHCP messages, files by TFTP and HTTP, stages and reports, each with the time since the one before. Steps are

@@ -9,7 +9,7 @@ use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
 use super::ask::{cell, reply, sentence, show, table, wrong};
-use super::print;
+use super::{deployment, print};
 use crate::cli::{Ask, Batch, Machine, Names, NamesImport, SomeNames, Venue};
 use crate::ids::{ProductName, VenueCode};
 use crate::naming::numbers::{self, Numbers};
@@ -33,6 +33,7 @@ pub fn machine(args: &Machine) -> anyhow::Result<ExitCode> {
             show(&args.one.ask, &Request::MachineNote { machine, text }, sentence)
         }
         Machine::Log(one) => show(&one.ask, &Request::MachineLog { machine: one.machine.clone() }, log),
+        Machine::History(one) => deployment::history(one),
         Machine::Trail(one) => show(&one.ask, &Request::Trail { machine: one.machine.clone() }, trail),
         Machine::Forget(args) => {
             let (machine, release_name, force) = (args.one.machine.clone(), args.release_name, args.force);
@@ -50,17 +51,14 @@ fn log(value: &Value) -> String {
         Some(cause) => format!(": {cause}"),
         None => String::new(),
     };
-    let mut text = format!(
-        "{}, deployment {} since {}: {}{failure}\n",
+    format!(
+        "{}, deployment {} since {}: {}{failure}\n{}",
         at("/machine"),
         at("/deployment/id"),
         at("/deployment/started_at"),
         at("/deployment/status"),
-    );
-    for line in value["lines"].as_array().into_iter().flatten() {
-        text += &format!("{}  {:<7}  {}\n", cell(line.get("at")), cell(line.get("level")), cell(line.get("text")));
-    }
-    text
+        deployment::lines(&value["lines"]),
+    )
 }
 
 /// A line for each step: when, how long after the one before, what.

@@ -8,6 +8,7 @@ mod bench;
 mod cast;
 mod hands;
 mod judge;
+mod malice;
 mod meddling;
 mod network;
 mod odd;
@@ -44,6 +45,7 @@ use crate::ids::{BatchId, ReplyTo, TransferId};
 use crate::net::{LinkId, Mac};
 use crate::time::{Instant, Now, Timestamp};
 use cast::Seat;
+use malice::Malice;
 
 /// After the last fault, every machine must have reached its end within this time.
 pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
@@ -278,6 +280,16 @@ enum Happening {
     Mended(usize),
     /// Another DHCP server is plugged in, or taken away.
     Rival,
+    Malice,
+    /// Somebody claims an address that the server asked about.
+    Claim {
+        address: Ipv4Addr,
+        mac: Mac,
+    },
+    /// The server stands still for a while.
+    Stall,
+    /// The server reads its configuration again.
+    Reload,
 }
 
 struct World {
@@ -314,6 +326,11 @@ struct World {
     segments: Vec<Segment>,
     /// Another DHCP server at the bench.
     rival: Option<Rival>,
+    malice: Malice,
+    /// Until then the server stands still.
+    stalled_until: Instant,
+    /// How long it stood still so far: its monotonic clock did, too.
+    asleep: Duration,
     ended_at: Instant,
 }
 
@@ -361,6 +378,9 @@ impl World {
             orders: BTreeMap::new(),
             segments,
             rival: None,
+            malice: Malice::default(),
+            stalled_until: Instant::START,
+            asleep: Duration::ZERO,
             ended_at: Instant::START,
         }
     }
@@ -414,7 +434,7 @@ impl World {
             self.later(Duration::from_millis(at), Happening::PowerCut(victim));
         }
         let faults = &self.plan.faults;
-        let oddities: [(u32, fn() -> Happening); 8] = [
+        let oddities: [(u32, fn() -> Happening); 11] = [
             (faults.crashes, || Happening::ServerCrash),
             (faults.orders, || Happening::Operator),
             (faults.clock_sets, || Happening::ClockSet),
@@ -423,6 +443,9 @@ impl World {
             (faults.pulled_cards, || Happening::PullCard),
             (faults.cuts, || Happening::Cut),
             (faults.rivals, || Happening::Rival),
+            (faults.malice, || Happening::Malice),
+            (faults.stalls, || Happening::Stall),
+            (faults.reloads, || Happening::Reload),
         ];
         for (count, happening) in oddities {
             for _ in 0..count {
@@ -447,7 +470,8 @@ impl World {
 
     fn wall_clock(&self) -> Now {
         let millis = (EPOCH + self.now.since_start()).millis() + self.skew_millis;
-        Now { instant: self.now, timestamp: Timestamp::from_millis(millis) }
+        let instant = Instant::from_start(self.now.since_start().saturating_sub(self.asleep));
+        Now { instant, timestamp: Timestamp::from_millis(millis) }
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
@@ -523,6 +547,10 @@ impl World {
             Happening::Cut => self.cut(),
             Happening::Mended(index) => self.mended(index),
             Happening::Rival => self.plug_in_rival(),
+            Happening::Malice => self.do_harm(),
+            Happening::Claim { address, mac } => self.tell_server(Event::Conflict { address, mac }),
+            Happening::Stall => self.stand_still(),
+            Happening::Reload => self.reload_configuration(),
             // Of a server that is no more.
             Happening::Downloading { .. }
             | Happening::ServerBatch { .. }

@@ -10,7 +10,7 @@ use crate::manage::{self, PASSWORD};
 use crate::table::{PATIENCE, Table};
 
 /// Where the pages are, on the server's side and on ours.
-const PAGES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+pub const PAGES: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// How long a viewer waits for news before it looks whether it has seen enough.
 const GLANCE: Duration = Duration::from_millis(200);
 

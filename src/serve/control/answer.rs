@@ -202,14 +202,19 @@ impl Desk {
         }
     }
 
-    /// The reply to what was done outside the fleet, once it is written down who did it. What is done is done: a journal
-    /// that cannot be written is said in the log.
+    /// The reply to what was done outside the fleet, once it is written down who did it.
     async fn done(&self, by: &Actor, operation: &'static str, subject: &str, details: &str, reply: Value) -> Reply {
+        self.record(by, operation, subject, details).await;
+        Reply::Ok(reply)
+    }
+
+    /// Writes down who did something outside the fleet. What is done is done: a journal that cannot be written is said in
+    /// the log.
+    pub async fn record(&self, by: &Actor, operation: &'static str, subject: &str, details: &str) {
         let command = Command::Record { operation, subject: subject.to_owned(), details: details.to_owned() };
         if let Reply::Error { sentence, .. } = self.operate(by, command).await {
             tracing::error!(%by, operation, subject, sentence, "the audit lacks this");
         }
-        Reply::Ok(reply)
     }
 
     fn people(&self) -> Result<&People, Refusal> {

@@ -48,6 +48,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route("/names/{name}/{act}", get(ask_name).post(do_name))
         .route("/machines/{machine}/{act}", post(do_machine).get(ask_machine))
         .route("/batches/{id}/{act}", get(ask_batch).post(do_batch))
+        .route("/venues/{code}/{act}", get(ask_venue).post(do_venue))
         .route("/images/{product}/{file}/{act}", get(ask_image).post(do_image))
         .route_layer(from_fn_with_state(manage.clone(), caller::operator));
     let people = Router::new()
@@ -57,7 +58,13 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
     acts.merge(people)
 }
 
-fn of_name(name: &str, act: &str) -> Option<Action> {
+/// What is written down about something; `known` is what it says now.
+fn note(known: String) -> Vec<Field> {
+    vec![Field::new("text", "text", "Note").optional().holding(known).hint("An empty one takes away what was written.")]
+}
+
+/// `noted` is what is written down about it, for who changes that.
+fn of_name(name: &str, act: &str, noted: String) -> Option<Action> {
     let hostname = name.to_owned();
     let (title, sentence, button, fields): (_, _, _, _) = match act {
         "release" => (
@@ -69,6 +76,7 @@ fn of_name(name: &str, act: &str) -> Option<Action> {
         ),
         "retire" => (format!("Retire {name}?"), "It is never given again, unless it is reinstated.", "Retire", vec![]),
         "reinstate" => (format!("Reinstate {name}?"), "It can be given again.", "Reinstate", vec![]),
+        "note" => (format!("Note of {name}"), "", "Save", note(noted)),
         _ => return None,
     };
     let act = act.to_owned();
@@ -77,13 +85,15 @@ fn of_name(name: &str, act: &str) -> Option<Action> {
         match act.as_str() {
             "release" => Request::NameRelease { hostname, force: typed.is_ticked("force") },
             "retire" => Request::NameRetire { hostname },
+            "note" => Request::NameNote { hostname, text: typed.text("text") },
             _ => Request::NameReinstate { hostname },
         }
     });
     Some(Action { here: "/names", title, sentence, button, fields, request })
 }
 
-fn of_machine(machine: &str, act: &str) -> Option<Action> {
+/// `noted` is as for a name.
+fn of_machine(machine: &str, act: &str, noted: String) -> Option<Action> {
     let (sentence, button, fields): (_, _, _) = match act {
         "reinstall" => (
             "It is installed anew at its next network boot; its disk is overwritten then. It keeps its name. What it is \
@@ -98,15 +108,18 @@ fn of_machine(machine: &str, act: &str) -> Option<Action> {
             "Forget",
             vec![Field::new("check", "release_name", "Its name may be given again instead"), force()],
         ),
+        "note" => ("", "Save", note(noted)),
         _ => return None,
     };
-    let title = format!("{button} {machine}?");
+    let title =
+        if act == "note" { format!("Note of machine {machine}") } else { format!("{button} machine {machine}?") };
     let (machine, act) = (machine.to_owned(), act.to_owned());
     let request = Box::new(move |typed: &Typed| {
         let machine = machine.clone();
         match act.as_str() {
             "reinstall" => Request::Reinstall { machine },
             "hold" => Request::Hold { machine },
+            "note" => Request::MachineNote { machine, text: typed.text("text") },
             _ => Request::Forget {
                 machine,
                 release_name: typed.is_ticked("release_name"),
@@ -142,6 +155,15 @@ fn of_batch(id: &str, act: &str) -> Option<Action> {
         _ => Request::BatchPriority { id, priority: typed.text("priority").parse().unwrap_or_default() },
     });
     Some(Action { here: "/batches", title, sentence, button, fields, request })
+}
+
+fn of_venue(code: &str, act: &str) -> Option<Action> {
+    let code = Some(code.to_owned()).filter(|_| act == "remove")?;
+    let sentence = "A venue of which there are names or batches stays. One that the configuration declares is there again \
+                    after the next start.";
+    let title = format!("Remove {code}?");
+    let request = Box::new(move |_: &Typed| Request::VenueRemove { code: code.clone() });
+    Some(Action { here: "/venues", title, sentence, button: "Remove", fields: vec![], request })
 }
 
 /// `known` is the image as it is, for what can be changed of it.
@@ -274,19 +296,40 @@ fn nothing() -> Response {
 type Two = Path<(String, String)>;
 
 async fn ask_name(asker: Asker, uri: Uri, Path((name, act)): Two) -> Response {
-    ask(&asker, &uri, of_name(&name, &act))
+    let noted = if act == "note" { note_of_name(&asker, &name).await } else { String::new() };
+    ask(&asker, &uri, of_name(&name, &act, noted))
+}
+
+async fn note_of_name(asker: &Asker, name: &str) -> String {
+    let Reply::Ok(rows) = asker.answer(Request::Names { product: None, venue: None, state: None }).await else {
+        return String::new();
+    };
+    let found = rows.as_array().into_iter().flatten().find(|row| row["hostname"] == name);
+    found.and_then(|row| row["notes"].as_str()).unwrap_or_default().to_owned()
 }
 
 async fn do_name(asker: Asker, uri: Uri, Path((name, act)): Two, typed: Typed) -> Response {
-    carry_out(&asker, &uri, &typed, of_name(&name, &act)).await
+    carry_out(&asker, &uri, &typed, of_name(&name, &act, String::new())).await
 }
 
 async fn ask_machine(asker: Asker, uri: Uri, Path((machine, act)): Two) -> Response {
-    ask(&asker, &uri, of_machine(&machine, &act))
+    let noted = match asker.answer(Request::Explain { machine: machine.clone() }).await {
+        Reply::Ok(told) => told["machine"]["notes"].as_str().unwrap_or_default().to_owned(),
+        _ => String::new(),
+    };
+    ask(&asker, &uri, of_machine(&machine, &act, noted))
 }
 
 async fn do_machine(asker: Asker, uri: Uri, Path((machine, act)): Two, typed: Typed) -> Response {
-    carry_out(&asker, &uri, &typed, of_machine(&machine, &act)).await
+    carry_out(&asker, &uri, &typed, of_machine(&machine, &act, String::new())).await
+}
+
+async fn ask_venue(asker: Asker, uri: Uri, Path((code, act)): Two) -> Response {
+    ask(&asker, &uri, of_venue(&code, &act))
+}
+
+async fn do_venue(asker: Asker, uri: Uri, Path((code, act)): Two, typed: Typed) -> Response {
+    carry_out(&asker, &uri, &typed, of_venue(&code, &act)).await
 }
 
 async fn ask_batch(asker: Asker, uri: Uri, Path((id, act)): Two) -> Response {

@@ -95,6 +95,12 @@ impl Form {
         self.fields.iter().any(|field| field.kind == "file")
     }
 
+    /// What a part of it is called in the page; several forms may ask for the same thing.
+    pub fn id(&self, part: &str) -> String {
+        let place = self.place.trim_matches('/').replace(|letter: char| !letter.is_ascii_alphanumeric(), "-");
+        format!("{place}-{part}")
+    }
+
     /// The same as it was sent and refused. Passwords are not sent back, and no browser lets files be.
     pub fn refused(mut self, typed: &Typed, sentence: &str) -> Form {
         for field in self.fields.iter_mut().filter(|field| field.kind != "password") {

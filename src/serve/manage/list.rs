@@ -24,7 +24,7 @@ use crate::serve::control::{Reply, Request};
 
 use self::cell::{Cell, line};
 pub use self::cell::{Column, Kind, bytes, in_words, look, shares, utc};
-pub use self::several::Several;
+pub use self::several::{Asks, Several};
 
 /// Rows of a page without a `limit`, and the most that one may ask for: a page stays small.
 const ROWS: usize = 50;

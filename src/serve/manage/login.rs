@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{Manage, caller, page};
-use crate::access::{Role, UserName, weakness};
+use crate::access::{Actor, Role, UserName, weakness};
 use crate::clock;
 use crate::serve::secret;
 use crate::store::access::{AccessError, Session, User};
@@ -83,7 +83,15 @@ pub async fn enter(
     let checked = manage.people.hashing(move || secret::verify(&password, hash.as_deref())).await;
     let Some(user) = user.filter(|_| checked) else {
         manage.attempts().fail(&key, peer.ip(), now);
-        tracing::warn!(user = key.escape_debug().to_string(), ip = %peer.ip(), "a login failed");
+        let tried = key.escape_debug().to_string();
+        tracing::warn!(user = tried, ip = %peer.ip(), "a login failed");
+        // One that failed is a typing mistake; that somebody is locked out is worth keeping, and cannot be done often.
+        let wait = manage.attempts().wait(&key, peer.ip(), now);
+        if !wait.is_zero() {
+            let details = format!("from {}, for {} s", peer.ip(), wait.as_secs());
+            let subject: String = format!("user {tried}").chars().take(80).collect();
+            manage.desk.record(&Actor::user("nobody"), "login locked", &subject, &details).await;
+        }
         let shown = page::show(&LoginPage { next: &next, name: &name, wrong: "Name or password is wrong" });
         return (StatusCode::UNAUTHORIZED, shown).into_response();
     };
@@ -94,18 +102,20 @@ pub async fn enter(
     {
         return unreadable(&error);
     }
-    begin(&manage, &user, &next)
+    begin(&manage, &user, "login", peer, &next).await
 }
 
 /// A new session, whatever cookie came: one that somebody else has put there is worth nothing afterwards.
-fn begin(manage: &Manage, user: &User, next: &str) -> Response {
+async fn begin(manage: &Manage, user: &User, how: &'static str, peer: SocketAddr, next: &str) -> Response {
     let (cookie, now) = (secret::new(), clock::now().timestamp);
     let ends_at = now + manage.session;
     let session = Session { user: user.name.clone(), role: user.role, form_key: secret::new(), seen_at: now, ends_at };
     if let Err(error) = manage.people.access().begin_session(&secret::digest(&cookie), &session) {
         return unreadable(&error);
     }
-    tracing::info!(user = %user.name, "logged in");
+    tracing::info!(user = %user.name, ip = %peer.ip(), "logged in");
+    let (by, subject) = (Actor::user(user.name.as_str()), format!("user {}", user.name));
+    manage.desk.record(&by, how, &subject, &format!("from {}", peer.ip())).await;
     ([(SET_COOKIE, manage.set_cookie(&cookie))], Redirect::to(own_page(next))).into_response()
 }
 
@@ -151,7 +161,11 @@ pub async fn setup_form(State(manage): State<Arc<Manage>>, Query(Code { code }):
 }
 
 /// `POST /setup`.
-pub async fn set_up(State(manage): State<Arc<Manage>>, Form(form): Form<Setup>) -> Response {
+pub async fn set_up(
+    State(manage): State<Arc<Manage>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Form(form): Form<Setup>,
+) -> Response {
     let again = |wrong: &str| {
         let shown = page::show(&SetupPage { code: &form.code, name: &form.name, wrong });
         (StatusCode::UNPROCESSABLE_ENTITY, shown).into_response()
@@ -180,7 +194,7 @@ pub async fn set_up(State(manage): State<Arc<Manage>>, Form(form): Form<Setup>) 
     let user = User { name, role: Role::Admin, password: hash, created_at: now, last_seen_at: None };
     let made = manage.people.access().set_up(&digest, &user, now);
     match made {
-        Ok(true) => begin(&manage, &user, "/"),
+        Ok(true) => begin(&manage, &user, "set up", peer, "/").await,
         Ok(false) => void_link(),
         Err(error) => unreadable(&error),
     }

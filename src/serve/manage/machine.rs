@@ -134,6 +134,7 @@ impl Told {
             ("Memory", hardware["ram_bytes"].as_u64().map(bytes).unwrap_or_default()),
             ("Drives", drives(&hardware["drives"])),
             ("Installer", shown(&hardware["version"])),
+            ("Note", shown(&machine["notes"])),
         ];
         let boot = &explained["boot"];
         let gets = [

@@ -14,10 +14,10 @@ use axum::routing::{get, post};
 use serde_json::Value;
 
 pub use self::forms::venue_form;
-use self::forms::{add_token, add_user, add_venue, batches, import, names, order, tokens, users, venues};
+use self::forms::{add_token, add_user, add_venue, assign, batches, import, names, order, tokens, users, venues};
 use super::caller::{self, Asker};
 use super::form::Field;
-use super::list::{Act, Column, Kind, List, Several};
+use super::list::{Act, Asks, Column, Kind, List, Several};
 use super::program::text;
 use super::{Manage, page};
 use crate::access::Role;
@@ -51,6 +51,7 @@ static MACHINES: List = List {
         column("mac", "MAC", Kind::Text),
         column("serial", "Serial", Kind::Text),
         column("firmware", "Firmware", Kind::Text),
+        column("notes", "Note", Kind::Text),
     ],
     filters: &[("stage", "stage", "Stage"), ("order", "order", "Next boot"), ("firmware", "firmware", "Firmware")],
     empty: "No machine was seen yet. Switch one on that boots from the network, and it shows up here.",
@@ -63,7 +64,7 @@ static MACHINES: List = List {
                        their names.",
             fields: Vec::new,
             fits: |_| true,
-            request: |machine, _| Request::Reinstall { machine },
+            asks: Asks::Each(|machine, _| Request::Reinstall { machine }),
             done: "to be reinstalled",
         },
         Several {
@@ -72,7 +73,7 @@ static MACHINES: List = List {
             sentence: "They get an address and nothing to boot, until somebody reinstalls them.",
             fields: Vec::new,
             fits: |row| row["order"] != "hold",
-            request: |machine, _| Request::Hold { machine },
+            asks: Asks::Each(|machine, _| Request::Hold { machine }),
             done: "held",
         },
         Several {
@@ -82,11 +83,11 @@ static MACHINES: List = List {
                        to them stays on record. Their names are retired, because the units may be out there under them.",
             fields: || vec![Field::new("check", "release_name", "Their names may be given again instead"), force()],
             fits: |_| true,
-            request: |machine, typed| Request::Forget {
+            asks: Asks::Each(|machine, typed| Request::Forget {
                 machine,
                 release_name: typed.is_ticked("release_name"),
                 force: typed.is_ticked("force"),
-            },
+            }),
             done: "forgotten",
         },
     ],
@@ -140,15 +141,17 @@ static NAMES: List = List {
         column("mac_address", "Held by", Kind::Link("/machines/")),
         column("serial_number", "Serial", Kind::Text),
         column("batch", "Batch", Kind::Link("/batches/")),
+        column("notes", "Note", Kind::Text),
     ],
     filters: &[("product", "product_type", "Product"), ("venue", "venue_code", "Venue"), ("state", "status", "State")],
     acts: |row| {
         let to = |act: &str| format!("/names/{}/{act}", page::escaped(&text(&row["hostname"])));
-        match row["status"].as_str() {
-            Some("assigned") => vec![ask("Release", to("release"))],
-            Some("available") => vec![ask("Retire", to("retire"))],
-            _ => vec![ask("Reinstate", to("reinstate"))],
-        }
+        let change = match row["status"].as_str() {
+            Some("assigned") => ask("Release", to("release")),
+            Some("available") => ask("Retire", to("retire")),
+            _ => ask("Reinstate", to("reinstate")),
+        };
+        vec![change, ask("Note", to("note"))]
     },
     empty: "There is no name yet. Import the numbers of a venue below.",
     things: ("name", "names"),
@@ -162,7 +165,10 @@ static NAMES: List = List {
                        they were given have those units to make again.",
             fields: || vec![force()],
             fits: |row| row["status"] == "assigned",
-            request: |hostname, typed| Request::NameRelease { hostname, force: typed.is_ticked("force") },
+            asks: Asks::Together(|hostnames, typed| Request::NamesRelease {
+                hostnames,
+                force: typed.is_ticked("force"),
+            }),
             done: "released",
         },
         Several {
@@ -171,7 +177,7 @@ static NAMES: List = List {
             sentence: "They are never given again, unless they are reinstated.",
             fields: Vec::new,
             fits: |row| row["status"] == "available",
-            request: |hostname, _| Request::NameRetire { hostname },
+            asks: Asks::Together(|hostnames, _| Request::NamesRetire { hostnames }),
             done: "retired",
         },
         Several {
@@ -180,11 +186,11 @@ static NAMES: List = List {
             sentence: "They can be given again.",
             fields: Vec::new,
             fits: |row| row["status"] == "retired",
-            request: |hostname, _| Request::NameReinstate { hostname },
+            asks: Asks::Together(|hostnames, _| Request::NamesReinstate { hostnames }),
             done: "reinstated",
         },
     ],
-    ways: &[("Import names", "#form-1")],
+    ways: &[("Import names", "#form-1"), ("Give a machine its name", "#form-2")],
     ..List::PLAIN
 };
 
@@ -243,6 +249,7 @@ static VENUES: List = List {
         column("names", "Names left", Kind::Made(names_left)),
     ],
     filters: &[],
+    acts: |row| vec![ask("Remove", format!("/venues/{}/remove", page::escaped(&text(&row["code"]))))],
     empty: "There is no venue yet. Add one below.",
     things: ("venue", "venues"),
     ways: &[("Add a venue", "#form-1")],
@@ -378,6 +385,7 @@ pub fn routes(manage: &Arc<Manage>) -> Router<Arc<Manage>> {
         .route_layer(from_fn_with_state(manage.clone(), caller::viewer));
     let done = Router::new()
         .route("/names", post(import))
+        .route("/names/assign", post(assign))
         .route("/batches", post(order))
         .route("/venues", post(add_venue))
         .merge(MACHINES.acts_on_several())

@@ -132,8 +132,11 @@ async fn serve(
     Ok(Driver { socket, source, transfer, shared, report, epoch }.drive(first).await)
 }
 
-/// Opens a name off the async threads, because it may wait for a disk.
+/// Opens a name; off the async threads where it may wait for a disk.
 async fn open(files: &Arc<dyn FileSource>, asker: Ipv4Addr, name: String) -> Result<Content, Refusal> {
+    if let Some(content) = files.open_at_once(asker, &name, Via::Tftp) {
+        return Ok(content);
+    }
     let files = Arc::clone(files);
     let opened = tokio::task::spawn_blocking(move || files.open(asker, &name, Via::Tftp)).await;
     opened.unwrap_or(Err(Refusal::Busy("the file could not be opened")))

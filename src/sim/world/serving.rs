@@ -7,8 +7,9 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{BANDWIDTH, EPOCH, Happening, PROGRESS, World};
-use crate::fleet::{Action, Event};
-use crate::ids::{Digest, TransferId};
+use crate::fleet::command::Command;
+use crate::fleet::{Action, Configuration, Event};
+use crate::ids::{Digest, ReplyTo, TransferId};
 use crate::refusal::Refusal;
 use crate::sim::client::Input;
 use crate::sim::pcap::{End, SERVER_MAC};
@@ -44,6 +45,33 @@ impl World {
         self.later(down, Happening::ServerStart);
     }
 
+    /// The server stands still, as a virtual machine does that is suspended; what arrives waits. Its wall clock goes on
+    /// meanwhile, the other one does not.
+    pub(super) fn stand_still(&mut self) {
+        let lasts = Duration::from_millis(self.rng.u64(500..20_000));
+        if self.server.is_none() || self.now < self.stalled_until {
+            return;
+        }
+        self.reached.odds.insert("the server stands still");
+        self.story.line(self.now, || format!("the server stands still for {} ms", lasts.as_millis()));
+        self.stalled_until = self.now + lasts;
+        self.asleep += lasts;
+    }
+
+    /// Nothing in it has changed, and nothing that was given may be taken away.
+    pub(super) fn reload_configuration(&mut self) {
+        self.reached.odds.insert("the configuration is read again");
+        let Command::Declare { venues } = self.place.declaration() else { return };
+        let configuration = Configuration {
+            site: self.place.site.clone(),
+            profiles: self.place.profiles.clone(),
+            classes: Vec::new(),
+            products: self.place.products.clone(),
+            venues,
+        };
+        self.tell_server(Event::Configure { configuration: Box::new(configuration), reply_to: ReplyTo(0) });
+    }
+
     pub(super) fn tell_server(&mut self, event: Event) {
         if let Some(server) = &mut self.server {
             server.receive(event);
@@ -71,6 +99,10 @@ impl World {
 
     /// Commit, then answer: the contract between fleet and shell, with the store's faults between the two.
     pub(super) fn server_batch(&mut self) -> Result<(), String> {
+        if self.now < self.stalled_until {
+            self.at(self.stalled_until, Happening::ServerBatch { server: self.server_epoch });
+            return Ok(());
+        }
         self.batch_due = false;
         let now = self.wall_clock();
         let Some(server) = &mut self.server else { return Ok(()) };
@@ -113,8 +145,8 @@ impl World {
                 self.meddled(meddling);
             }
             match action {
-                // Nobody in this world uses an address that is not theirs.
-                Action::Commit(_) | Action::Probe { .. } => {}
+                Action::Commit(_) => {}
+                Action::Probe { link, address, .. } => self.probed(link, address),
                 Action::Send { link, bytes, destination } => {
                     self.dhcp_leaves(link, &bytes, destination, now.timestamp)?;
                 }

@@ -1,4 +1,4 @@
-//! What is done to several rows of a list at once: the page that names the things and asks, then the desk, one by one.
+//! What is done to several rows of a list at once: the page that names the things and asks, then the desk.
 //!
 //! What does not make sense for a row as it is now is left out, and the page says so.
 
@@ -37,10 +37,18 @@ pub struct Several {
     pub fields: fn() -> Vec<Field>,
     /// Whether it makes sense for a row as it is now.
     pub fits: fn(&Value) -> bool,
-    /// What the desk is asked for each.
-    pub request: fn(String, &Typed) -> Request,
+    /// What the desk is asked.
+    pub asks: Asks,
     /// What has become of them, as in "3 names released".
     pub done: &'static str,
+}
+
+/// How the desk is asked to do something to several.
+pub enum Asks {
+    /// Once, for all of them or none.
+    Together(fn(Vec<String>, &Typed) -> Request),
+    /// For each by itself: one that is refused keeps no other back.
+    Each(fn(String, &Typed) -> Request),
 }
 
 #[derive(Template)]
@@ -134,12 +142,22 @@ impl List {
     ) -> Response {
         let (count, mut refused, mut failed) = (keys.len(), Vec::new(), 0);
         let mut worst = program::status(Refusal::NotStored.kind());
-        for key in keys {
-            let reply = asker.answer((several.request)(key.clone(), typed)).await;
-            if let Err((status, sentence)) = outcome(reply, self.path) {
-                (failed, worst) = (failed + 1, status);
-                if refused.len() < WRONG_MAX {
-                    refused.push(format!("{key}: {sentence}"));
+        match several.asks {
+            Asks::Together(request) => {
+                if let Err((status, sentence)) = outcome(asker.answer(request(keys, typed)).await, self.path) {
+                    (failed, worst) = (count, status);
+                    refused.push(sentence);
+                }
+            }
+            Asks::Each(request) => {
+                for key in keys {
+                    let reply = asker.answer(request(key.clone(), typed)).await;
+                    if let Err((status, sentence)) = outcome(reply, self.path) {
+                        (failed, worst) = (failed + 1, status);
+                        if refused.len() < WRONG_MAX {
+                            refused.push(format!("{key}: {sentence}"));
+                        }
+                    }
                 }
             }
         }

@@ -44,8 +44,18 @@ async fn import_form(asker: &Asker) -> Form {
     Form::new("/names", "Import names", "Import", fields)
 }
 
+async fn assign_form(asker: &Asker) -> Form {
+    let fields = vec![
+        Field::choice("venue", "Venue", codes(asker).await).about(&["venue"]),
+        Field::choice("product", "Product", products(asker)).about(&["product"]),
+        Field::new("text", "mac", "MAC").optional().hint("Of a machine that was not seen yet, too.").about(&["mac"]),
+        Field::new("text", "serial", "Serial").optional().hint("Instead of the MAC, or with it.").about(&["serial"]),
+    ];
+    Form::new("/names/assign", "Give a machine its name", "Give", fields)
+}
+
 pub(super) async fn names(asker: Asker, uri: Uri) -> Response {
-    let forms = may(&asker, Role::Operator, vec![import_form(&asker).await]);
+    let forms = may(&asker, Role::Operator, vec![import_form(&asker).await, assign_form(&asker).await]);
     NAMES.show(&asker, &uri, forms, OK).await
 }
 
@@ -66,7 +76,25 @@ pub(super) async fn import(asker: Asker, uri: Uri, typed: Typed) -> Response {
         }
         refused => {
             let (status, sentence) = outcome(refused, "").err().unwrap_or_default();
-            NAMES.show(&asker, &uri, vec![import_form(&asker).await.refused(&typed, &sentence)], status).await
+            let forms = vec![import_form(&asker).await.refused(&typed, &sentence), assign_form(&asker).await];
+            NAMES.show(&asker, &uri, forms, status).await
+        }
+    }
+}
+
+pub(super) async fn assign(asker: Asker, uri: Uri, typed: Typed) -> Response {
+    let [venue, product] = ["venue", "product"].map(|key| typed.text(key));
+    let [mac, serial] = ["mac", "serial"].map(|key| typed.maybe(key));
+    match asker.answer(Request::NameAssign { product, venue, mac, serial }).await {
+        Reply::Ok(name) => {
+            let hostname = text(&name["hostname"]);
+            asker.manage.said.say(&asker.caller, format!("{hostname} is given"));
+            Redirect::to(&format!("/names?q={}", page::escaped(&hostname))).into_response()
+        }
+        refused => {
+            let (status, sentence) = outcome(refused, "").err().unwrap_or_default();
+            let forms = vec![import_form(&asker).await, assign_form(&asker).await.refused(&typed, &sentence)];
+            NAMES.show(&asker, &uri, forms, status).await
         }
     }
 }
