@@ -214,7 +214,7 @@ impl Transfers {
         }
         if self.running.len() >= self.config.max_transfers {
             if !self.give_up_for(own) {
-                return Err(Refusal::Busy("TFTP transfers"));
+                return Err(Refusal::Busy("TFTP transfers at one time"));
             }
             self.files.refused(&Refusal::Busy("TFTP transfers of who has most"));
         }

@@ -33,8 +33,8 @@ use super::promise::Promises;
 use super::reach::Reached;
 use super::rival::Rival;
 use super::server::{Asker, Content, Server};
-pub use super::store::Sabotage;
 use super::store::Store;
+pub use super::store::{Sabotage, StoreFault};
 use super::story::Story;
 use super::tape::Tape;
 use super::wiring::Segment;
@@ -92,6 +92,8 @@ pub struct Plan {
     pub reboots_elsewhere: bool,
     /// Whether a machine that is not there is led through one step of the pipeline first.
     pub rehearsal: bool,
+    /// What becomes of certain transactions.
+    pub store_fault: Option<StoreFault>,
     /// A defect that must be noticed.
     pub sabotage: Option<Sabotage>,
 }
@@ -114,6 +116,7 @@ impl Plan {
             starts_in: 0,
             reboots_elsewhere: false,
             rehearsal: true,
+            store_fault: None,
             sabotage: None,
         }
     }
@@ -136,6 +139,8 @@ pub struct Report {
     pub hash: String,
     /// Things that happened.
     pub events: u64,
+    /// Transactions that machines brought about.
+    pub transactions: u64,
     /// Virtual time from the first power-on to the last end.
     pub virtual_duration: Duration,
     /// What the run got to see.
@@ -572,6 +577,7 @@ impl World {
             faulted,
             hash: self.tape.into_hex(),
             events: self.events,
+            transactions: self.store.begun,
             virtual_duration: self.ended_at.since_start(),
             reached: self.reached,
             story: self.story.into_lines(),

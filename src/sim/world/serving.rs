@@ -14,6 +14,7 @@ use crate::refusal::Refusal;
 use crate::sim::client::Input;
 use crate::sim::pcap::{End, SERVER_MAC};
 use crate::sim::server::{Asker, Content, Datagram, Response, Server, response};
+use crate::sim::store::Fate;
 use crate::sim::story;
 use crate::time::{Instant, Now, Timestamp};
 use crate::transfer::{Outcome, Via};
@@ -119,13 +120,20 @@ impl World {
         if changes().next().is_some() {
             let faults = &self.plan.faults;
             let calm = self.is_morning();
-            if !calm && faults.strikes(faults.failed_commits, self.now, &mut self.rng) {
+            let fate = if calm { Fate::Kept } else { self.store.begin(self.plan.store_fault) };
+            if fate == Fate::Unbegun {
+                self.crash("the server dies before a commit");
+                return Ok(());
+            }
+            if fate == Fate::Failed || !calm && faults.strikes(faults.failed_commits, self.now, &mut self.rng) {
                 self.commit_fails(&actions, now);
                 return self.after_batch();
             }
             meddlings = self.meddlings(&actions)?;
             self.store.commit(changes());
-            if !calm && faults.strikes(faults.crashes_after_commit, self.now, &mut self.rng) {
+            let faults = &self.plan.faults;
+            let dies = fate == Fate::Unanswered;
+            if dies || !calm && faults.strikes(faults.crashes_after_commit, self.now, &mut self.rng) {
                 meddlings.into_iter().for_each(|(_, meddling)| self.meddled(meddling));
                 self.crash("the server dies between a commit and its answers");
                 return Ok(());
