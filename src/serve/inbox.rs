@@ -1,6 +1,6 @@
 //! The way from the shells to the core thread: a queue that sheds what is repeated anyway, and never blocks a shell.
 //!
-//! Who is heard when more DHCP messages come than can be answered is the [`gate`]'s.
+//! Who is heard when more DHCP messages come than can be answered is the gate's.
 
 mod gate;
 
