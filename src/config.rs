@@ -18,6 +18,7 @@ mod reader;
 mod reservation;
 mod retention;
 mod server;
+mod strangers;
 mod value;
 
 use std::collections::BTreeMap;
@@ -142,6 +143,8 @@ impl Config {
             http_port: http.url_port(),
             offer_hold: dhcp.offer_hold,
             decline_hold: dhcp.decline_hold,
+            disuse: dhcp.disuse,
+            strangers: dhcp.strangers,
             silence_limit: limits.silence,
         };
         if profiles.iter().any(|profile| profile.answers.contains_key(proxmox::ANSWER)) {
