@@ -30,7 +30,7 @@ use place::Place;
 #[command(
     name = "cargo bench --bench peers --",
     about = "Runs hatchery and the servers people use instead side by side, in namespaces of its own, and compares them.",
-    after_help = "Examples:\n  cargo bench --bench peers                          everything, about an hour\n  \
+    after_help = "Examples:\n  cargo bench --bench peers                          everything\n  \
                   cargo bench --bench peers -- http tftp --rounds 5\n  cargo bench --bench peers -- fairness --json > fairness.json\n\n\
                   Needs root or user namespaces, `ip` and `tc`. Peers: nginx, dnsmasq, tftpd-hpa, atftpd, Kea; those that are not\n\
                   installed are fetched with `apt-get download` into target/peers. Let nothing else run meanwhile."
