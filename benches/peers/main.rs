@@ -5,7 +5,8 @@
 //! medians, how ours compares with the best of theirs, what the server took of the processor for it, and its memory.
 //!
 //! Owns nothing outside of `target/peers`; the peers that are not installed are fetched there as packages and never
-//! installed. Whatever ends it, the kernel takes back the namespaces and ends the servers.
+//! installed. Whatever ends it, the kernel takes back the namespaces and ends the servers; the next run removes what a
+//! killed one left: its scratch files and empty control groups.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
