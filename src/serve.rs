@@ -274,7 +274,7 @@ pub async fn run_reloadable(
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
-    endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let ears = dhcp::listen(&outlets, &inbox, &rivals).map_err(ServeError::Thread)?;
     let (preflight, doctor) = Preflight::new(looked_at, board.clone(), arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
@@ -328,6 +328,7 @@ pub async fn run_reloadable(
     service::stopping();
     // Nobody listens any more once everything has ended; then there is no one to tell.
     let _ = stopping.send(true);
+    drop(ears);
     endless.shutdown().await;
     while ending.join_next().await.is_some() {}
     stop_watching.store(true, Ordering::Relaxed);

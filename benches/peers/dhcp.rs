@@ -1,110 +1,111 @@
 //! DHCP: how many exchanges in a second, at what cost, and how long one takes.
 //!
 //! An exchange is DISCOVER, OFFER, REQUEST, ACK. The rate of a server is the highest at which fewer than one exchange in
-//! a hundred is lost; it is found by steps of two seconds, each against a server that starts anew, so that every
-//! machine is new to it and every ACK makes a lease. `full` is the same with machines that all have leases already.
+//! a hundred is lost; it is found by steps. Each step of the first two loads is against a server that starts anew, so that
+//! every machine is new to it and every ACK makes a lease; the third is against one that has 60,000 leases already, whose
+//! machines ask again.
 //!
-//! Ours syncs each ACK to disk before it sends it. Kea never does, dnsmasq always does.
+//! Ours syncs each ACK to disk before it sends it, dnsmasq too; Kea never does.
 
-pub mod client;
-pub mod perfdhcp;
+mod client;
+mod perfdhcp;
 pub mod servers;
 
-use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hatchery::lab::Network;
 
-use client::{Client, Order, Outcome};
-use servers::{Kind, Server, Way};
+use crate::Plan;
+use crate::measure::{Better, Contest, Turn};
+use crate::place::{CLIENT_INTERFACE, INTERFACE, Place, Server, complete};
+use client::Outcome;
+pub use client::{Client, Order};
+use servers::{Kind, Way};
 
 /// The part that may be lost.
 const LOSS: f64 = 0.01;
-
-/// How long one step lasts.
-const STEP: Duration = Duration::from_secs(2);
 
 /// By how much a coarse step is faster than the one before, and a fine one.
 const COARSE: f64 = 1.3;
 const FINE: f64 = 1.06;
 
-/// Leases of a full journal.
-const FULL: u32 = 60_000;
+/// Leases of a server that has many.
+pub const MANY: u32 = 60_000;
+
+/// The rate of every day.
+const EVERYDAY: f64 = 200.0;
 
 /// What was measured at one rate.
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub rate: f64,
-    pub loss: f64,
-    /// Server processor time for each exchange that was done.
-    pub cpu: Duration,
-    pub p50: Duration,
-    pub p99: Duration,
+struct Step {
+    rate: f64,
+    loss: f64,
+    /// Server processor time in microseconds for each exchange that was done.
+    cpu: f64,
+    peak_bytes: u64,
 }
 
 impl Step {
-    fn of(outcome: &Outcome, cpu: Duration) -> Step {
-        Step {
-            rate: outcome.rate(),
-            loss: outcome.loss(),
-            cpu: cpu / outcome.acks.max(1),
-            p50: outcome.percentile(0.5),
-            p99: outcome.percentile(0.99),
-        }
+    fn turn(&self) -> Turn {
+        Turn { value: self.rate, cpu: self.cpu, peak_bytes: self.peak_bytes, more: Vec::new() }
     }
 }
 
-/// The place where one kind of server is measured.
-pub struct Ground<'a> {
-    pub network: &'a Network,
-    pub scratch: &'a Path,
+/// The network of this part, and its client.
+pub struct Ground {
     pub client: Client,
 }
 
-impl Ground<'_> {
-    fn start(&mut self, kind: Kind, way: Way) -> anyhow::Result<Server> {
-        Server::start(kind, way, self.network, self.scratch, &mut self.client)
+impl Ground {
+    /// Adds it to the place.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(place: &Place) -> anyhow::Result<Ground> {
+        place.on_server_side(Command::new("ip").args(["address", "replace", "10.0.0.1/16", "dev", INTERFACE]))?;
+        let address = format!("{}/16", perfdhcp::ADDRESS);
+        complete(Command::new("ip").args(["address", "replace", &address, "dev", CLIENT_INTERFACE]))?;
+        Ok(Ground { client: Client::open(CLIENT_INTERFACE).context("no socket for DHCP clients")? })
     }
 
-    /// One step with machines that are new to a server that starts for it.
-    fn fresh(&mut self, kind: Kind, way: Way, rate: f64) -> anyhow::Result<Step> {
-        let server = self.start(kind, way)?;
-        self.step(&server, way, rate, STEP)
-    }
-
+    /// Begins exchanges at a rate, with machines in turn.
     fn step(&mut self, server: &Server, way: Way, rate: f64, time: Duration) -> anyhow::Result<Step> {
-        let before = server.cpu();
-        match way {
+        let before = server.usage()?;
+        let (rate, loss, acks) = match way {
             Way::Direct => {
-                let outcome = self.client.run(Order { rate, time, first: 0, machines: FULL })?;
-                Ok(Step::of(&outcome, server.cpu() - before))
+                let outcome = self.client.run(Order { rate, time, first: 0, machines: MANY })?;
+                (outcome.rate(), outcome.loss(), outcome.acks)
             }
             Way::Relayed => {
-                let outcome = perfdhcp::run(rate, time, FULL)?;
-                Ok(Step {
-                    rate: outcome.rate,
-                    loss: outcome.loss,
-                    cpu: (server.cpu() - before) / outcome.acks.max(1),
-                    p50: Duration::ZERO,
-                    p99: Duration::ZERO,
-                })
+                let counted = perfdhcp::run(rate, time, MANY)?;
+                (counted.rate, counted.loss, counted.acks)
             }
-        }
+        };
+        let after = server.usage()?;
+        Ok(Step {
+            rate,
+            loss,
+            cpu: micros(after.cpu - before.cpu) / f64::from(acks.max(1)),
+            peak_bytes: after.peak_bytes,
+        })
     }
 
-    /// The fastest step without loss, and the one that lost too much.
-    fn climb(&mut self, from: f64, mut step: impl FnMut(&mut Self, f64) -> anyhow::Result<Step>) -> anyhow::Result<Step> {
+    /// The fastest step with little loss.
+    fn climb(
+        &mut self,
+        from: f64,
+        mut step: impl FnMut(&mut Self, f64) -> anyhow::Result<Step>,
+    ) -> anyhow::Result<Step> {
         let mut best: Option<Step> = None;
-        let mut rate = from;
-        let mut pace = COARSE;
+        let (mut rate, mut pace) = (from, COARSE);
         loop {
             let mut tried = step(self, rate)?;
             if tried.loss >= LOSS {
                 // Whatever else this machine did just then is not the server's fault.
                 tried = step(self, rate)?;
             }
-            eprintln!("    {rate:7.0}/s: {:.2} % lost, {:.1} µs CPU", tried.loss * 100.0, micros(tried.cpu));
+            eprintln!("  {rate:.0}/s: {:.2} % lost, {:.1} µs CPU", tried.loss * 100.0, tried.cpu);
             match (&best, tried.loss < LOSS) {
                 (_, true) => best = Some(tried),
                 (None, false) if rate < 20.0 => anyhow::bail!("every rate is too fast"),
@@ -123,73 +124,81 @@ impl Ground<'_> {
         best.context("no step was good")
     }
 
-    /// A server whose journal holds leases of `FULL` machines.
-    pub fn filled(&mut self, kind: Kind, way: Way) -> anyhow::Result<Server> {
-        let server = self.start(kind, Way::Direct)?;
-        let mut missing = FULL;
+    /// A server that has many leases, which those who ask in the next steps hold.
+    ///
+    /// # Errors
+    /// It gave fewer.
+    pub fn filled(&mut self, kind: Kind, place: &mut Place) -> anyhow::Result<Server> {
+        let server = kind.start(Way::Direct, place, &mut self.client)?;
+        let time = Duration::from_secs_f64(f64::from(MANY) / 4000.0);
         for _ in 0..3 {
-            let order = Order { rate: 4000.0, time: Duration::from_secs_f64(f64::from(FULL) / 4000.0), first: 0, machines: FULL };
-            missing = FULL - self.client.run(order)?.acks;
-            if missing == 0 {
-                break;
+            if self.client.run(Order { rate: 4000.0, time, first: 0, machines: MANY })?.acks == MANY {
+                return Ok(server);
             }
         }
-        eprintln!("    {} leases, {missing} missing", FULL);
-        match (way, kind) {
-            (Way::Relayed, Kind::Kea) => Ok(server.restart(way, self.network, &mut self.client)?.0),
-            _ => Ok(server),
-        }
-    }
-
-    /// What one kind of server does by one way.
-    pub fn measure(&mut self, kind: Kind, way: Way, from: f64) -> anyhow::Result<()> {
-        eprintln!("  {} {way:?}, no lease at the start", kind.name());
-        let best = self.climb(from, |ground, rate| ground.fresh(kind, way, rate))?;
-        println!("{:16} {way:?} fresh: {:.0}/s, {:.1} µs CPU", kind.name(), best.rate, micros(best.cpu));
-        if kind == Kind::Dnsmasq {
-            return Ok(());
-        }
-        eprintln!("  {} {way:?}, {FULL} leases", kind.name());
-        let server = self.filled(kind, way)?;
-        let full = self.climb(best.rate / 1.2, |ground, rate| ground.step(&server, way, rate, STEP))?;
-        println!("{:16} {way:?} full: {:.0}/s, {:.1} µs CPU", kind.name(), full.rate, micros(full.cpu));
-        Ok(())
-    }
-
-    /// At an everyday rate.
-    pub fn everyday(&mut self, kind: Kind) -> anyhow::Result<()> {
-        let server = self.start(kind, Way::Direct)?;
-        let step = self.step(&server, Way::Direct, 200.0, Duration::from_secs(10))?;
-        println!(
-            "{:16} 200/s: {:.1} µs CPU, p50 {:.0} µs, p99 {:.0} µs, {:.2} % lost, {:.1} MiB",
-            kind.name(),
-            micros(step.cpu),
-            micros(step.p50),
-            micros(step.p99),
-            step.loss * 100.0,
-            server.memory().0
-        );
-        Ok(())
+        anyhow::bail!("{} does not give {MANY} leases", kind.name())
     }
 }
 
-pub fn micros(time: Duration) -> f64 {
+/// All loads.
+pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
+    let mut ground = Ground::new(place)?;
+    let all = [Kind::Hatchery, Kind::Kea, Kind::Dnsmasq];
+    let all: Vec<Kind> = all.into_iter().filter(|kind| kind.is_there(place)).collect();
+    let time = plan.size(Duration::from_secs(2), Duration::from_secs(1));
+    let mut contests = Vec::new();
+    for (way, words) in [
+        (Way::Direct, "DHCP, direct broadcast clients, all new, under 1 % loss"),
+        (Way::Relayed, "DHCP, perfdhcp as a relay, new clients, under 1 % loss"),
+    ] {
+        contests.push(contest(words, "exchanges/s", Better::Higher).run(&names(&all), plan.rounds, |index| {
+            let kind = all[index];
+            let from = if kind == Kind::Dnsmasq { 100.0 } else { 4000.0 };
+            let best = ground.climb(from, |ground, rate| {
+                let server = kind.start(way, place, &mut ground.client)?;
+                ground.step(&server, way, rate, time)
+            })?;
+            Ok(best.turn())
+        })?);
+    }
+    // dnsmasq would take minutes to get so many.
+    let durable: Vec<Kind> = all.iter().copied().filter(|kind| *kind != Kind::Dnsmasq).collect();
+    let words = format!("DHCP, direct broadcast clients, {MANY} leases, their holders ask again, under 1 % loss");
+    contests.push(contest(words, "exchanges/s", Better::Higher).run(&names(&durable), plan.rounds, |index| {
+        let server = ground.filled(durable[index], place)?;
+        Ok(ground.climb(6000.0, |ground, rate| ground.step(&server, Way::Direct, rate, time))?.turn())
+    })?);
+    let words = format!("DHCP, direct broadcast clients, all new, {EVERYDAY} exchanges/s");
+    contests.push(contest(words, "p99 ms", Better::Lower).run(&names(&all), plan.rounds, |index| {
+        let server = all[index].start(Way::Direct, place, &mut ground.client)?;
+        let before = server.usage()?;
+        let time = plan.size(Duration::from_secs(20), Duration::from_secs(2));
+        let outcome = ground.client.run(Order { rate: EVERYDAY, time, first: 0, machines: MANY })?;
+        let after = server.usage()?;
+        Ok(Turn {
+            value: millis(&outcome, 0.99),
+            cpu: micros(after.cpu - before.cpu) / f64::from(outcome.acks.max(1)),
+            peak_bytes: after.peak_bytes,
+            more: vec![("p50 ms", millis(&outcome, 0.5)), ("% lost", outcome.loss() * 100.0)],
+        })
+    })?);
+    Ok(contests)
+}
+
+/// A comparison of DHCP servers.
+pub fn contest(words: impl Into<String>, unit: &'static str, better: Better) -> Contest {
+    Contest::new(words, unit, "µs/exchange", better)
+}
+
+/// As contests want them.
+pub fn names(kinds: &[Kind]) -> Vec<(String, bool)> {
+    kinds.iter().map(|kind| (kind.name().to_owned(), *kind == Kind::Hatchery)).collect()
+}
+
+fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-impl Ground<'_> {
-    /// Holds one rate for a while, for a profiler.
-    pub fn hold(&mut self, kind: Kind, rate: f64) -> anyhow::Result<()> {
-        let server = self.start(kind, Way::Direct)?;
-        eprintln!("process {}", server.id());
-        std::fs::write("/tmp/dhcp-bench.pid", server.id().to_string())?;
-        let time = Duration::from_secs_f64(f64::from(FULL) / rate);
-        let step = self.step(&server, Way::Direct, rate, time)?;
-        println!("{step:?} {:?}", server.memory());
-        let step = self.step(&server, Way::Direct, rate, time)?;
-        println!("{step:?} {:?}", server.memory());
-        let (server, took) = server.restart(Way::Direct, self.network, &mut self.client)?;
-        println!("restart {took:?} {:?}", server.memory());
-        Ok(())
-    }
+fn millis(outcome: &Outcome, part: f64) -> f64 {
+    outcome.percentile(part).as_secs_f64() * 1e3
 }

@@ -152,9 +152,46 @@ impl Client {
         }
     }
 
-    /// Whether anyone answers by now; with little patience.
+    /// How many exchanges are done, with little patience.
+    ///
+    /// # Errors
+    /// Of the socket.
     pub fn knock(&mut self, order: Order) -> io::Result<u32> {
         self.run_with(order, Duration::from_millis(20)).map(|outcome| outcome.acks)
+    }
+
+    /// The address that one machine gets; it asks again every three seconds.
+    ///
+    /// # Errors
+    /// Of the socket.
+    pub fn lease(&mut self, machine: u32, patience: Duration) -> io::Result<Option<Ipv4Addr>> {
+        const AGAIN: Duration = Duration::from_secs(3);
+        let end = Instant::now() + patience;
+        // Other clients on this interface have numbers of their own.
+        let xid = machine << 8;
+        let mut rooms = vec![[0_u8; ROOM]; BATCH];
+        let mut says = discover(xid, machine);
+        while Instant::now() < end {
+            self.send(&mut VecDeque::from([says]))?;
+            let again = Instant::now() + AGAIN;
+            let mut requests = false;
+            while Instant::now() < again && !requests {
+                self.wait(again.saturating_duration_since(Instant::now()))?;
+                let mut given = None;
+                self.receive(&mut rooms, |packet| match Answer::read(packet) {
+                    Some(answer) if answer.xid == xid && answer.kind == 2 => {
+                        says = request(xid, machine, answer.address, answer.server);
+                        requests = true;
+                    }
+                    Some(answer) if answer.xid == xid && answer.kind == 5 => given = Some(answer.address.into()),
+                    _ => {}
+                })?;
+                if given.is_some() {
+                    return Ok(given);
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Begins exchanges as ordered and waits for the last of them.
@@ -228,10 +265,8 @@ impl Client {
     /// Waits for an answer, or until it is time for the next exchange.
     fn wait(&self, time: Duration) -> io::Result<()> {
         let mut poll = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let time = libc::timespec {
-            tv_sec: time.as_secs() as libc::time_t,
-            tv_nsec: time.subsec_nanos() as libc::c_long,
-        };
+        let time =
+            libc::timespec { tv_sec: time.as_secs() as libc::time_t, tv_nsec: time.subsec_nanos() as libc::c_long };
         // SAFETY: one pollfd and one timespec, both whole.
         let result = unsafe { libc::ppoll(&raw mut poll, 1, &raw const time, std::ptr::null()) };
         if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -264,16 +299,13 @@ impl Client {
     }
 
     fn receive(&self, rooms: &mut [[u8; ROOM]], mut each: impl FnMut(&[u8])) -> io::Result<usize> {
-        let mut pieces: Vec<libc::iovec> = rooms
-            .iter_mut()
-            .map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: ROOM })
-            .collect();
+        let mut pieces: Vec<libc::iovec> =
+            rooms.iter_mut().map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: ROOM }).collect();
         let mut messages: Vec<libc::mmsghdr> = pieces.iter_mut().map(|piece| message(piece, None)).collect();
         let count = messages.len() as libc::c_uint;
         // SAFETY: headers, pieces and rooms are whole and outlive the call.
-        let received = unsafe {
-            libc::recvmmsg(self.socket.as_raw_fd(), messages.as_mut_ptr(), count, 0, std::ptr::null_mut())
-        };
+        let received =
+            unsafe { libc::recvmmsg(self.socket.as_raw_fd(), messages.as_mut_ptr(), count, 0, std::ptr::null_mut()) };
         if received < 0 {
             let error = io::Error::last_os_error();
             return if error.kind() == io::ErrorKind::WouldBlock { Ok(0) } else { Err(error) };

@@ -1,21 +1,26 @@
-//! The servers that give addresses: ours, Kea and dnsmasq, each with the same pool and lease time.
+//! The servers that give addresses: ours, Kea and dnsmasq, each with the same pool and lease time, each with the network
+//! to itself.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use hatchery::lab::Network;
 
 use super::client::{Client, Order};
+use crate::place::{INTERFACE, Place, Server};
 
 /// Machines that only knock to hear whether a server is up.
 const KNOCKERS: u32 = 0xf000_0000;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Our tables: a network of 65,000 addresses.
+pub const TABLES: &str = "[[network]]\ninterface = \"hatch0\"\naddress = \"10.0.0.1/16\"\n\
+                      pool = [\"10.0.1.0-10.0.255.250\"]\nlease = \"12h\"\n";
 
 /// Who serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Ours.
     Hatchery,
     /// memfile, one thread: with several it is slower on two cores.
     Kea,
@@ -24,147 +29,115 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// As the table names it.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Hatchery => "hatchery",
-            Kind::Kea => "Kea memfile",
-            Kind::Dnsmasq => "dnsmasq no-ping",
+            Kind::Kea => "Kea, memfile",
+            Kind::Dnsmasq => "dnsmasq, no-ping",
+        }
+    }
+
+    /// Its directory in the scratch directory.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Kind::Hatchery => "dhcp-hatchery",
+            Kind::Kea => "dhcp-kea",
+            Kind::Dnsmasq => "dhcp-dnsmasq",
+        }
+    }
+
+    /// Whether it can be run here.
+    pub fn is_there(self, place: &Place) -> bool {
+        match self {
+            Kind::Hatchery => true,
+            Kind::Kea => place.peer("kea-dhcp4").is_some(),
+            Kind::Dnsmasq => place.peer("dnsmasq").is_some(),
+        }
+    }
+
+    /// Starts it without any lease and waits until it answers.
+    ///
+    /// # Errors
+    /// It cannot be started, or answers nobody; with the end of its log.
+    pub fn start(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<Server> {
+        let directory = place.path(self.directory());
+        if directory.exists() {
+            fs::remove_dir_all(&directory).context("cannot remove old leases")?;
+        }
+        fs::create_dir_all(&directory).context("cannot make a directory")?;
+        self.resume(way, place, knock).map(|(server, _)| server)
+    }
+
+    /// Starts it with the leases that it has; how long it took until it was ready.
+    ///
+    /// # Errors
+    /// As [`Kind::start`].
+    pub fn resume(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<(Server, Duration)> {
+        let began = Instant::now();
+        let mut server = match self {
+            Kind::Hatchery => place.start_ours(self.directory(), TABLES)?,
+            Kind::Kea => start_kea(way, place)?,
+            Kind::Dnsmasq => start_dnsmasq(place)?,
+        };
+        let ready = began.elapsed();
+        let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
+        let mut failed = None;
+        let end = Instant::now() + PATIENCE;
+        server.wait_until(|| match knock.knock(order) {
+            Ok(acks) => acks > 0 || Instant::now() > end,
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        })?;
+        match failed {
+            // Ours says itself when it is ready.
+            None if self == Kind::Hatchery => Ok((server, ready)),
+            None => Ok((server, began.elapsed())),
+            Some(error) => Err(error).context("cannot knock"),
         }
     }
 }
 
-/// How its clients reach it.
+/// How clients reach a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// By broadcast.
     Direct,
+    /// By a relay agent.
     Relayed,
 }
 
-/// A server under way; it ends when this is dropped.
-pub struct Server {
-    child: Child,
-    kind: Kind,
-    directory: PathBuf,
+fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
+    let directory = place.path(Kind::Kea.directory());
+    // Relayed messages come to an ordinary socket, which is cheaper for it.
+    let socket = if way == Way::Direct { "raw" } else { "udp" };
+    let configuration = serde_json::json!({ "Dhcp4": {
+        "interfaces-config": { "interfaces": [format!("{INTERFACE}/10.0.0.1")], "dhcp-socket-type": socket },
+        "lease-database": { "type": "memfile", "persist": true, "name": directory.join("leases.csv") },
+        "multi-threading": { "enable-multi-threading": false },
+        "valid-lifetime": 43200,
+        "option-data": [
+            { "name": "routers", "data": "10.0.0.1" },
+            { "name": "domain-name-servers", "data": "8.8.8.8, 8.8.4.4" }
+        ],
+        "subnet4": [{ "id": 1, "subnet": "10.0.0.0/16", "pools": [{ "pool": "10.0.1.0 - 10.0.255.250" }] }],
+        "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stderr" }] }]
+    } });
+    let path = place.write("dhcp-kea/kea.json", &configuration.to_string())?;
+    let mut command = place.peer("kea-dhcp4").context("there is no Kea")?;
+    command.arg("-c").arg(path).env("KEA_PIDFILE_DIR", &directory).env("KEA_LOCKFILE_DIR", &directory);
+    place.start("kea", command)
 }
 
-impl Server {
-    /// Starts one with no lease, in a directory of its own, and waits until it answers.
-    pub fn start(kind: Kind, way: Way, network: &Network, scratch: &Path, knock: &mut Client) -> anyhow::Result<Server> {
-        let directory = scratch.join(kind.name().replace(' ', "-"));
-        if directory.exists() {
-            fs::remove_dir_all(&directory)?;
-        }
-        fs::create_dir_all(&directory)?;
-        let server = Server { child: spawn(kind, way, network, &directory)?, kind, directory };
-        server.wait(knock)?;
-        Ok(server)
-    }
-
-    /// Ends it and starts it again with the leases that it has.
-    pub fn restart(mut self, way: Way, network: &Network, knock: &mut Client) -> anyhow::Result<(Server, Duration)> {
-        // SAFETY: our child, not yet waited for.
-        unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
-        self.child.wait()?;
-        let began = Instant::now();
-        self.child = spawn(self.kind, way, network, &self.directory)?;
-        self.wait(knock)?;
-        Ok((self, began.elapsed()))
-    }
-
-    fn wait(&self, knock: &mut Client) -> anyhow::Result<()> {
-        let patience = Instant::now() + Duration::from_secs(20);
-        let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
-        while knock.knock(order)? == 0 {
-            let log = fs::read_to_string(self.directory.join("log")).unwrap_or_default();
-            anyhow::ensure!(Instant::now() < patience, "{} does not answer:\n{log}", self.kind.name());
-        }
-        Ok(())
-    }
-
-    /// The processor time that all its threads have used.
-    pub fn cpu(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten();
-        let of_task = |path: PathBuf| -> Option<u64> {
-            fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse().ok()
-        };
-        Duration::from_nanos(tasks.filter_map(|task| of_task(task.path())).sum())
-    }
-
-    /// MiB of memory in use, and the most that ever were.
-    pub fn memory(&self) -> (f64, f64) {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let of = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-            line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()
-        };
-        (of("VmRSS:").unwrap_or_default() / 1024.0, of("VmHWM:").unwrap_or_default() / 1024.0)
-    }
-
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn spawn(kind: Kind, way: Way, network: &Network, directory: &Path) -> anyhow::Result<Child> {
-    let at = |name: &str| directory.join(name);
-    let mut command = match kind {
-        Kind::Hatchery => {
-            let config = format!(
-                "[paths]\ndata = \"{0}\"\nsocket = \"{0}/hatchery.sock\"\n\n[[network]]\ninterface = \"hatch0\"\n\
-                 address = \"10.0.0.1/16\"\npool = [\"10.0.1.0-10.0.255.250\"]\nlease = \"12h\"\n",
-                directory.display()
-            );
-            fs::write(at("hatchery.toml"), config)?;
-            let mut command = Command::new(hatchery_binary());
-            command.arg("serve").arg("-c").arg(at("hatchery.toml"));
-            command
-        }
-        Kind::Kea => {
-            // Relayed messages come to an ordinary socket, which is cheaper for it.
-            let socket = if way == Way::Direct { "raw" } else { "udp" };
-            let config = serde_json::json!({ "Dhcp4": {
-                "interfaces-config": { "interfaces": ["hatch0"], "dhcp-socket-type": socket },
-                "lease-database": { "type": "memfile", "persist": true, "name": at("leases.csv") },
-                "multi-threading": { "enable-multi-threading": false },
-                "valid-lifetime": 43200,
-                "option-data": [
-                    { "name": "routers", "data": "10.0.0.1" },
-                    { "name": "domain-name-servers", "data": "8.8.8.8, 8.8.4.4" }
-                ],
-                "subnet4": [{ "id": 1, "subnet": "10.0.0.0/16", "pools": [{ "pool": "10.0.1.0 - 10.0.255.250" }] }],
-                "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stderr" }] }]
-            } });
-            fs::write(at("kea.json"), config.to_string())?;
-            let mut command = Command::new("kea-dhcp4");
-            command.arg("-c").arg(at("kea.json"));
-            command.env("KEA_PIDFILE_DIR", directory).env("KEA_LOCKFILE_DIR", directory);
-            command
-        }
-        Kind::Dnsmasq => {
-            let mut command = Command::new("dnsmasq");
-            command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--no-ping"]);
-            command.args(["--interface=hatch0", "--bind-interfaces", "--dhcp-authoritative", "--quiet-dhcp"]);
-            command.args(["--dhcp-range=10.0.1.0,10.0.255.250,255.255.0.0,12h", "--dhcp-lease-max=100000"]);
-            command.args(["--dhcp-option=3,10.0.0.1", "--dhcp-option=6,8.8.8.8,8.8.4.4", "--log-facility=-"]);
-            command.arg(format!("--dhcp-leasefile={}", at("leases").display()));
-            command.arg(format!("--pid-file={}", at("pid").display()));
-            command
-        }
-    };
-    let log = fs::File::create(at("log"))?;
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    network.spawn_server(command).with_context(|| format!("cannot start {}", kind.name()))
-}
-
-/// The server under test: the one that is built beside this harness, unless another is named.
-fn hatchery_binary() -> PathBuf {
-    std::env::var_os("HATCHERY").map_or_else(|| env!("CARGO_BIN_EXE_hatchery").into(), PathBuf::from)
+fn start_dnsmasq(place: &mut Place) -> anyhow::Result<Server> {
+    let leases = place.path(Kind::Dnsmasq.directory()).join("leases");
+    let mut command = place.peer("dnsmasq").context("there is no dnsmasq")?;
+    command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--no-ping"]);
+    command.args(["--interface=hatch0", "--dhcp-authoritative", "--quiet-dhcp", "--pid-file", "--log-facility=-"]);
+    command.args(["--dhcp-range=10.0.1.0,10.0.255.250,255.255.0.0,12h", "--dhcp-lease-max=100000"]);
+    command.args(["--dhcp-option=3,10.0.0.1", "--dhcp-option=6,8.8.8.8,8.8.4.4"]);
+    command.arg(format!("--dhcp-leasefile={}", leases.display()));
+    place.start("dnsmasq-dhcp", command)
 }
