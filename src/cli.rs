@@ -82,10 +82,18 @@ Exit codes: 0 every machine is done; 1 some are not; 2 wrong arguments; 130 inte
     )]
     Load(Load),
     /// Boot simulated machines in a simulated world, with faults; one seed decides everything
-    #[command(after_help = "Examples:
+    #[command(
+        long_about = "Boot simulated machines in a simulated world, with faults; one seed decides everything.
+
+Packets are lost, doubled and late; power, relay agents and networks fail; the server crashes, stands still, and cannot
+write its journal; clocks are set; machines are moved, cloned, and lose their cards; operators give orders at any moment;
+another DHCP server is plugged in; somebody invents machines, forges messages and claims every address. Every machine
+must reach its end, and whatever the server promised is held against it. The same seed gives the same hash.",
+        after_help = "Examples:
   hatchery sim --clients 20 --seed 7
   hatchery sim --clients 20 --seed 7 --story
-  hatchery sim --clients 1000 --seed 1 --json")]
+  hatchery sim --clients 1000 --seed 1 --json"
+    )]
     Sim(Sim),
     /// Say what a machine gets now, and why
     #[command(after_help = "Examples:

@@ -18,6 +18,7 @@ mod reader;
 mod reservation;
 mod retention;
 mod server;
+mod strangers;
 mod value;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use std::path::Path;
 
 use crate::catalog::Profile;
 use crate::class::Class;
+use crate::confine::Wish;
 use crate::ids::ProductName;
 use crate::naming::{Product, Scheme, Venue};
 use crate::serve::proxmox;
@@ -53,6 +55,8 @@ pub struct Config {
     pub products: Vec<Product>,
     /// Where it goes, with the numbers loaded there.
     pub venues: Vec<VenueConfig>,
+    /// Who the server is on its machine, and what it gives up.
+    pub confinement: Wish,
     /// Where things lie.
     pub paths: Paths,
     /// The HTTP server.
@@ -139,6 +143,8 @@ impl Config {
             http_port: http.url_port(),
             offer_hold: dhcp.offer_hold,
             decline_hold: dhcp.decline_hold,
+            disuse: dhcp.disuse,
+            strangers: dhcp.strangers,
             silence_limit: limits.silence,
         };
         if profiles.iter().any(|profile| profile.answers.contains_key(proxmox::ANSWER)) {
@@ -150,6 +156,7 @@ impl Config {
             classes,
             products,
             venues,
+            confinement: server::confinement(root),
             paths: Paths::read(root, base),
             http,
             tftp: Tftp::read(root),

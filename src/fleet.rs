@@ -23,6 +23,7 @@ pub mod configure;
 pub mod contract;
 pub mod report;
 pub mod tables;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -33,6 +34,7 @@ use crate::boot::pipeline::{self, Milestone};
 use crate::boot::{BootPlan, Question, View};
 use crate::catalog::{Catalog, ImageState};
 use crate::ids::{MachineId, TransferId};
+use crate::lease::strangers::Arrivals;
 use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::firmware::Firmware;
 use crate::machine::stage::Stage;
@@ -61,6 +63,7 @@ pub struct Fleet {
     transfers: BTreeMap<TransferId, Transfer>,
     heard_on: BTreeMap<MachineId, Heard>,
     silence: Silence,
+    arrivals: Arrivals,
 }
 
 /// How a machine spoke when it was last given an address.
@@ -68,6 +71,13 @@ pub struct Fleet {
 struct Heard {
     link: LinkId,
     classes: Vec<String>,
+    /// The transaction ids of its last REQUESTs.
+    xids: Vec<u32>,
+}
+
+impl Heard {
+    /// Firmware, a boot loader and an installer ask after one another.
+    const XIDS_MAX: usize = 4;
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +155,7 @@ impl Fleet {
             transfers: BTreeMap::new(),
             heard_on: BTreeMap::new(),
             silence: Silence::default(),
+            arrivals: Arrivals::default(),
         };
         fleet.reload(rows, now);
         fleet
@@ -179,11 +190,12 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound address, known image and transfer
+    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound or declined address, known image and transfer
     /// under way.
     pub fn notices(&self) -> Vec<Notice> {
         let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
-        let bound = self.tables.leases.iter().filter(|lease| lease.state == LeaseState::Bound);
+        let held = |lease: &&Lease| matches!(lease.state, LeaseState::Bound | LeaseState::Declined);
+        let held = self.tables.leases.iter().filter(held);
         let images = self.catalog.images();
         let images = images.map(|(product, state)| Notice::Image { product: product.clone(), state: state.clone() });
         let transfers = self.transfers.iter().map(|(id, Transfer { machine, name, via, size })| Notice::Transfer {
@@ -197,7 +209,7 @@ impl Fleet {
         });
         // The configuration first: what follows is seen in its light.
         let configured = [self.configured(), self.image_files()];
-        let leases = bound.cloned().map(Notice::Lease);
+        let leases = held.cloned().map(Notice::Lease);
         configured.into_iter().chain(machines).chain(leases).chain(images).chain(transfers).collect()
     }
 

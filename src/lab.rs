@@ -115,6 +115,14 @@ pub enum Error {
         /// The kernel's answer.
         source: io::Error,
     },
+    /// An interface could not be removed.
+    #[error("cannot remove {name}")]
+    Remove {
+        /// The interface.
+        name: String,
+        /// The kernel's answer.
+        source: io::Error,
+    },
     /// The lab has no link with this index.
     #[error("the lab has no link {0}")]
     NoSuchLink(usize),

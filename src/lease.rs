@@ -4,6 +4,9 @@
 //! and change none, so that loading rows and replaying changes end in the same table. The invariants: an address has
 //! one holder; a client has one row per segment; an address that is offered, bound or declined is not in the free set.
 
+mod disuse;
+pub mod strangers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -11,7 +14,7 @@ use std::net::Ipv4Addr;
 use crate::ids::{ClientId, MachineId};
 use crate::net::{LinkId, Mac};
 use crate::refusal::Refusal;
-use crate::site::{Link, Site};
+use crate::site::{Link, Pool, Site};
 use crate::time::Timestamp;
 use crate::wire::dhcp::{Request, code};
 
@@ -108,6 +111,8 @@ pub struct Claim<'a> {
     pub reserved: Option<Ipv4Addr>,
     /// The classes it belongs to.
     pub classes: &'a [String],
+    /// Whether its machine is known by more than its asking for addresses.
+    pub known: bool,
 }
 
 impl Claim<'_> {
@@ -130,6 +135,9 @@ pub struct Leases {
     offered_to: BTreeMap<(LinkId, ClientKey), Ipv4Addr>,
     bound: BTreeSet<(MachineId, Ipv4Addr)>,
     expiry: BTreeSet<(Timestamp, Ipv4Addr)>,
+    /// Declined addresses, by link and pool, and by the client that declined them.
+    declined: BTreeSet<(LinkId, usize, Timestamp, Ipv4Addr)>,
+    declined_by: BTreeSet<(ClientKey, Ipv4Addr)>,
     /// By link and pool.
     free: Vec<Vec<BTreeSet<Ipv4Addr>>>,
     /// The first link of each link's segment: clients are found by it.
@@ -155,6 +163,8 @@ impl Leases {
             offered_to: BTreeMap::new(),
             bound: BTreeSet::new(),
             expiry: BTreeSet::new(),
+            declined: BTreeSet::new(),
+            declined_by: BTreeSet::new(),
             free: site.links.iter().map(free).collect(),
             home: site.numbered().map(|(id, _)| home(id)).collect(),
         }
@@ -229,29 +239,58 @@ impl Leases {
         }
     }
 
+    /// Whether the client may take or keep the address: the operator lets it, nobody else holds it, and a client that is
+    /// unknown leaves known ones what is kept for them. What it holds or is offered already, it may keep.
+    pub fn may_have(&self, site: &Site, claim: &Claim<'_>, address: Ipv4Addr) -> bool {
+        let in_reserve = || {
+            let pool = site.link_of(address).and_then(|(id, link)| Some((id, link.pool_of(address)?)));
+            pool.is_some_and(|(id, (index, pool))| self.is_in_reserve(site, (id, index), pool, address))
+        };
+        claim.allows(site, address)
+            && self.is_free_for(address, claim.client)
+            && (claim.known || claim.reserved == Some(address) || !in_reserve())
+    }
+
+    /// Whether the address is free, and one more that an unknown client must leave.
+    fn is_in_reserve(&self, site: &Site, (link, index): (LinkId, usize), pool: &Pool, address: Ipv4Addr) -> bool {
+        let free = self.free.get(usize::from(link.0)).and_then(|pools| pools.get(index));
+        free.is_some_and(|free| free.contains(&address) && free.len() <= site.strangers.reserve.of(pool.size()))
+    }
+
     /// The address to offer (RFC 2131 §4.3.1): the reserved one, else the one offered before, else the one the client
-    /// holds or held, else the one it wishes, else the lowest free one of the link, else of its segment.
+    /// holds or held, else the one it wishes, else the lowest free one of the link, else of its segment. Nothing of that
+    /// being left, a known client gets the address that was declined the longest ago: who found it taken may have lied.
     ///
     /// # Errors
-    /// [`Refusal::NoFreeAddress`] if nothing is left.
+    /// [`Refusal::NoFreeAddress`] if nothing is left, [`Refusal::KeptForKnown`] if something is for known clients.
     pub fn choose(&self, site: &Site, claim: &Claim<'_>, wish: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
         // A reserved address that someone else still holds is not offered; its owner gets a pool address meanwhile.
         if let Some(address) = claim.reserved.filter(|address| self.is_free_for(*address, claim.client)) {
             return Ok(address);
         }
-        let usable = |address: &Ipv4Addr| claim.allows(site, *address) && self.is_free_for(*address, claim.client);
+        let usable = |address: &Ipv4Addr| self.may_have(site, claim, *address);
         let offered = self.offer_to(claim.link, claim.client).map(|lease| lease.address).filter(usable);
         let held = self.by_client(claim.link, claim.client).map(|lease| lease.address).filter(usable);
         offered
             .or(held)
             .or(wish.filter(usable))
-            .or_else(|| site.segment(claim.link).find_map(|(id, link)| self.lowest_free(id, link, claim.classes)))
-            .ok_or(Refusal::NoFreeAddress)
+            .or_else(|| site.segment(claim.link).find_map(|(id, link)| self.lowest_free(site, claim, id, link)))
+            .or_else(|| self.declined_first(site, claim))
+            .ok_or_else(|| {
+                let left = |(id, link)| self.lowest_free(site, &Claim { known: true, ..*claim }, id, link).is_some();
+                match !claim.known && site.segment(claim.link).any(left) {
+                    true => Refusal::KeptForKnown,
+                    false => Refusal::NoFreeAddress,
+                }
+            })
     }
 
-    fn lowest_free(&self, id: LinkId, link: &Link, classes: &[String]) -> Option<Ipv4Addr> {
+    fn lowest_free(&self, site: &Site, claim: &Claim<'_>, id: LinkId, link: &Link) -> Option<Ipv4Addr> {
         let pools = self.free.get(usize::from(id.0))?.iter().zip(&link.pools);
-        pools.filter(|(_, pool)| pool.takes(classes)).filter_map(|(free, _)| free.first()).min().copied()
+        let open = |(_, pool): &(&BTreeSet<Ipv4Addr>, &Pool)| pool.takes(claim.classes);
+        let kept = |pool: &Pool| if claim.known { 0 } else { site.strangers.reserve.of(pool.size()) };
+        let more = |(free, pool): &(&BTreeSet<Ipv4Addr>, &Pool)| free.len() > kept(pool);
+        pools.filter(open).filter(more).filter_map(|(free, _)| free.first()).min().copied()
     }
 
     /// Adds an offer, or replaces the row of the lease's address. A client that is bound has no other row on that link,
@@ -287,6 +326,12 @@ impl Leases {
         if let (LeaseState::Bound, Some(machine)) = (lease.state, lease.machine) {
             self.bound.insert((machine, address));
         }
+        if lease.state == LeaseState::Declined {
+            if let Some(place) = disuse::place(site, address) {
+                self.declined.insert((place.0, place.1, lease.expires, address));
+            }
+            self.declined_by.insert((lease.client.clone(), address));
+        }
         self.by_address.insert(address, lease);
         self.sort_out(site, address);
     }
@@ -297,6 +342,12 @@ impl Leases {
         self.expiry.remove(&(old.expires, address));
         if let Some(machine) = old.machine {
             self.bound.remove(&(machine, address));
+        }
+        if old.state == LeaseState::Declined {
+            if let Some(place) = disuse::place(site, address) {
+                self.declined.remove(&(place.0, place.1, old.expires, address));
+            }
+            self.declined_by.remove(&(old.client.clone(), address));
         }
         if let Some((link_id, _)) = site.link_of(address) {
             let key = self.key(link_id, &old.client);
@@ -377,6 +428,11 @@ impl Leases {
             }
             if lease.state != LeaseState::Released && !self.expiry.contains(&(lease.expires, address)) {
                 return Err(format!("{address} is {} for ever", lease.state.word()));
+            }
+            if (lease.state == LeaseState::Declined) != self.declined_by.contains(&(lease.client.clone(), address))
+                && !self.offers.contains_key(&address)
+            {
+                return Err(format!("{address} is {} and counted otherwise", lease.state.word()));
             }
             let bound = lease.machine.is_some_and(|id| self.bound.contains(&(id, address)));
             if (lease.state == LeaseState::Bound) != bound && !self.offers.contains_key(&address) {

@@ -53,7 +53,7 @@
 //! | 2 rules | [`machine`] [`class`] [`catalog`] [`lease`] [`naming`] [`boot`] [`answer`] [`dhcp`] [`tftp`] [`access`] | the template engine, in `answer` |
 //! | 3 core | [`fleet`] | nothing new |
 //! | 4 world | [`sim`] | a seeded generator, a hash |
-//! | 5 shell | [`clock`] [`packet`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
+//! | 5 shell | [`clock`] [`packet`] [`confine`] [`disk`] [`archive`] [`installer`] [`environment`] [`assets`] [`store`] [`lab`] [`serve`] [`load`] | clocks, sockets, files, SQLite, threads |
 //! | 6 outside | [`config`] [`cli`] [`command`], then `main` | the terminal |
 //!
 //! # What you will not find
@@ -75,6 +75,7 @@
 //! | what is remembered | [`fleet::contract::Change`], [`fleet::tables`], [`store`] |
 //! | what the audit says of a change | [`fleet::audit`] |
 //! | what an answer file may say | [`answer`], then `answer-templates` |
+//! | what the server may do to its machine | [`confine`], then `packaging/hatchery.service` |
 //! | a configuration key | [`config`] and `packaging/hatchery.toml` |
 
 // Row 0: vocabulary.
@@ -124,6 +125,9 @@ pub mod sim;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod clock;
 pub mod packet;
+#[cfg(feature = "server")]
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+pub mod confine;
 #[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod disk;
 #[cfg(feature = "server")]

@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::ids::Hostname;
-use crate::lab::{self, Ports};
+use crate::lab::{self, Port, Ports};
 use crate::net::Mac;
 use crate::sim::client::{Client, Kind, Phase};
 use machine::{Machine, Time};
@@ -75,7 +75,9 @@ pub enum End {
 /// Machines under way.
 #[derive(Debug)]
 pub struct Run {
-    machines: JoinSet<()>,
+    machines: JoinSet<Port>,
+    /// Of machines that have ended.
+    ports: Vec<Port>,
     records: Vec<Shared>,
 }
 
@@ -113,7 +115,7 @@ impl Run {
             };
             machines.push((client, port, Shared(Arc::new(Mutex::new(record)))));
         }
-        let mut run = Run { machines: JoinSet::new(), records: Vec::new() };
+        let mut run = Run { machines: JoinSet::new(), ports: Vec::new(), records: Vec::new() };
         let time = Time { start: clock::now().instant, pace };
         for (client, port, record) in machines {
             run.records.push(record.clone());
@@ -130,9 +132,19 @@ impl Run {
     /// Waits until every machine has ended.
     pub async fn finished(&mut self) {
         while let Some(ended) = self.machines.join_next().await {
-            if let Err(error) = ended {
-                std::panic::resume_unwind(error.into_panic());
+            match ended {
+                Ok(port) => self.ports.push(port),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
         }
+    }
+
+    /// Takes the machines that are known to have [finished](Run::finished) off the network, so that the same ones can be
+    /// run again. Blocks for some milliseconds per machine.
+    ///
+    /// # Errors
+    /// A port that cannot be removed.
+    pub fn unplug(self) -> Result<(), lab::Error> {
+        self.ports.into_iter().try_for_each(Port::unplug)
     }
 }

@@ -17,6 +17,16 @@ pub enum Refusal {
     Forbidden(&'static str),
     /// Every address of the link's pool is taken.
     NoFreeAddress,
+    /// The addresses that are left of the pool are kept for machines that are known.
+    KeptForKnown,
+    /// Machines that nobody knows hold as many addresses as they may; the text says where.
+    TooManyUnknown(&'static str),
+    /// More machines that nobody knows showed up in a short time than may be given addresses.
+    TooManyNew,
+    /// A message that its sender cannot have written, or that claims to be another machine's; the text says why.
+    Forged(&'static str),
+    /// Somebody says that one address after another is taken, and is believed no more; the text says by whom.
+    NotBelieved(&'static str),
     /// No machine holds the asking address.
     UnknownMachine,
     /// The machine is known, and there is nothing to boot it with; the text says what is missing.
@@ -56,7 +66,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every word that [`Refusal::kind`] says, in the order of the list.
-    pub const KINDS: [&'static str; 17] = [
+    pub const KINDS: [&'static str; 22] = [
         "not-ours",
         "unparsable",
         "forbidden",
@@ -74,6 +84,11 @@ impl Refusal {
         "busy",
         "not-stored",
         "conflict",
+        "kept-for-known",
+        "too-many-unknown",
+        "too-many-new",
+        "forged",
+        "not-believed",
     ];
 
     /// A stable short word for counters and log fields.
@@ -96,6 +111,11 @@ impl Refusal {
             Refusal::Busy(_) => Refusal::KINDS[14],
             Refusal::NotStored => Refusal::KINDS[15],
             Refusal::Conflict(_) => Refusal::KINDS[16],
+            Refusal::KeptForKnown => Refusal::KINDS[17],
+            Refusal::TooManyUnknown(_) => Refusal::KINDS[18],
+            Refusal::TooManyNew => Refusal::KINDS[19],
+            Refusal::Forged(_) => Refusal::KINDS[20],
+            Refusal::NotBelieved(_) => Refusal::KINDS[21],
         }
     }
 }
@@ -107,6 +127,11 @@ impl fmt::Display for Refusal {
             Refusal::Unparsable(what) => write!(f, "not a valid message: {what}"),
             Refusal::Forbidden(what) => write!(f, "not allowed: {what}"),
             Refusal::NoFreeAddress => write!(f, "no free address: the pool is used up"),
+            Refusal::KeptForKnown => write!(f, "no address for an unknown machine: those left are kept for known ones"),
+            Refusal::TooManyUnknown(place) => write!(f, "no address for an unknown machine: too many of them {place}"),
+            Refusal::TooManyNew => write!(f, "no address for an unknown machine: too many new ones within a minute"),
+            Refusal::Forged(why) => write!(f, "not believed to be from that machine: {why}"),
+            Refusal::NotBelieved(whose) => write!(f, "not believed that the address is taken: {whose}"),
             Refusal::UnknownMachine => write!(f, "no machine holds the asking address"),
             Refusal::NothingToBoot(what) => write!(f, "nothing to boot: {what}"),
             Refusal::NoSuchFile(name) => write!(f, "file not found: {name}"),

@@ -62,6 +62,7 @@ use crate::answer::Answers;
 use crate::catalog::{Catalog, Profile};
 use crate::class::Class;
 use crate::clock;
+use crate::confine::{ConfineError, Entered, Wish};
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
 use crate::fleet::{Event, Fleet};
@@ -100,6 +101,8 @@ pub struct Settings {
     pub images: PathBuf,
     /// The control socket.
     pub socket: PathBuf,
+    /// What the process was told to give up.
+    pub confinement: Wish,
     /// Whether we answer DHCP.
     pub dhcp: bool,
     /// What TFTP allows, on our address of every link; `None` turns it off.
@@ -152,6 +155,9 @@ pub enum ServeError {
     /// Its certificate.
     #[error("cannot speak TLS on the management side")]
     Tls(#[from] manage::tls::TlsError),
+    /// Privileges.
+    #[error(transparent)]
+    Confine(#[from] ConfineError),
     /// SIGHUP.
     #[error("cannot listen for SIGHUP")]
     Signal(#[source] io::Error),
@@ -165,16 +171,18 @@ pub enum ServeError {
 /// # Errors
 /// What kept it from starting; once it runs, nothing does.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-    run_reloadable(settings, None, stop).await
+    run_reloadable(settings, None, None, stop).await
 }
 
-/// As [`run`]; with `reread`, takes over what it reads at SIGHUP and when the control socket asks.
+/// As [`run`]; with `reread`, takes over what it reads at SIGHUP and when the control socket asks; with `confined`, gives
+/// up what is left to give up once every socket is open.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_reloadable(
     settings: Settings,
     reread: Option<Reread>,
+    confined: Option<Entered>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let hangup = reread.is_some().then(reload::hangup).transpose().map_err(ServeError::Signal)?;
@@ -232,6 +240,8 @@ pub async fn run_reloadable(
     let rivals = if settings.dhcp { Rivals::open(&site) } else { Rivals::none() };
 
     let advertiser = if settings.dhcp { Advertiser::open(&site) } else { Advertiser::none() };
+    // Nothing below opens a port, and every thread that is started below has what this one has.
+    confined.map(Entered::close).transpose()?;
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });

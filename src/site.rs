@@ -2,12 +2,14 @@
 //!
 //! Made from the configuration and checked there; a reload makes another, with the same links.
 
+pub mod limits;
 pub mod reservation;
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::net::{LinkId, Subnet};
+pub use limits::{Disuse, Share, Strangers};
 pub use reservation::{Identifier, Identifiers, Reservation};
 
 /// Everything the rules know about the appliance's surroundings.
@@ -29,6 +31,10 @@ pub struct Site {
     pub offer_hold: Duration,
     /// How long an address a client declined stays out of use.
     pub decline_hold: Duration,
+    /// How many addresses go out of use at once because somebody says that they are taken.
+    pub disuse: Disuse,
+    /// What unknown machines may take.
+    pub strangers: Strangers,
     /// A running machine that gives no sign of life for this long has failed.
     pub silence_limit: Duration,
 }
@@ -81,6 +87,8 @@ impl Site {
             http_port: 80,
             offer_hold: Duration::from_secs(120),
             decline_hold: Duration::from_secs(600),
+            disuse: Disuse::default(),
+            strangers: Strangers::default(),
             // Writing a sparse image stalls for minutes; whole transfers take up to 40.
             silence_limit: Duration::from_secs(45 * 60),
         }
@@ -222,6 +230,11 @@ impl Pool {
     /// A pool for everyone.
     pub fn new(first: Ipv4Addr, last: Ipv4Addr) -> Pool {
         Pool { first, last, classes: Vec::new(), options: Vec::new() }
+    }
+
+    /// How many addresses it has.
+    pub fn size(&self) -> usize {
+        (u32::from(self.last) - u32::from(self.first)) as usize + 1
     }
 
     /// Whether a client of these classes may have an address of the pool.

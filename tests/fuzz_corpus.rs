@@ -4,16 +4,32 @@
 
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[path = "../fuzz/bodies/backup_bundle.rs"]
+mod backup_bundle;
 #[path = "../fuzz/bodies/config_toml.rs"]
 mod config_toml;
+#[path = "../fuzz/bodies/deb_package.rs"]
+mod deb_package;
 #[path = "../fuzz/bodies/dhcp_frame.rs"]
 mod dhcp_frame;
+#[path = "../fuzz/bodies/ext4_image.rs"]
+mod ext4_image;
 #[path = "../fuzz/bodies/file_name.rs"]
 mod file_name;
 #[path = "../fuzz/bodies/http_head.rs"]
 mod http_head;
+#[path = "../fuzz/bodies/image_head.rs"]
+mod image_head;
+#[path = "../fuzz/bodies/import_text.rs"]
+mod import_text;
+#[path = "../fuzz/bodies/link_frame.rs"]
+mod link_frame;
 #[path = "../fuzz/bodies/script.rs"]
 mod script;
+#[path = "../fuzz/bodies/sparse.rs"]
+mod sparse;
+#[path = "../fuzz/bodies/tarball.rs"]
+mod tarball;
 #[path = "../fuzz/bodies/template.rs"]
 mod template;
 #[path = "../fuzz/bodies/tftp_packet.rs"]
@@ -68,6 +84,11 @@ fn changed(bytes: &[u8], other: &[u8], rng: &mut Rng) -> Vec<u8> {
 /// Runs a body over its seeds, their changes, and scripts of luck. Of the changes, and of the scripts, at least one in so
 /// many gets through.
 fn replay(target: &str, body: fn(&[u8]) -> bool, one_in: (usize, usize)) {
+    replay_with(target, body, one_in, CHANGES);
+}
+
+/// The same with as many changes as this target's bodies are worth the time for.
+fn replay_with(target: &str, body: fn(&[u8]) -> bool, one_in: (usize, usize), changes: usize) {
     let seeds = seeds(target);
     assert!(seeds.len() >= 4, "{target} has {} seeds", seeds.len());
     for (name, seed) in &seeds {
@@ -75,27 +96,33 @@ fn replay(target: &str, body: fn(&[u8]) -> bool, one_in: (usize, usize)) {
     }
     let mut rng = Rng::with_seed(2132);
     let pick = |rng: &mut Rng| seeds[rng.usize(..seeds.len())].1.clone();
-    many(target, body, "changed seeds", one_in.0, || {
+    many(target, body, "changed seeds", (one_in.0, changes), || {
         let (one, other) = (pick(&mut rng), pick(&mut rng));
         changed(&one, &other, &mut rng)
     });
     let mut rng = Rng::with_seed(7);
-    many(target, body, "scripts", one_in.1, || {
+    many(target, body, "scripts", (one_in.1, changes), || {
         let mut script = vec![0xff; rng.usize(1..1024)];
         rng.fill(&mut script[1..]);
         script
     });
 }
 
-fn many(target: &str, body: fn(&[u8]) -> bool, what: &str, one_in: usize, mut next: impl FnMut() -> Vec<u8>) {
+fn many(
+    target: &str,
+    body: fn(&[u8]) -> bool,
+    what: &str,
+    (one_in, changes): (usize, usize),
+    mut next: impl FnMut() -> Vec<u8>,
+) {
     let mut reached = 0;
-    for _ in 0..CHANGES {
+    for _ in 0..changes {
         let input = next();
         let result = std::panic::catch_unwind(|| body(&input));
         reached += usize::from(result.unwrap_or_else(|_| panic!("{target}: {}", input.escape_ascii())));
     }
-    eprintln!("{target}: {reached} of {CHANGES} {what} got through");
-    assert!(reached * one_in >= CHANGES, "{target}: only {reached} of {CHANGES} {what} got through");
+    eprintln!("{target}: {reached} of {changes} {what} got through");
+    assert!(reached * one_in >= changes, "{target}: only {reached} of {changes} {what} got through");
 }
 
 #[test]
@@ -131,6 +158,36 @@ fn template() {
 #[test]
 fn file_name() {
     replay("file_name", file_name::run, (3, 3));
+}
+
+#[test]
+fn link_frame() {
+    replay("link_frame", link_frame::run, (10, 3));
+}
+
+#[test]
+fn import_text() {
+    replay("import_text", import_text::run, (6, 3));
+}
+
+#[test]
+fn image_head() {
+    replay_with("image_head", image_head::run, (6, 6), CHANGES / 4);
+}
+
+#[test]
+fn ext4_image() {
+    replay_with("ext4_image", ext4_image::run, (9, 6), CHANGES / 4);
+}
+
+#[test]
+fn deb_package() {
+    replay("deb_package", deb_package::run, (12, 6));
+}
+
+#[test]
+fn backup_bundle() {
+    replay("backup_bundle", backup_bundle::run, (6, 3));
 }
 
 #[test]

@@ -127,16 +127,24 @@ impl World {
         World { library: Arc::new(library), _root: root, _outlet: outlet }
     }
 
-    /// What a machine gets under a name; nothing where it is refused.
+    /// What a machine gets under a name; nothing where it is refused. What the shells get without waiting is the same.
     fn open(&self, name: &str, via: Via) -> Option<String> {
-        match self.library.open(Ipv4Addr::LOCALHOST, name, via).ok()? {
-            Content::File(opened) => {
-                let mut text = String::new();
-                (&*opened.file).read_to_string(&mut text).expect("a file of text");
-                Some(text)
-            }
-            Content::Text(text) => Some(String::from_utf8_lossy(&text).into_owned()),
+        let opened = self.library.open(Ipv4Addr::LOCALHOST, name, via).ok().map(text_of);
+        if let Some(at_once) = self.library.open_at_once(Ipv4Addr::LOCALHOST, name, via) {
+            assert_eq!(Some(text_of(at_once)), opened, "{name}");
         }
+        opened
+    }
+}
+
+fn text_of(content: Content) -> String {
+    match content {
+        Content::File(opened) => {
+            let mut text = String::new();
+            (&*opened.file).read_to_string(&mut text).expect("a file of text");
+            text
+        }
+        Content::Text(text) => String::from_utf8_lossy(&text).into_owned(),
     }
 }
 
@@ -333,6 +341,8 @@ fn case_is_ignored_only_where_it_is_to_be_and_only_for_boot_files() {
     let strict = World::new(false);
     assert_eq!(strict.open("mixed.efi", Via::Tftp), None);
     assert_eq!(strict.open("Mixed.EFI", Via::Tftp).as_deref(), Some("mixed"));
+    // What was just opened is in the kernel's memory.
+    assert!(strict.library.open_at_once(Ipv4Addr::LOCALHOST, "Mixed.EFI", Via::Tftp).is_some());
     let lenient = World::new(true);
     for (name, content) in [
         ("mixed.efi", Some("mixed")),

@@ -143,7 +143,7 @@ fn counters_are_those_of_what_was_done() {
     says("hatchery_transfer_seconds_count{via=\"http\"}", 1.0);
     says("hatchery_transfers_started_total{via=\"tftp\"}", 0.0);
     says("hatchery_refusals_total{kind=\"no-such-file\"}", 1.0);
-    says("hatchery_inbox_shed_total", 0.0);
+    says("hatchery_inbox_shed_total{why=\"full\"}", 0.0);
     says("hatchery_commit_failures_total", 0.0);
     says(&format!("hatchery_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0);
     // Nine reports were written one after the other, each answered before the next.

@@ -10,11 +10,6 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use hatchery::boot::pipeline::{self, Milestone};
-use hatchery::machine::Order;
-use hatchery::machine::firmware::Firmware;
-use hatchery::machine::stage::Stage;
-use hatchery::refusal::Refusal;
 use hatchery::sim::client::Kind;
 use hatchery::sim::reach::Reached;
 use hatchery::sim::world::{Faults, Plan, Report, Sabotage, run};
@@ -27,49 +22,6 @@ fn play(plan: &Plan) -> Report {
         panic!("{violation}packets: {}", path.display())
     })
 }
-
-/// The DHCP messages with their answers.
-const DHCP: [(&str, &str); 6] = [
-    ("DISCOVER", "OFFER"),
-    ("REQUEST", "ACK"),
-    ("REQUEST", "NAK"),
-    ("INFORM", "ACK"),
-    ("DECLINE", ""),
-    ("RELEASE", ""),
-];
-
-/// What operators do, and what is done to the network, the clock and the machines.
-const ODDS: [&str; 29] = [
-    "machine reinstall",
-    "machine hold",
-    "machine forget",
-    "venue add",
-    "venue list",
-    "names import",
-    "names release",
-    "names retire",
-    "names reinstate",
-    "names list",
-    "image list",
-    "image add",
-    "image activate",
-    "batch create",
-    "batch start",
-    "batch pause",
-    "batch cancel",
-    "batch priority",
-    "batch list",
-    "the clock is set on",
-    "the clock is set back",
-    "a machine is moved",
-    "a card is pulled in the middle of an installation",
-    "a relay passes an answer on",
-    "a relay fails",
-    "a network is cut off",
-    "another server is chosen",
-    "two machines of one hardware address are done",
-    "two machines of one UUID are done",
-];
 
 /// How many seeds to play: `SIM_SEEDS`, else 256.
 fn seeds() -> u64 {
@@ -101,56 +53,9 @@ fn every_machine_reaches_its_end_on_every_bad_day() {
     assert!(faulted * 50 <= done, "{faulted} gave up, {done} were done");
     // A shorter sweep cannot be asked for everything.
     if seeds() >= 256 {
-        let missed = missed(&reached);
-        assert!(missed.is_empty(), "the sweep never reached:\n{missed}");
+        let missed = reached.missed();
+        assert!(missed.is_empty(), "the sweep never reached:\n{}", missed.join("\n"));
     }
-}
-
-/// What a sweep should reach and did not, a line each.
-fn missed(reached: &Reached) -> String {
-    let mut missed = String::new();
-    let mut miss = |what: String| missed += &format!("  {what}\n");
-    let kinds = Kind::ALL.into_iter().filter(|kind| !reached.kinds.contains(kind));
-    kinds.for_each(|kind| miss(format!("kind {kind:?}")));
-    // But for one: `busy` is a limit of the shells (sockets, open files, requests that wait), and a simulated server has
-    // none.
-    let refusals =
-        Refusal::KINDS.into_iter().filter(|refusal| *refusal != "busy" && !reached.refusals.contains(refusal));
-    refusals.for_each(|refusal| miss(format!("refusal {refusal}")));
-    let steps = steps().into_iter().filter(|step| !reached.steps.contains(step));
-    steps.for_each(|(from, to)| miss(format!("step {from} → {to}")));
-    let dhcp = DHCP.into_iter().filter(|pair| !reached.dhcp.contains(pair));
-    dhcp.for_each(|(asked, answered)| miss(format!("DHCP {asked} → {answered}")));
-    let odds = ODDS.into_iter().filter(|odd| !reached.odds.contains(odd));
-    odds.for_each(|odd| miss(odd.to_owned()));
-    missed
-}
-
-/// Every step that some milestone makes from some stage.
-fn steps() -> BTreeSet<(&'static str, &'static str)> {
-    let words = ["starting", "downloading", "verifying", "customizing", "success", "failed"];
-    let mut milestones: Vec<Milestone> = words.map(|word| Milestone::Reported(word.into(), None)).into();
-    milestones.extend([
-        Milestone::Bound(Firmware::RaspberryPi5),
-        Milestone::BootFile,
-        Milestone::Image,
-        Milestone::ConfigAsked,
-        Milestone::Silent(300),
-        Milestone::Reinstall,
-    ]);
-    let mut steps = BTreeSet::new();
-    for word in Stage::WORDS {
-        let from = Stage::from_word(word, "why").expect("it is a stage's word");
-        // A finished machine is to boot its disk; to install it again, an operator moves it to another stage.
-        let orders: &[Order] =
-            if from == Stage::Done { &[Order::Disk, Order::Hold] } else { &[Order::Install, Order::Disk, Order::Hold] };
-        for order in orders.iter().copied() {
-            let to = milestones.iter().filter_map(|milestone| pipeline::next(&from, order, milestone));
-            // One failure after another is no step.
-            steps.extend(to.map(|to| (from.word(), to.word())).filter(|(from, to)| from != to));
-        }
-    }
-    steps
 }
 
 #[test]

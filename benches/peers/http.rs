@@ -43,7 +43,7 @@ struct Servers {
 
 impl Servers {
     fn start(place: &mut Place, plan: &Plan) -> anyhow::Result<Servers> {
-        let mut all = place.start_builds(plan.before.as_deref())?;
+        let mut all = place.start_builds(&plan.before)?;
         let ours = all.len();
         for index in 0..NGINX.len() {
             let Some(server) = start_nginx(place, index)? else { break };
@@ -96,7 +96,7 @@ pub fn start_nginx(place: &mut Place, index: usize) -> anyhow::Result<Option<(St
 /// Large images to 20 clients and to one, and small files.
 pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
     let pattern = Arc::new(Pattern::new());
-    let size = plan.size(GIB, 64 * MIB);
+    let size = plan.size(GIB, 256 * MIB);
     pattern.write(&place.path("images/large.img"), size).context("cannot write the image")?;
     pattern.write(&place.path("images/small.bin"), SMALL).context("cannot write the small file")?;
     let servers = Servers::start(place, plan)?;
@@ -117,7 +117,7 @@ pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
             })
         })?);
     }
-    let requests = plan.size(200_000, 10_000);
+    let requests = plan.size(100_000, 40_000);
     let load = format!("HTTP, {SMALL} bytes, keep-alive, {CLIENTS} connections");
     let contest = Contest::new(load, "requests/CPU-s", "µs/request", Better::Higher);
     contests.push(contest.run(&servers.names(), plan.rounds, |index| {

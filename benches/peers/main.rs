@@ -45,15 +45,16 @@ struct Args {
     /// Turns that each server has; the medians of them are compared.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
     rounds: u32,
-    /// Small files and short runs: shows that everything works, and no figure worth quoting.
+    /// Smaller files and shorter runs: to see that everything works, and which way a change goes; nothing to quote.
     #[arg(long)]
     quick: bool,
     /// One JSON document with every run, instead of tables.
     #[arg(long)]
     json: bool,
-    /// Another build of hatchery, an older one mostly, to take turns with ours in the parts http, fairness and tftp.
+    /// Another build of hatchery, an older one mostly, to take turns with ours in the parts http, fairness and tftp; may
+    /// be given four times.
     #[arg(long, value_name = "PROGRAM")]
-    before: Option<PathBuf>,
+    before: Vec<PathBuf>,
     /// Given by `cargo bench`.
     #[arg(long, hide = true)]
     bench: bool,
@@ -95,8 +96,8 @@ pub struct Plan {
     pub rounds: usize,
     /// Whether only to show that it works.
     pub quick: bool,
-    /// Another build of ours.
-    pub before: Option<PathBuf>,
+    /// Other builds of ours.
+    pub before: Vec<PathBuf>,
 }
 
 impl Plan {

@@ -25,8 +25,6 @@ use crate::measure::{self, Group, Usage};
 pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 1);
 /// The prefix length of the link.
 pub const PREFIX: u8 = 24;
-/// The address of another build of ours.
-const BEFORE: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 9);
 /// Addresses of servers on the link, ours with them.
 const SERVERS: u8 = 9;
 /// Clients that have an address of their own.
@@ -159,21 +157,24 @@ impl Place {
         self.start_build(Path::new(env!("CARGO_BIN_EXE_hatchery")), name, tables)
     }
 
-    /// Starts ours to serve files, and `before` as well if it is given: their names, addresses and processes.
+    /// Starts ours to serve files, and the builds `before` as well: their names, addresses and processes.
     ///
     /// # Errors
     /// As [`Place::start_ours`].
-    pub fn start_builds(&mut self, before: Option<&Path>) -> anyhow::Result<Vec<(String, Ipv4Addr, Server)>> {
+    pub fn start_builds(&mut self, before: &[PathBuf]) -> anyhow::Result<Vec<(String, Ipv4Addr, Server)>> {
         let network = |address| {
             format!("[[network]]\ninterface = \"{INTERFACE}\"\naddress = \"{address}/{PREFIX}\"\npool = []\n")
         };
         let ours = self.start_ours("hatchery", &network(OURS))?;
         let mut all = vec![("hatchery".to_owned(), OURS, ours)];
-        if let Some(program) = before {
+        // From the last address down: the peers' go up.
+        for (program, last) in before.iter().zip((2..=SERVERS).rev()) {
             // Only one of them can have the port of DHCP.
-            let tables = format!("{}[dhcp]\nenabled = false\n", network(BEFORE));
-            let server = self.start_build(program, "hatchery-before", &tables)?;
-            all.push(("hatchery, before".to_owned(), BEFORE, server));
+            let address = Ipv4Addr::new(192, 168, 151, last);
+            let tables = format!("{}[dhcp]\nenabled = false\n", network(address));
+            let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let server = self.start_build(program, &format!("before-{last}-{name}"), &tables)?;
+            all.push((format!("{name}, before"), address, server));
         }
         Ok(all)
     }

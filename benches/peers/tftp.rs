@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -50,12 +50,12 @@ struct Contender {
 /// All loads.
 pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
     let pattern = Arc::new(Pattern::new());
-    let size_of = |load: &Load| plan.size(load.mib * MIB, MIB);
+    let size_of = |load: &Load| plan.size(load.mib * MIB, 4 * MIB);
     for load in &LOADS {
         let size = size_of(load);
         pattern.write(&place.path(&format!("boot/{size}")), size).context("cannot write a boot file")?;
     }
-    let contenders = start(place, plan.before.as_deref())?;
+    let contenders = start(place, &plan.before)?;
     let mut contests = Vec::new();
     for load in &LOADS {
         let size = size_of(load);
@@ -88,7 +88,7 @@ pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
 }
 
 /// Ours first.
-fn start(place: &mut Place, before: Option<&Path>) -> anyhow::Result<Vec<Contender>> {
+fn start(place: &mut Place, before: &[PathBuf]) -> anyhow::Result<Vec<Contender>> {
     let builds = place.start_builds(before)?;
     let mut all: Vec<Contender> = builds
         .into_iter()

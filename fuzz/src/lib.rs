@@ -2,16 +2,32 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+#[path = "../bodies/backup_bundle.rs"]
+pub mod backup_bundle;
 #[path = "../bodies/config_toml.rs"]
 pub mod config_toml;
+#[path = "../bodies/deb_package.rs"]
+pub mod deb_package;
 #[path = "../bodies/dhcp_frame.rs"]
 pub mod dhcp_frame;
+#[path = "../bodies/ext4_image.rs"]
+pub mod ext4_image;
 #[path = "../bodies/file_name.rs"]
 pub mod file_name;
 #[path = "../bodies/http_head.rs"]
 pub mod http_head;
+#[path = "../bodies/image_head.rs"]
+pub mod image_head;
+#[path = "../bodies/import_text.rs"]
+pub mod import_text;
+#[path = "../bodies/link_frame.rs"]
+pub mod link_frame;
 #[path = "../bodies/script.rs"]
 pub mod script;
+#[path = "../bodies/sparse.rs"]
+pub mod sparse;
+#[path = "../bodies/tarball.rs"]
+pub mod tarball;
 #[path = "../bodies/template.rs"]
 pub mod template;
 #[path = "../bodies/tftp_packet.rs"]

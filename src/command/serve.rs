@@ -1,6 +1,6 @@
 //! `hatchery serve`: a checked configuration becomes a running server.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use super::WRONG_INPUT;
 use crate::answer::Answers;
 use crate::cli::{LogFormat, Serve};
 use crate::config::{Certificate, Config, Management, Paths};
+use crate::confine::{self, Needs};
 use crate::fleet::command::Declaration;
 use crate::serve::log::tail::Tail;
 use crate::serve::manage::tls::Origin;
@@ -39,17 +40,13 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
         tracing::warn!("answer template {problem}");
     }
     let answers = compile(&config)?;
-    // The data directory and the served ones below it are ours to make; where the operator points elsewhere, a missing
-    // directory is an error.
-    let Paths { data, boot, images, .. } = &config.paths;
-    for directory in [data, boot, images] {
-        std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    }
-    let settings = settings(config, answers);
     let file = args.config.config.clone();
+    let confined = confine::enter(&config.confinement, &needs(&config, &file))?;
+    let settings = settings(config, answers);
     let reread = Reread::new(move || reread(&file));
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_start(confine::thread_started);
+    let runtime = runtime.build().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
@@ -59,9 +56,22 @@ pub fn run(args: &Serve) -> anyhow::Result<ExitCode> {
                 _ = terminate.recv() => {}
             }
         };
-        serve::run_reloadable(settings, Some(reread), stop).await?;
+        serve::run_reloadable(settings, Some(reread), Some(confined), stop).await?;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// What a server with this configuration, read from `file`, has to do with.
+fn needs(config: &Config, file: &Path) -> Needs {
+    let Paths { data, boot, images, templates, socket } = config.paths.clone();
+    let Management { listen, tls, .. } = &config.management;
+    let certificate = match tls {
+        Some(Certificate::Files { certificate, key }) => vec![certificate.clone(), key.clone()],
+        Some(Certificate::SelfMade) | None => Vec::new(),
+    };
+    let ports = config.http.ports.iter().copied().chain(listen.iter().map(SocketAddr::port)).collect();
+    let files = certificate.into_iter().chain([file.to_owned()]).collect();
+    Needs { data, images, boot, templates, files, socket, ports }
 }
 
 /// As many descriptors as the system lets us have: a shell's usual 1024 are fewer than the connections and transfers
@@ -140,6 +150,7 @@ pub fn settings(config: Config, answers: Answers) -> Settings {
         ignore_case: config.tftp.ignore_case,
         images: paths.images.clone(),
         socket: paths.socket.clone(),
+        confinement: config.confinement,
         site: config.site,
         profiles: config.profiles,
         classes: config.classes,

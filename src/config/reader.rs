@@ -307,6 +307,11 @@ impl<'t> Field<'t> {
         self.value.is_table()
     }
 
+    /// Whether the value is that text.
+    pub(super) fn is_text(&self, text: &str) -> bool {
+        self.value.as_str() == Some(text)
+    }
+
     /// Whether the value is written as a list.
     pub(super) fn is_list(&self) -> bool {
         self.value.is_array()

@@ -1,11 +1,26 @@
-//! `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: where things lie and how much is done at once.
+//! `[server]`, `[paths]`, `[http]`, `[tftp]`, `[dhcp]` and `[limits]`: what the server is, where things lie and how much
+//! is done at once.
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::reader::{Field, Once, Table};
-use crate::site::{Leniency, Role};
+use super::strangers;
+use crate::confine::Wish;
+use crate::site::{Disuse, Leniency, Role, Strangers};
+
+/// Reads `[server]`.
+pub(super) fn confinement(root: &Table<'_>) -> Wish {
+    let table = root.table("server");
+    let user = table.as_ref().and_then(|table| table.field("user")?.parse("the name of a user", "hatchery", user_name));
+    Wish { user, sandbox: table.is_none_or(|table| table.boolean("sandbox", true)) }
+}
+
+fn user_name(text: &str) -> Option<String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!text.is_empty() && !text.starts_with('-') && text.chars().all(fits)).then(|| text.to_owned())
+}
 
 /// Where things lie, absolute or relative to our working directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +160,10 @@ pub struct Dhcp {
     pub offer_hold: Duration,
     /// How long a declined address stays out of use.
     pub decline_hold: Duration,
+    /// How many addresses go out of use at once because somebody says that they are taken.
+    pub disuse: Disuse,
+    /// What unknown machines may take.
+    pub strangers: Strangers,
     /// `siaddr` for clients that boot from another server.
     pub next_server: Option<Ipv4Addr>,
     /// Departures from the protocol.
@@ -164,6 +183,8 @@ impl Dhcp {
             role: table.and_then(role).unwrap_or(Role::Server),
             offer_hold: duration("offer_hold", 120),
             decline_hold: duration("decline_hold", 600),
+            disuse: table.map(strangers::disuse).unwrap_or_default(),
+            strangers: table.map(strangers::read).unwrap_or_default(),
             next_server: table.and_then(next_server),
             leniency: Leniency {
                 ignore_server_id: table.is_some_and(|table| table.boolean("ignore_server_id", false)),

@@ -62,7 +62,7 @@ impl Wish {
 pub fn verdict(wish: Wish, claim: &Claim<'_>, leases: &Leases, site: &Site, relay: Option<Ipv4Addr>) -> Verdict {
     let Some(link) = site.link(claim.link) else { return Verdict::Silent(Refusal::NotOurs("no such link")) };
     let here = |address| site.segment(claim.link).any(|(_, link)| link.subnet.contains(address));
-    let may_have = |address| claim.allows(site, address) && leases.is_free_for(address, claim.client);
+    let may_have = |address| leases.may_have(site, claim, address);
     // Some clients leave option 54 out when they take an OFFER: then the offer is what we know of them.
     let offered = |address| leases.by_address(address).filter(|lease| lease.client == *claim.client);
     let known = |address| offered(address).or_else(|| leases.by_client(claim.link, claim.client));

@@ -1,18 +1,33 @@
 //! A FAT file system within a disk or an image file, read and edited in place without mounting.
 //!
 //! Marks the volume dirty while it is changed and clean again when it is closed, so that nothing has to be checked at
-//! the next boot.
+//! the next boot. A damaged one is an error, however it is damaged: what is read for one question has a limit, because a
+//! chain of clusters may lead in a circle.
 
+use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::rc::Rc;
 
 use fatfs::{FileSystem, FormatVolumeOptions, FsOptions, format_volume};
 
 /// Entries of a directory, by the format (2 MiB of 32 bytes); a damaged one may have no end.
 const ENTRIES_MAX: usize = 65_536;
 
+/// What may be read for one question beside the bytes of a file: directories, and the chains of their clusters, several
+/// times over. A small file system has little of them.
+const QUESTION_MAX: u64 = 64 << 20;
+const QUESTION_MIN: u64 = 1 << 20;
+
+fn question_max(length: u64) -> u64 {
+    length.saturating_mul(4).saturating_add(QUESTION_MIN).min(QUESTION_MAX)
+}
+
 /// An open FAT file system.
 pub struct Fat<'a, D: Read + Write + Seek> {
     volume: FileSystem<Window<'a, D>>,
+    length: u64,
+    /// What may still be read for this question.
+    left: Rc<Cell<u64>>,
 }
 
 impl<'a, D: Read + Write + Seek> Fat<'a, D> {
@@ -22,8 +37,12 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
     ///
     /// There is none, or `disk` fails.
     pub fn open(disk: &'a mut D, start: u64, length: u64) -> io::Result<Self> {
-        let window = Window::new(disk, start, length);
-        Ok(Self { volume: FileSystem::new(window, FsOptions::new())? })
+        Self::within(Window::new(disk, start, length))
+    }
+
+    fn within(window: Window<'a, D>) -> io::Result<Self> {
+        let (length, left) = (window.length, window.left.clone());
+        Ok(Self { volume: FileSystem::new(window, FsOptions::new())?, length, left })
     }
 
     /// Makes an empty file system there, with `label`.
@@ -39,7 +58,7 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
         let mut window = Window::new(disk, start, length);
         format_volume(&mut window, FormatVolumeOptions::new().volume_label(name))?;
         window.seek(SeekFrom::Start(0))?;
-        Ok(Self { volume: FileSystem::new(window, FsOptions::new())? })
+        Self::within(window)
     }
 
     /// The names in a directory (`""` is the root), without `.` and `..`; nothing if there is no such directory.
@@ -48,6 +67,7 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
     ///
     /// The disk's.
     pub fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        self.left.set(question_max(self.length));
         let root = self.volume.root_dir();
         let directory = match directory {
             "" => root,
@@ -65,13 +85,21 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
     ///
     /// # Errors
     ///
-    /// The disk's.
+    /// The disk's; the file is damaged.
     pub fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        self.left.set(question_max(self.length));
         let mut file = match self.volume.root_dir().open_file(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
+        let size = file.seek(SeekFrom::End(0))?;
+        if size > self.length {
+            let text = format!("{path} has {size} bytes by its entry, more than its file system");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        file.rewind()?;
+        self.left.set(question_max(self.length) + size);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
         Ok(Some(bytes))
@@ -83,6 +111,7 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
     ///
     /// [`io::ErrorKind::StorageFull`] before anything is changed; else the disk's.
     pub fn write(&mut self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.left.set(question_max(self.length));
         let stats = self.volume.stats()?;
         let old = self.read(path)?.map_or(0, |old| old.len() as u64);
         let cluster = u64::from(stats.cluster_size());
@@ -92,6 +121,7 @@ impl<'a, D: Read + Write + Seek> Fat<'a, D> {
             let text = format!("{path} has {} bytes, and the FAT partition has no room for them", bytes.len());
             return Err(io::Error::new(io::ErrorKind::StorageFull, text));
         }
+        self.left.set(question_max(self.length));
         let mut file = self.volume.root_dir().create_file(path)?;
         file.truncate()?;
         file.write_all(bytes)?;
@@ -114,11 +144,12 @@ struct Window<'a, D> {
     start: u64,
     length: u64,
     position: u64,
+    left: Rc<Cell<u64>>,
 }
 
 impl<'a, D> Window<'a, D> {
     fn new(disk: &'a mut D, start: u64, length: u64) -> Self {
-        Self { disk, start, length, position: 0 }
+        Self { disk, start, length, position: 0, left: Rc::new(Cell::new(question_max(length))) }
     }
 }
 
@@ -134,6 +165,9 @@ impl<D: Seek> Window<'_, D> {
 impl<D: Read + Seek> Read for Window<'_, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.part(buffer.len())?;
+        let left = self.left.get().checked_sub(buffer.len() as u64);
+        let circle = || io::Error::new(io::ErrorKind::InvalidData, "the FAT file system leads in a circle");
+        self.left.set(left.ok_or_else(circle)?);
         let length = self.disk.read(&mut buffer[..length])?;
         self.position += length as u64;
         Ok(length)

@@ -32,6 +32,8 @@ pub(super) struct Asking<'a> {
     pub(super) firmware: Firmware,
     pub(super) reservation: Option<&'a Reservation>,
     pub(super) classes: Vec<String>,
+    /// Whether an operator reserved something for it, or it is known by more than its asking for addresses.
+    pub(super) known: bool,
 }
 
 impl Asking<'_> {
@@ -41,7 +43,8 @@ impl Asking<'_> {
     }
 
     pub(super) fn claim(&self) -> Claim<'_> {
-        Claim { link: self.link_id, client: &self.client, reserved: self.reserved(), classes: &self.classes }
+        let (reserved, known) = (self.reserved(), self.known);
+        Claim { link: self.link_id, client: &self.client, reserved, classes: &self.classes, known }
     }
 }
 
@@ -83,7 +86,10 @@ impl Fleet {
         let recognised = evidence.firmware.unwrap_or(Firmware::Plain);
         let classes = class::of(&self.catalog.classes, &request, recognised, reservation);
         let firmware = self.firmware(&request, recognised, known);
-        Ok(Asking { request, site, came_by, port, link_id, client, evidence, firmware, reservation, classes })
+        let holder = self.tables.leases.by_client(link_id, &client).and_then(|lease| lease.machine);
+        let machine = self.tables.machines.resolve(&evidence, holder).and_then(|id| self.tables.machines.get(id));
+        let known = reservation.is_some() || machine.is_some_and(|machine| self.tables.is_known(machine));
+        Ok(Asking { request, site, came_by, port, link_id, client, evidence, firmware, reservation, classes, known })
     }
 
     /// What kind of client to answer. A message that says nothing about its sender, from a board that netboots, is its

@@ -32,6 +32,8 @@ pub struct Board {
     transfers: BTreeMap<TransferId, Running>,
     progress: BTreeMap<MachineId, Progress>,
     refusals: BTreeMap<&'static str, u64>,
+    /// Refused because a limit was reached, by the limit.
+    shed: BTreeMap<&'static str, u64>,
     conflicts: BTreeMap<Ipv4Addr, Mac>,
     trails: Trails,
     tally: Tally,
@@ -67,6 +69,7 @@ impl Board {
             transfers: BTreeMap::new(),
             progress: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            shed: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             trails: Trails::default(),
             tally: Tally::default(),
@@ -172,6 +175,9 @@ impl Board {
     /// Counts a refusal; those that a shell makes by itself reach no notice.
     pub fn count(&mut self, refusal: &Refusal) {
         *self.refusals.entry(refusal.kind()).or_default() += 1;
+        if let Refusal::Busy(limit) = refusal {
+            *self.shed.entry(limit).or_default() += 1;
+        }
     }
 
     /// The machine of that id.
@@ -223,6 +229,11 @@ impl Board {
     /// How often each kind of refusal was made.
     pub fn refusals(&self) -> &BTreeMap<&'static str, u64> {
         &self.refusals
+    }
+
+    /// How often something was refused because a limit was reached, by the limit.
+    pub fn shed(&self) -> &BTreeMap<&'static str, u64> {
+        &self.shed
     }
 
     /// How far the machine's installer says to be.

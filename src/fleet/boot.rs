@@ -92,6 +92,12 @@ impl Fleet {
         let Asking { request, site, evidence, .. } = asking;
         let wish = request.address_option(code::REQUESTED_ADDRESS);
         let address = self.tables.leases.choose(site, &asking.claim(), wish)?;
+        self.admit(asking, address, now)?;
+        if self.tables.leases.by_address(address).is_some_and(|lease| lease.state == LeaseState::Declined) {
+            // Nothing else is left, and this time it may not be taken.
+            self.commit(out, Change::LeaseFreed(address));
+            out.publish(Notice::Freed(address));
+        }
         // Nothing is remembered of a stranger before it takes the offer: inventing MACs must cost us nothing.
         let machines = &self.tables.machines;
         let known = machines.resolve(evidence, self.holder(asking)).and_then(|id| machines.get(id)).cloned();
@@ -107,7 +113,10 @@ impl Fleet {
         }
         let bound = self.tables.leases.by_address(address).is_some_and(|lease| lease.state == LeaseState::Bound);
         if !bound {
-            let expires = now.timestamp + self.site.offer_hold;
+            let hold = self.site.offer_hold;
+            // An unknown machine that does not go on costs little: it gets the same offer again, if nobody took it.
+            let hold = if asking.known { hold } else { hold.min(self.site.strangers.offer_hold) };
+            let expires = now.timestamp + hold;
             let client = asking.client.clone();
             let offered = Lease { address, client, machine: None, state: LeaseState::Offered, expires };
             self.tables.leases.put(site, offered);
@@ -134,6 +143,7 @@ impl Fleet {
         }
         let wish = Some(request.ciaddr).filter(|address| *address != Ipv4Addr::UNSPECIFIED);
         let address = self.tables.leases.choose(site, &asking.claim(), wish)?;
+        self.admit(asking, address, now)?;
         self.bind(asking, address, dhcp::FOREVER, now, out);
         Ok(())
     }
@@ -144,6 +154,7 @@ impl Fleet {
         let relay = relay::server_override(request);
         match dhcp::bind::verdict(wish, &asking.claim(), &self.tables.leases, site, relay) {
             Verdict::Bind(address) => {
+                self.admit(asking, address, now)?;
                 let lease_time = asking.link_of(address).lease_time;
                 self.bind(asking, address, lease_time, now, out);
                 Ok(())
@@ -188,7 +199,8 @@ impl Fleet {
         let Asking { site, link_id, client, evidence, .. } = asking;
         let id = self.machine(evidence, self.holder(asking), now, out);
         let link = site.link_of(address).map_or(*link_id, |(id, _)| id);
-        self.heard_on.insert(id, Heard { link, classes: asking.classes.clone() });
+        let replayed = self.is_replayed(id, asking.request.xid);
+        self.note_how_heard(id, link, asking);
 
         if let Some(old) = self.tables.leases.by_client(*link_id, client)
             && old.address != address
@@ -204,11 +216,20 @@ impl Fleet {
         let machine = self.tables.machines.get(id).expect("it was put there above").clone();
         let plan = self.plan_for(asking, &machine, address);
         self.assign_at_bind(asking, &machine, &plan, now, out);
-        if let Some(firmware) = evidence.firmware {
+        if let Some(firmware) = evidence.firmware.filter(|_| !replayed) {
             self.reached(id, &Milestone::Bound(firmware), now, out);
         }
         self.publish_machine(id, out);
         (machine, plan)
+    }
+
+    fn note_how_heard(&mut self, id: MachineId, link: LinkId, asking: &Asking<'_>) {
+        let mut xids = self.heard_on.remove(&id).map(|heard| heard.xids).unwrap_or_default();
+        if !xids.contains(&asking.request.xid) {
+            xids.push(asking.request.xid);
+            xids.drain(..xids.len().saturating_sub(Heard::XIDS_MAX));
+        }
+        self.heard_on.insert(id, Heard { link, classes: asking.classes.clone(), xids });
     }
 
     /// Gives the machine the name that is certain at its first address.
@@ -295,11 +316,13 @@ impl Fleet {
         let address = request
             .address_option(code::REQUESTED_ADDRESS)
             .ok_or(Refusal::Forbidden("a DECLINE must name the address in option 50"))?;
-        let lease = self.tables.leases.by_address(address).filter(|lease| lease.client == *client).cloned();
+        // One that was declined already has no holder.
+        let holds = |lease: &&Lease| lease.client == *client && lease.state != LeaseState::Declined;
+        let lease = self.tables.leases.by_address(address).filter(holds).cloned();
         let lease = lease.ok_or(Refusal::Forbidden("a DECLINE for an address the client does not hold"))?;
+        self.may_give_up(asking, &lease, now)?;
         let machine = lease.machine;
-        let expires = now.timestamp + self.site.decline_hold;
-        self.commit_lease(out, Lease { state: LeaseState::Declined, machine: None, expires, ..lease });
+        self.disuse(lease, now, out)?;
         if let Some(id) = machine {
             self.publish_machine(id, out);
         }
@@ -312,6 +335,7 @@ impl Fleet {
         let held = self.tables.leases.by_address(request.ciaddr);
         let lease = held.filter(|lease| lease.client == *client && lease.state == LeaseState::Bound).cloned();
         let lease = lease.ok_or(Refusal::Forbidden("a RELEASE for an address the client does not hold"))?;
+        self.may_give_up(asking, &lease, now)?;
         let machine = lease.machine;
         self.commit_lease(out, Lease { state: LeaseState::Released, expires: now.timestamp, ..lease });
         if let Some(id) = machine {

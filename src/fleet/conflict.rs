@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::asking::Asking;
 use super::{Action, Fleet, Notice, Outbox};
-use crate::lease::{ClientKey, Lease, LeaseState};
+use crate::lease::{ClientKey, LeaseState};
 use crate::net::Mac;
 use crate::time::Now;
 
@@ -19,7 +19,7 @@ impl Fleet {
     }
 
     /// Someone else uses an address. One that is only offered is taken out of use as if its client had declined it; a
-    /// client that asks for it all the same is told no and starts over.
+    /// client that asks for it all the same is told no and starts over. Who says that of too many is not believed.
     pub(super) fn on_conflict(&mut self, address: Ipv4Addr, mac: Mac, now: Now, out: &mut Outbox) {
         let Some(lease) = self.tables.leases.by_address(address).cloned() else { return };
         let withdrawn = match lease.state {
@@ -32,10 +32,14 @@ impl Fleet {
         if holder == Some(mac) || client == ClientKey::Mac(mac) {
             return;
         }
-        if withdrawn {
-            let expires = now.timestamp + self.site.decline_hold;
-            self.commit_lease(out, Lease { state: LeaseState::Declined, expires, ..lease });
-        }
+        let withdrawn = match withdrawn.then(|| self.disuse(lease, now, out)) {
+            None => false,
+            Some(Ok(())) => true,
+            Some(Err(refusal)) => {
+                out.refused("ARP answer", mac, refusal);
+                false
+            }
+        };
         out.publish(Notice::Conflict { address, mac, client, withdrawn });
     }
 }

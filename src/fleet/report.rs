@@ -77,6 +77,14 @@ impl Fleet {
         now: Now,
         out: &mut Outbox,
     ) -> Result<Told, Refusal> {
+        let hostname = match &report {
+            Report::Status { hostname, .. } => hostname.as_ref(),
+            _ => None,
+        };
+        self.may_speak(address, evidence, hostname)?;
+        if matches!(report, Report::Config { .. } | Report::Status { .. }) {
+            self.admit_report(address, evidence, now)?;
+        }
         match report {
             Report::Config { product, venue, hardware } => {
                 let result = self.configure(address, evidence, product.as_deref(), venue, hardware, now, out);

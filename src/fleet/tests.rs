@@ -17,6 +17,7 @@ mod relay;
 mod request;
 mod scope;
 mod stage;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -49,6 +50,8 @@ struct World {
     journal: Vec<Change>,
     /// What happened since the last look.
     notices: Vec<Notice>,
+    /// Each exchange has a transaction id of its own.
+    exchanges: u32,
 }
 
 fn product(text: &str) -> ProductName {
@@ -115,7 +118,7 @@ impl World {
     fn of(place: Site, catalog: Catalog) -> World {
         let now = Now::default().after(Duration::from_secs(1_000_000));
         let fleet = Fleet::load(Arc::new(place), catalog, products(), [], now);
-        World { fleet, now, journal: Vec::new(), notices: Vec::new() }
+        World { fleet, now, journal: Vec::new(), notices: Vec::new(), exchanges: 0 }
     }
 
     /// A factory: a large pool, images of both products, the venue ARLT with the KXP2 numbers 1 to `numbers`.
@@ -192,6 +195,8 @@ impl World {
 
     /// The client takes what it is offered: DISCOVER, OFFER, REQUEST, ACK.
     fn dora(&mut self, discover: &Message) -> Ipv4Addr {
+        self.exchanges += 1;
+        let discover = &Message { xid: self.exchanges, ..discover.clone() };
         let offer = self.reply(discover);
         assert_eq!(offer.kind, Some(Offer));
         let mut request = Message { options: Vec::new(), ..discover.clone() };

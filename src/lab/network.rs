@@ -7,6 +7,7 @@ use super::side::{Netlink, Side, own_namespace, set_variable};
 use super::{Error, forward, inside, sandbox};
 use crate::net::Mac;
 use nix::unistd::Pid;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -114,6 +115,12 @@ pub struct Port {
     client: Arc<Side>,
 }
 
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Port({})", self.interface)
+    }
+}
+
 impl Port {
     pub(super) fn new(interface: String, index: u32, mac: Mac, client: Arc<Side>) -> Port {
         Port { interface, index, mac, address: None, client }
@@ -150,6 +157,12 @@ impl Port {
         self.client.run(move |netlink| netlink.add_address(&name, address, prefix))?;
         self.address = Some((address, prefix));
         Ok(())
+    }
+
+    /// Takes the machine off the network; one with this MAC can be plugged in again. Blocks for some milliseconds.
+    pub fn unplug(self) -> Result<(), Error> {
+        let name = self.interface;
+        self.client.run(move |netlink| netlink.remove_link(&name))
     }
 
     /// Takes the machine's address away, if it has one.

@@ -123,6 +123,12 @@ impl Netlink {
         self.add_link("macvlan", name, link.setns_by_fd(namespace.as_raw_fd()).build())
     }
 
+    /// Takes an interface away.
+    pub(super) fn remove_link(&self, name: &str) -> Result<(), Error> {
+        let remove = self.handle.link().del(index_of(name)?);
+        self.execute(remove.execute(), |source| Error::Remove { name: name.into(), source })
+    }
+
     /// Brings an interface up; answers its index.
     pub(super) fn set_up_index(&self, name: &str) -> Result<u32, Error> {
         self.set_up(name)?;

@@ -33,7 +33,7 @@ fn leases(puts: &[Lease]) -> (Site, Leases) {
 fn chosen(site: &Site, leases: &Leases, who: u8, wish: Option<u8>) -> Option<u8> {
     let identifiers = Identifiers { mac: Some(mac(who)), ..Identifiers::default() };
     let reserved = site.reservation(LINK, &identifiers).and_then(|each| each.address);
-    let claim = Claim { link: LINK, client: &client(who), reserved, classes: &[] };
+    let claim = Claim { link: LINK, client: &client(who), reserved, classes: &[], known: false };
     leases.choose(site, &claim, wish.map(ip)).ok().map(|address| address.octets()[3])
 }
 

@@ -111,8 +111,8 @@ impl Machine {
         Machine { rate, ..self }
     }
 
-    /// From power on to the end.
-    pub async fn live(mut self) {
+    /// From power on to the end; its port stays where it is.
+    pub async fn live(mut self) -> Port {
         let end = match self.run().await {
             Ok(end) => end,
             Err(error) => {
@@ -121,6 +121,7 @@ impl Machine {
         };
         let at = self.time.elapsed();
         self.record.lock().end = Some((end, at));
+        self.port
     }
 
     async fn run(&mut self) -> io::Result<End> {

@@ -62,6 +62,11 @@ impl Stage {
         })
     }
 
+    /// Whether work is under way that its machine does from an address which it has.
+    pub fn is_past_address(&self) -> bool {
+        self.is_running() && *self != Stage::Address
+    }
+
     /// Whether work is under way, so that silence means something is wrong.
     pub fn is_running(&self) -> bool {
         !matches!(self, Stage::Waiting | Stage::Done | Stage::Failed(_))

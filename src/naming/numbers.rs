@@ -63,7 +63,10 @@ pub fn read(text: &str, table: bool, place: Option<(&ProductName, &VenueCode)>) 
             let result = numbers_of(field, place).and_then(|(first, last)| match (first, last) {
                 (0, _) => Err("numbers begin at 1"),
                 _ if first > last => Err("the range is reversed"),
-                _ if seen.len() + (last - first) as usize >= MOST => Err("more than 10000 numbers at once"),
+                // Those that come again count, too: what is read is bounded, not only what comes of it.
+                _ if seen.len() + found.duplicates + (last - first) as usize >= MOST => {
+                    Err("more than 10000 numbers at once")
+                }
                 _ => Ok(first..=last),
             });
             match result {

@@ -242,7 +242,10 @@ pub(super) fn refuse(api: &Api, what: &str, peer: SocketAddr, refusal: &Refusal)
         Refusal::NoImage(_) | Refusal::NotFound(_) | Refusal::NoSuchFile(_) | Refusal::UnknownMachine => {
             StatusCode::NOT_FOUND
         }
-        Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) | Refusal::TooManyNew => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        Refusal::Forged(_) => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,
     };
     let mut response = error(code, &refusal.to_string());

@@ -52,6 +52,12 @@ pub trait FileSource: Send + Sync + 'static {
     /// The refusal that says why the machine gets nothing under this name. May block on disk for the open itself.
     fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal>;
 
+    /// What [`FileSource::open`] would open, if that can be had without waiting for a disk and without rendering; never
+    /// blocks. `None` says nothing: ask there. A small file takes longer to go to another thread for than to open.
+    fn open_at_once(&self, _asker: Ipv4Addr, _name: &str, _via: Via) -> Option<Content> {
+        None
+    }
+
     /// A shell refused a request before it came to [`FileSource::open`]: too many at once, or not to be read.
     fn refused(&self, _refusal: &Refusal) {}
 

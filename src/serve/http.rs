@@ -7,7 +7,7 @@
 mod connection;
 mod file;
 mod handoff;
-mod places;
+pub(super) mod places;
 mod reply;
 
 use std::io;
@@ -215,11 +215,16 @@ fn admit(
         return;
     }
     let full = match front.places.take(peer.ip()) {
-        Ok(place) => {
+        Ok((place, given_up)) => {
+            if given_up {
+                front.files.refused(&Refusal::Busy("HTTP connections of who has most"));
+            }
             let (front, stop) = (front.clone(), stop.clone());
             connections.spawn(async move {
-                let _place = place;
-                connection::serve(stream, peer, &front, stop).await;
+                tokio::select! {
+                    () = connection::serve(stream, peer, &front, &place, stop) => {}
+                    () = place.given_up() => debug!(%peer, "HTTP connection ended: others have none"),
+                }
             });
             return;
         }

@@ -76,12 +76,14 @@ pub async fn acknowledged(stream: &TcpStream, stall: Duration) -> io::Result<()>
             }
             () = sleep(pause) => pause = longest.min(2 * pause),
         }
-        // Sends nothing, and fails on a connection that is gone: its queue stays as it was.
-        SockRef::from(stream).send_with_flags(&[], libc::MSG_NOSIGNAL)?;
         let now_waiting = unacknowledged(stream)?;
         if now_waiting < waiting {
             (waiting, since) = (now_waiting, Instant::now());
-        } else if since.elapsed() >= stall {
+            continue;
+        }
+        // Sends nothing, and fails on a connection that is gone: its queue stays as it was.
+        SockRef::from(stream).send_with_flags(&[], libc::MSG_NOSIGNAL)?;
+        if since.elapsed() >= stall {
             return Err(io::ErrorKind::TimedOut.into());
         }
     }

@@ -1,4 +1,8 @@
 //! The way from the shells to the core thread: a queue that sheds what is repeated anyway, and never blocks a shell.
+//!
+//! Who is heard when more DHCP messages come than can be answered is the gate's.
+
+mod gate;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,6 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use self::gate::Gate;
+
 use crate::fleet::{Event, Told};
 use crate::ids::ReplyTo;
 use crate::refusal::Refusal;
@@ -14,11 +20,15 @@ use crate::refusal::Refusal;
 /// Events waiting beyond which those that are repeated anyway (DHCP messages, progress) are shed.
 const SHED_ABOVE: usize = 4096;
 
+/// Events waiting beyond which a DHCP message of a client that was not heard before is shed: the others are under way.
+const STRANGERS_SHED_ABOVE: usize = SHED_ABOVE / 2;
+
 /// The way in, for every shell.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     sender: Sender<Message>,
     waiting: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
     shed: Arc<AtomicU64>,
     next_reply: Arc<AtomicU64>,
 }
@@ -39,9 +49,15 @@ impl Inbox {
     pub fn new() -> (Inbox, Outlet) {
         let (sender, receiver) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let inbox =
-            Inbox { sender, waiting: waiting.clone(), shed: Arc::default(), next_reply: Arc::new(AtomicU64::new(1)) };
-        (inbox, Outlet { receiver, waiting })
+        let gate = Arc::new(Gate::new());
+        let inbox = Inbox {
+            sender,
+            waiting: waiting.clone(),
+            gate: gate.clone(),
+            shed: Arc::default(),
+            next_reply: Arc::new(AtomicU64::new(1)),
+        };
+        (inbox, Outlet { receiver, waiting, gate })
     }
 
     /// Hands in an event that must arrive.
@@ -51,11 +67,14 @@ impl Inbox {
 
     /// Hands in an event that its sender repeats; under overload it is shed, and the answer is `false`.
     pub fn offer(&self, event: Event) -> bool {
-        let room = self.waiting.load(Ordering::Relaxed) < SHED_ABOVE;
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        if waiting >= SHED_ABOVE {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        let room = self.gate.admits(&event, waiting >= STRANGERS_SHED_ABOVE);
         if room {
             self.tell(event);
-        } else {
-            self.shed.fetch_add(1, Ordering::Relaxed);
         }
         room
     }
@@ -80,9 +99,10 @@ impl Inbox {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// How many events were shed so far.
-    pub fn shed(&self) -> u64 {
-        self.shed.load(Ordering::Relaxed)
+    /// How many events were shed so far, by the reason.
+    pub fn shed(&self) -> [(&'static str, u64); 3] {
+        let [repeated, strangers] = self.gate.shed();
+        [("full", self.shed.load(Ordering::Relaxed)), ("repeated", repeated), ("strangers", strangers)]
     }
 
     /// Ends the loop, after everything handed in before.
@@ -102,6 +122,7 @@ impl Inbox {
 pub struct Outlet {
     receiver: Receiver<Message>,
     waiting: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
 impl Outlet {
@@ -113,6 +134,9 @@ impl Outlet {
             Err(RecvTimeoutError::Disconnected) => return Some(Message::Stop),
         };
         self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Message::Event(event) = &message {
+            self.gate.left(event);
+        }
         Some(message)
     }
 }

@@ -44,7 +44,19 @@ impl Tree {
     /// # Errors
     /// `NotFound` for anything that is not a regular file there; else of openat2(2).
     pub fn open(&self, path: &RelativePath) -> io::Result<OpenFile> {
-        self.open_file(Path::new(path.as_str()))
+        self.open_file(Path::new(path.as_str()), ResolveFlag::empty())
+    }
+
+    /// As [`Tree::open`], only by what the kernel has in memory (openat2(2), RESOLVE_CACHED).
+    ///
+    /// # Errors
+    /// `WouldBlock` if a disk would have to be waited for; `InvalidInput` where the kernel cannot do it (before 5.12);
+    /// else as [`Tree::open`].
+    pub fn open_cached(&self, path: &RelativePath) -> io::Result<OpenFile> {
+        /// linux/openat2.h; nix does not know it.
+        const RESOLVE_CACHED: u64 = 0x20;
+        let cached = ResolveFlag::from_bits_retain(RESOLVE_CACHED);
+        self.open_file(Path::new(path.as_str()), cached)
     }
 
     /// As [`Tree::open`], where every part of the path stands for the first entry, by name, that differs from it in the
@@ -58,13 +70,13 @@ impl Tree {
             let entry = self.entry(&found, part)?;
             found.push(entry);
         }
-        self.open_file(&found)
+        self.open_file(&found, ResolveFlag::empty())
     }
 
     /// The entry of the directory at `path` that `name` stands for when case is ignored.
     fn entry(&self, path: &Path, name: &str) -> io::Result<String> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let directory = self.open_below(path, OFlag::O_DIRECTORY)?;
+        let directory = self.open_below(path, OFlag::O_DIRECTORY, ResolveFlag::empty())?;
         let mut found: Option<String> = None;
         for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
             let Ok(entry) = entry?.file_name().into_string() else { continue };
@@ -78,16 +90,16 @@ impl Tree {
         found.ok_or(io::ErrorKind::NotFound.into())
     }
 
-    fn open_below(&self, path: &Path, kind: OFlag) -> io::Result<OwnedFd> {
+    fn open_below(&self, path: &Path, kind: OFlag, further: ResolveFlag) -> io::Result<OwnedFd> {
         let how = OpenHow::new()
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | kind)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | further);
         Ok(openat2(self.0.as_fd(), path, how)?)
     }
 
-    fn open_file(&self, path: &Path) -> io::Result<OpenFile> {
+    fn open_file(&self, path: &Path, further: ResolveFlag) -> io::Result<OpenFile> {
         // A FIFO must not block us.
-        let file = std::fs::File::from(self.open_below(path, OFlag::O_NONBLOCK)?);
+        let file = std::fs::File::from(self.open_below(path, OFlag::O_NONBLOCK, further)?);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::ErrorKind::NotFound.into());
@@ -195,8 +207,7 @@ impl Library {
 
     fn find(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
         let view = self.at(asker);
-        // Over HTTP the names of TFTP stand below /boot.
-        let name = if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name };
+        let name = in_tftp(name, via);
         let missing = || Refusal::NoSuchFile(name.to_owned());
         match (resolve(view.as_deref(), name)?, view.as_deref()) {
             // The same view chose the template and fills it: nobody's file with somebody else's values.
@@ -213,6 +224,11 @@ impl Library {
             }
         }
     }
+}
+
+/// The name by which TFTP knows it: over HTTP those names stand below /boot.
+fn in_tftp(name: &str, via: Via) -> &str {
+    if via == Via::Http { name.strip_prefix("boot/").unwrap_or(name) } else { name }
 }
 
 /// The first file that could be opened. That it is missing is an answer to firmware, which then boots otherwise; so what
@@ -233,6 +249,19 @@ fn first(opened: impl IntoIterator<Item = io::Result<OpenFile>>) -> Result<Optio
 impl FileSource for Library {
     fn open(&self, asker: Ipv4Addr, name: &str, via: Via) -> Result<Content, Refusal> {
         self.find(asker, name, via).inspect_err(|refusal| count(&self.board, refusal))
+    }
+
+    fn open_at_once(&self, asker: Ipv4Addr, name: &str, via: Via) -> Option<Content> {
+        let missing =
+            |opened: &io::Result<OpenFile>| matches!(opened, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        let opened = match resolve(self.at(asker).as_deref(), in_tftp(name, via)).ok()? {
+            Source::Image(path) => self.images.open_cached(&path),
+            Source::BootFiles(paths) => {
+                paths.iter().map(|path| self.boot.open_cached(path)).find(|opened| !missing(opened))?
+            }
+            Source::Answer(_) | Source::Program(_) => return None,
+        };
+        opened.ok().map(Content::File)
     }
 
     fn refused(&self, refusal: &Refusal) {

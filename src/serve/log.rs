@@ -164,6 +164,18 @@ pub fn refused(what: &str, who: &str, refusal: &Refusal, of: &Who) {
         Refusal::NoFreeAddress if FULL_POOL.is_due() => {
             about!(warn, of, who, "{what} refused: {refusal}; enlarge the pool or shorten the lease time");
         }
+        // Whoever invents hardware addresses, or lies about addresses, would fill the log.
+        Refusal::KeptForKnown | Refusal::TooManyUnknown(_) | Refusal::TooManyNew if UNKNOWN.is_due() => {
+            about!(
+                warn,
+                of,
+                who,
+                "{what} refused: {refusal}; [dhcp.unknown] says how many may, 'hatchery leases' who has them"
+            );
+        }
+        Refusal::Forged(_) | Refusal::NotBelieved(_) if FORGED.is_due() => {
+            about!(warn, of, who, "{what} refused: {refusal}; somebody on that network lies, or is broken");
+        }
         Refusal::NoImage(_) | Refusal::NotStored => about!(warn, of, who, "{what} refused: {refusal}"),
         _ => about!(debug, of, who, kind = refusal.kind(), "{what} refused: {refusal}"),
     }
@@ -186,6 +198,8 @@ static STORE_FAILED: Seldom = Seldom(AtomicI64::new(0));
 struct Seldom(AtomicI64);
 
 static FULL_POOL: Seldom = Seldom(AtomicI64::new(0));
+static UNKNOWN: Seldom = Seldom(AtomicI64::new(0));
+static FORGED: Seldom = Seldom(AtomicI64::new(0));
 
 impl Seldom {
     fn is_due(&self) -> bool {

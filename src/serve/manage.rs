@@ -238,7 +238,7 @@ pub async fn run(listeners: Listeners, manage: Arc<Manage>, stopped: Receiver<bo
         painting,
         telling,
         renew(tls.clone(), stopped.clone()),
-        listener::serve(listeners, routes, tls, stopped)
+        listener::serve(listeners, routes, tls, manage.desk.library.board.clone(), stopped)
     );
     Ok(())
 }

@@ -149,7 +149,10 @@ impl Meter {
         write_board(&mut out, board);
         out.one("hatchery_inbox_waiting", Kind::Gauge, "Events that wait for the core.", inbox.waiting() as f64);
         let help = "Events that were shed because too many waited; their senders repeat them.";
-        out.one("hatchery_inbox_shed_total", Kind::Counter, help, inbox.shed() as f64);
+        out.family("hatchery_inbox_shed_total", Kind::Counter, help);
+        for (why, count) in inbox.shed() {
+            out.sample(&[("why", why)], count as f64);
+        }
         out.one("hatchery_core_turns_total", Kind::Counter, "Turns of the core's loop.", beat.count() as f64);
         process::write(&mut out);
         out.finish()
@@ -233,6 +236,10 @@ fn write_board(out: &mut Exposition, board: &Board) {
     out.family("hatchery_refusals_total", Kind::Counter, "Inputs that were not acted on, by the reason.");
     for kind in Refusal::KINDS {
         out.sample(&[("kind", kind)], board.refusals().get(kind).copied().unwrap_or(0) as f64);
+    }
+    out.family("hatchery_shed_total", Kind::Counter, "What was turned away because a limit was reached, by the limit.");
+    for (limit, count) in board.shed() {
+        out.sample(&[("limit", limit)], *count as f64);
     }
     let mut stages = Stage::WORDS.map(|word| (word, 0_u64));
     for view in board.machines() {

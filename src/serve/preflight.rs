@@ -235,7 +235,7 @@ impl Preflight {
             let macs = listed(macs.iter());
             let what = format!("{macs} answers ARP for address after address on {interface}; it is not believed");
             let hint = "switch proxy ARP off there: until then, addresses in use cannot be told from free ones";
-            Finding::amber(format!("proxies {interface}"), what, hint)
+            Finding::red(format!("proxies {interface}"), what, hint)
         })
     }
 

@@ -267,6 +267,7 @@ pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
 /// What was found, the addresses that two stations use with it.
 pub fn findings(mut findings: Vec<Finding>, board: &Board) -> Value {
     findings.extend(conflicts(board));
+    findings.extend(emptied(board));
     json!(findings)
 }
 
@@ -276,6 +277,26 @@ pub fn conflicts(board: &Board) -> impl Iterator<Item = Finding> {
         let what = format!("{mac} uses {address}, which is ours to give");
         let hint = format!("find {mac} and let it ask for its address, or take the address out of the pool");
         Finding::amber(format!("conflict {address}"), what, hint)
+    })
+}
+
+/// The pools of which as many addresses are out of use as may be: whoever takes them out means harm, or is broken.
+pub fn emptied(board: &Board) -> impl Iterator<Item = Finding> {
+    let site = board.site();
+    let pools = site.links.iter().flat_map(|link| link.pools.iter().map(move |pool| (link, pool)));
+    pools.filter_map(|(link, pool)| {
+        let within = |lease: &&Lease| pool.first <= lease.address && lease.address <= pool.last;
+        let out = board.leases().filter(|lease| lease.state == LeaseState::Declined).filter(within).count();
+        let what = format!("{out} of the {} addresses of {}-{} on {}", pool.size(), pool.first, pool.last, link.name);
+        (out > 0 && out >= site.disuse.most(pool.size())).then(|| {
+            Finding::red(
+                format!("emptied {}-{}", pool.first, pool.last),
+                format!(
+                    "{what} are out of use, because somebody says that they are taken; more of that is not believed"
+                ),
+                "find who has them or answers for them (the switch knows its port), or take them out of the pool",
+            )
+        })
     })
 }
 

@@ -14,6 +14,7 @@ use std::collections::btree_map::Entry;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,14 +208,37 @@ impl Transfers {
                 }
             }
         }
-        if self.running.len() >= self.config.max_transfers {
-            return Err(Refusal::Busy("transfers at one time"));
+        let own = self.running.range(ports(*client.ip())).count();
+        if own >= self.config.max_per_client {
+            return Err(Refusal::Busy("TFTP transfers to one client"));
         }
-        let ports = SocketAddrV4::new(*client.ip(), 0)..=SocketAddrV4::new(*client.ip(), u16::MAX);
-        if self.running.range(ports).count() >= self.config.max_per_client {
-            return Err(Refusal::Busy("transfers at one time to one client"));
+        if self.running.len() >= self.config.max_transfers {
+            if !self.give_up_for(own) {
+                return Err(Refusal::Busy("TFTP transfers at one time"));
+            }
+            self.files.refused(&Refusal::Busy("TFTP transfers of who has most"));
         }
         self.begin(socket, client, local, request, datagram)
+    }
+
+    /// Ends a transfer of the client that has most, if that leaves it more than one who has `own` will have: the oldest
+    /// of those that nobody ever acknowledged, else the oldest of all.
+    fn give_up_for(&mut self, own: usize) -> bool {
+        let mut counts: BTreeMap<Ipv4Addr, usize> = BTreeMap::new();
+        self.running.keys().for_each(|client| *counts.entry(*client.ip()).or_default() += 1);
+        let Some((greediest, _)) = counts.into_iter().filter(|(_, count)| *count > own + 1).max_by_key(|each| each.1)
+        else {
+            return false;
+        };
+        let unheard = |running: &Running| matches!(running.shared.phase(), Phase::Opening | Phase::Unanswered);
+        let of_it = self.running.range(ports(greediest));
+        let victim = of_it.min_by_key(|(_, running)| (!unheard(running), running.began)).map(|(client, _)| *client);
+        let given_up = victim.and_then(|client| self.running.remove(&client));
+        if let Some(running) = &given_up {
+            running.shared.enter(Phase::GivenUp);
+            running.task.abort();
+        }
+        given_up.is_some()
     }
 
     /// Gives a packet to the transfer it belongs to, if that shares our port.
@@ -273,6 +297,11 @@ impl Transfers {
         };
         self.running.retain(|_, running| running.task.id() != id);
     }
+}
+
+/// The transfer identifiers of a client.
+fn ports(client: Ipv4Addr) -> RangeInclusive<SocketAddrV4> {
+    SocketAddrV4::new(client, 0)..=SocketAddrV4::new(client, u16::MAX)
 }
 
 /// The request in a datagram that we serve.

@@ -42,6 +42,12 @@ pub struct Faults {
     pub cuts: u32,
     /// How often somebody plugs in another DHCP server.
     pub rivals: u32,
+    /// How often somebody does harm: invents machines, forges messages, claims addresses.
+    pub malice: u32,
+    /// How often the server stands still for a while, as a suspended virtual machine does.
+    pub stalls: u32,
+    /// How often the server reads its configuration again.
+    pub reloads: u32,
 }
 
 impl Faults {
@@ -63,6 +69,9 @@ impl Faults {
             pulled_cards: 0,
             cuts: 0,
             rivals: 0,
+            malice: 0,
+            stalls: 0,
+            reloads: 0,
         }
     }
 
@@ -86,6 +95,9 @@ impl Faults {
             pulled_cards: rng.u32(..3),
             cuts: rng.u32(..4),
             rivals: u32::from(rng.u8(..5) == 0),
+            malice: rng.u32(..8),
+            stalls: rng.u32(..3),
+            reloads: rng.u32(..3),
         }
     }
 

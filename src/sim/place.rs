@@ -16,7 +16,7 @@ use crate::ids::{Digest, Hostname, ProductName, VenueCode};
 use crate::machine::firmware::Firmware;
 use crate::naming::{Product, Scheme, Venue};
 use crate::net::{LinkId, Subnet};
-use crate::site::{DhcpOption, Identifier, Link, Pool, Reservation, Site};
+use crate::site::{DhcpOption, Disuse, Identifier, Link, Pool, Reservation, Share, Site, Strangers};
 use crate::wire::dhcp::code;
 
 /// The venue to which the machines go.
@@ -27,6 +27,10 @@ pub(super) const POOLED: &str = "KXP2";
 pub(super) const BY_SERIAL: &str = "RXP2";
 
 const IMAGE_SIZE: u64 = 3_000_000_000;
+
+/// Addresses of each pool that are kept for known machines, and that may be out of use.
+const RESERVE: u32 = 2;
+const DISUSED: u32 = 3;
 
 // The templates that are shipped, so that every simulated boot tries them.
 const CONFIG_TXT: &str = include_str!("../../answer-templates/pi/config.txt");
@@ -42,6 +46,7 @@ const PXELINUX_CFG: &str = include_str!("../../answer-templates/pxelinux/default
 pub(super) struct Place {
     pub site: Arc<Site>,
     pub products: Vec<Product>,
+    pub profiles: Vec<Profile>,
     pub catalog: Catalog,
     pub answers: Answers,
     pub boot_files: BTreeMap<String, Arc<[u8]>>,
@@ -62,10 +67,12 @@ impl Place {
         let images = products.iter().map(|product| (product.image_file(), image(product.image_file()))).collect();
         let (answers, errors) = Answers::compile(&templates());
         assert!(errors.is_empty(), "{errors:?}");
+        let profiles = profiles(pi_menu);
         Place {
             site: Arc::new(site(clients, plugs, segments, lease_time)),
             products,
-            catalog: Catalog::new(profiles(pi_menu)),
+            catalog: Catalog::new(profiles.clone()),
+            profiles,
             answers,
             boot_files: boot_files(),
             images,
@@ -97,6 +104,11 @@ impl Place {
     pub fn rival(&self) -> (Ipv4Addr, Subnet) {
         let subnet = self.site.links[0].subnet;
         (Ipv4Addr::from(u32::from(subnet.broadcast()) - 24), subnet)
+    }
+
+    /// An address at the bench that is in no pool and nobody's.
+    pub fn nobodys(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.site.links[0].subnet.broadcast()) - 4)
     }
 
     /// The bench: its machines and we are on one wire.
@@ -161,10 +173,12 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
     let link = |index: usize| {
         let subnet = subnet(index, machines);
         let plugged = u32::try_from(plugs.iter().filter(|plug| **plug == index).count()).unwrap_or(u32::MAX);
-        let first = if subnet.prefix() == 24 { at(subnet, 100) } else { at(subnet, 256) };
-        let last = Ipv4Addr::from(u32::from(first) + plugged + plugged / 8 + 3);
-        let names = ["bench", "hall", "annex", "loft"];
         let relayed = index >= 2;
+        // Room for more than one port of a relay agent may hold.
+        let spare = if relayed { 6 } else { 0 };
+        let first = if subnet.prefix() == 24 { at(subnet, 100) } else { at(subnet, 256) };
+        let last = Ipv4Addr::from(u32::from(first) + plugged + plugged / 8 + 3 + RESERVE + DISUSED + spare);
+        let names = ["bench", "hall", "annex", "loft"];
         let address = if relayed { at(self::subnet(0, machines), 1) } else { at(subnet, 1) };
         Link {
             name: names[index].into(),
@@ -178,7 +192,21 @@ fn site(clients: &[Client], plugs: &[usize], segments: usize, lease_time: Durati
             ..Link::new(names[index], subnet, address)
         }
     };
+    let behind_relays = (2..segments).map(|index| plugs.iter().filter(|plug| **plug == index).count()).max();
+    let behind_relays = u32::try_from(behind_relays.unwrap_or(0)).unwrap_or(u32::MAX);
+    let machines = u32::try_from(machines).unwrap_or(u32::MAX);
+    let strangers = Strangers {
+        reserve: Share::Count(RESERVE),
+        // Each of them comes once, and some more do.
+        per_minute: Some(Share::Count(machines + 16)),
+        per_link: None,
+        // Everyone behind a relay agent is behind the same port of it.
+        per_circuit: Some(behind_relays + 3),
+        offer_hold: Duration::from_secs(20),
+    };
     Site {
+        strangers,
+        disuse: Disuse { per_client: 2, of_pool: Share::Count(DISUSED) },
         offer_hold: Duration::from_secs(60),
         decline_hold: Duration::from_secs(600),
         silence_limit: Duration::from_secs(300),

@@ -405,7 +405,8 @@ pub(super) fn response(result: &Result<Told, Refusal>) -> Response {
 fn refused(refusal: &Refusal) -> Response {
     let status = match refusal {
         Refusal::NoImage(_) | Refusal::NoSuchFile(_) | Refusal::NotFound(_) | Refusal::UnknownMachine => 404,
-        Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) => 503,
+        Refusal::ImageNotReady(_) | Refusal::NotStored | Refusal::Busy(_) | Refusal::TooManyNew => 503,
+        Refusal::Forged(_) => 403,
         _ => 400,
     };
     (status, format!("{{\"error\":{}}}\n", quoted(&refusal.to_string())).into_bytes())

@@ -21,11 +21,38 @@ pub enum Sabotage {
     ForgetsAtRestart,
 }
 
+/// What becomes of certain transactions, counted from the first one that a machine brings about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// They fail, and nothing of them is kept.
+    Fails {
+        /// The first of them.
+        from: u64,
+        /// The first one after them.
+        until: u64,
+    },
+    /// The server dies before this one is on disk.
+    DiesBefore(u64),
+    /// The server dies when this one is on disk, before anybody is answered.
+    DiesAfter(u64),
+}
+
+/// What becomes of one transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Kept,
+    Failed,
+    Unbegun,
+    Unanswered,
+}
+
 /// The rows.
 #[derive(Debug, Default)]
 pub(super) struct Store {
     rows: BTreeMap<Key, Change>,
     transactions: u64,
+    /// Transactions that were begun since machines are there.
+    pub begun: u64,
     sabotage: Option<Sabotage>,
 }
 
@@ -45,6 +72,17 @@ enum Key {
 impl Store {
     pub fn new(sabotage: Option<Sabotage>) -> Store {
         Store { sabotage, ..Store::default() }
+    }
+
+    /// Begins the next transaction.
+    pub fn begin(&mut self, fault: Option<StoreFault>) -> Fate {
+        self.begun += 1;
+        match fault {
+            Some(StoreFault::Fails { from, until }) if (from..until).contains(&self.begun) => Fate::Failed,
+            Some(StoreFault::DiesBefore(number)) if number == self.begun => Fate::Unbegun,
+            Some(StoreFault::DiesAfter(number)) if number == self.begun => Fate::Unanswered,
+            _ => Fate::Kept,
+        }
     }
 
     /// Writes one transaction.

@@ -18,6 +18,8 @@ const END: u8 = 255;
 /// Sub-options of option 82.
 const CIRCUIT_ID: u8 = 1;
 const LINK_SELECTION: u8 = 5;
+/// The port of an agent behind which its machines are.
+const PORT: [u8; 4] = *b"eth0";
 
 /// A broadcast domain with its machines.
 #[derive(Debug)]
@@ -54,12 +56,17 @@ impl Segment {
 impl Relay {
     /// A client's message as it arrives at the server.
     pub fn forward(&self, message: &[u8]) -> Vec<u8> {
+        self.forward_from(PORT, message)
+    }
+
+    /// The same from another port of the agent.
+    pub fn forward_from(&self, port: [u8; 4], message: &[u8]) -> Vec<u8> {
         let mut bytes = message.to_vec();
         bytes[HOPS] += self.agents;
         bytes[GIADDR..GIADDR + 4].copy_from_slice(&self.giaddr.octets());
         let end = end_of_options(&bytes);
         bytes.truncate(end);
-        bytes.extend_from_slice(&self.option());
+        bytes.extend_from_slice(&self.option(port));
         bytes.push(END);
         bytes
     }
@@ -69,7 +76,7 @@ impl Relay {
     /// # Errors
     /// The option did not come back as it was sent (RFC 3046 §2.2).
     pub fn back(&self, answer: &[u8]) -> Result<Vec<u8>, String> {
-        let option = self.option();
+        let option = self.option(PORT);
         let end = end_of_options(answer);
         // It stands last (RFC 3046 §2.1).
         let begin = end.saturating_sub(option.len());
@@ -79,9 +86,9 @@ impl Relay {
         Ok([&answer[..begin], &answer[end..]].concat())
     }
 
-    fn option(&self) -> Vec<u8> {
+    fn option(&self, port: [u8; 4]) -> Vec<u8> {
         let mut value = vec![CIRCUIT_ID, 4];
-        value.extend_from_slice(b"eth0");
+        value.extend_from_slice(&port);
         if let Some(subnet) = self.selects {
             value.extend_from_slice(&[LINK_SELECTION, 4]);
             value.extend_from_slice(&subnet.octets());

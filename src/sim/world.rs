@@ -8,6 +8,7 @@ mod bench;
 mod cast;
 mod hands;
 mod judge;
+mod malice;
 mod meddling;
 mod network;
 mod odd;
@@ -32,8 +33,8 @@ use super::promise::Promises;
 use super::reach::Reached;
 use super::rival::Rival;
 use super::server::{Asker, Content, Server};
-pub use super::store::Sabotage;
 use super::store::Store;
+pub use super::store::{Sabotage, StoreFault};
 use super::story::Story;
 use super::tape::Tape;
 use super::wiring::Segment;
@@ -44,6 +45,7 @@ use crate::ids::{BatchId, ReplyTo, TransferId};
 use crate::net::{LinkId, Mac};
 use crate::time::{Instant, Now, Timestamp};
 use cast::Seat;
+use malice::Malice;
 
 /// After the last fault, every machine must have reached its end within this time.
 pub const PATIENCE: Duration = Duration::from_secs(3 * 3600);
@@ -90,6 +92,8 @@ pub struct Plan {
     pub reboots_elsewhere: bool,
     /// Whether a machine that is not there is led through one step of the pipeline first.
     pub rehearsal: bool,
+    /// What becomes of certain transactions.
+    pub store_fault: Option<StoreFault>,
     /// A defect that must be noticed.
     pub sabotage: Option<Sabotage>,
 }
@@ -112,6 +116,7 @@ impl Plan {
             starts_in: 0,
             reboots_elsewhere: false,
             rehearsal: true,
+            store_fault: None,
             sabotage: None,
         }
     }
@@ -134,6 +139,8 @@ pub struct Report {
     pub hash: String,
     /// Things that happened.
     pub events: u64,
+    /// Transactions that machines brought about.
+    pub transactions: u64,
     /// Virtual time from the first power-on to the last end.
     pub virtual_duration: Duration,
     /// What the run got to see.
@@ -273,6 +280,16 @@ enum Happening {
     Mended(usize),
     /// Another DHCP server is plugged in, or taken away.
     Rival,
+    Malice,
+    /// Somebody claims an address that the server asked about.
+    Claim {
+        address: Ipv4Addr,
+        mac: Mac,
+    },
+    /// The server stands still for a while.
+    Stall,
+    /// The server reads its configuration again.
+    Reload,
 }
 
 struct World {
@@ -309,6 +326,11 @@ struct World {
     segments: Vec<Segment>,
     /// Another DHCP server at the bench.
     rival: Option<Rival>,
+    malice: Malice,
+    /// Until then the server stands still.
+    stalled_until: Instant,
+    /// How long it stood still so far: its monotonic clock did, too.
+    asleep: Duration,
     ended_at: Instant,
 }
 
@@ -356,6 +378,9 @@ impl World {
             orders: BTreeMap::new(),
             segments,
             rival: None,
+            malice: Malice::default(),
+            stalled_until: Instant::START,
+            asleep: Duration::ZERO,
             ended_at: Instant::START,
         }
     }
@@ -409,7 +434,7 @@ impl World {
             self.later(Duration::from_millis(at), Happening::PowerCut(victim));
         }
         let faults = &self.plan.faults;
-        let oddities: [(u32, fn() -> Happening); 8] = [
+        let oddities: [(u32, fn() -> Happening); 11] = [
             (faults.crashes, || Happening::ServerCrash),
             (faults.orders, || Happening::Operator),
             (faults.clock_sets, || Happening::ClockSet),
@@ -418,6 +443,9 @@ impl World {
             (faults.pulled_cards, || Happening::PullCard),
             (faults.cuts, || Happening::Cut),
             (faults.rivals, || Happening::Rival),
+            (faults.malice, || Happening::Malice),
+            (faults.stalls, || Happening::Stall),
+            (faults.reloads, || Happening::Reload),
         ];
         for (count, happening) in oddities {
             for _ in 0..count {
@@ -442,7 +470,8 @@ impl World {
 
     fn wall_clock(&self) -> Now {
         let millis = (EPOCH + self.now.since_start()).millis() + self.skew_millis;
-        Now { instant: self.now, timestamp: Timestamp::from_millis(millis) }
+        let instant = Instant::from_start(self.now.since_start().saturating_sub(self.asleep));
+        Now { instant, timestamp: Timestamp::from_millis(millis) }
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), String> {
@@ -518,6 +547,10 @@ impl World {
             Happening::Cut => self.cut(),
             Happening::Mended(index) => self.mended(index),
             Happening::Rival => self.plug_in_rival(),
+            Happening::Malice => self.do_harm(),
+            Happening::Claim { address, mac } => self.tell_server(Event::Conflict { address, mac }),
+            Happening::Stall => self.stand_still(),
+            Happening::Reload => self.reload_configuration(),
             // Of a server that is no more.
             Happening::Downloading { .. }
             | Happening::ServerBatch { .. }
@@ -544,6 +577,7 @@ impl World {
             faulted,
             hash: self.tape.into_hex(),
             events: self.events,
+            transactions: self.store.begun,
             virtual_duration: self.ended_at.since_start(),
             reached: self.reached,
             story: self.story.into_lines(),

@@ -83,6 +83,7 @@ impl Server {
             ignore_case: false,
             images: self.path("images"),
             socket: self.path("socket"),
+            confinement: hatchery::confine::Wish { user: None, sandbox: false },
             dhcp: false,
             tftp: None,
             retention: hatchery::store::retention::Retention::default(),

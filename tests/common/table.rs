@@ -37,15 +37,20 @@ pub struct Table {
 impl Table {
     /// A bench whose server does not run yet, with further lines of `[[network]]` and further tables.
     pub fn new(network: &str, tables: &str) -> Table {
+        Table::logging("debug", network, tables)
+    }
+
+    /// The same whose server logs so much.
+    pub fn logging(log: &str, network: &str, tables: &str) -> Table {
         let setup = Setup {
             program: env!("CARGO_BIN_EXE_hatchery").into(),
             image_mib: IMAGE_MIB,
             network: network.to_owned(),
             tables: tables.to_owned(),
-            log: "debug".into(),
+            log: log.into(),
         };
         let bench = Bench::new(&setup).expect("a bench");
-        shrink(&bench.directory().join("data/boot")).expect("boot files of our own");
+        shrink(&bench.directory().join("data/boot"), BOOT_FILE_MAX).expect("boot files of our own");
         Table { bench }
     }
 
@@ -245,13 +250,14 @@ pub fn mac(n: u8) -> Mac {
     Mac([0x52, 0x54, 0, 0, 1, n])
 }
 
-fn shrink(directory: &Path) -> io::Result<()> {
+/// Cuts every file below the directory to so many bytes.
+pub fn shrink(directory: &Path, most: u64) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() {
-            shrink(&path)?;
-        } else if fs::metadata(&path)?.len() > BOOT_FILE_MAX {
-            File::options().write(true).open(&path)?.set_len(BOOT_FILE_MAX)?;
+            shrink(&path, most)?;
+        } else if fs::metadata(&path)?.len() > most {
+            File::options().write(true).open(&path)?.set_len(most)?;
         }
     }
     Ok(())

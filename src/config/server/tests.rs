@@ -17,3 +17,13 @@ fn ports() {
     check("[http]\nports = [80, 80]", "4:14: http.ports: port 80 stands already on line 4");
     check("[http]\nports = []", "4:9: http.ports: no port is left; write ports = [80]");
 }
+
+#[test]
+fn the_server_is_confined_unless_it_is_said_otherwise() {
+    let wish = |text: &str| Config::parse(&format!("{ETH1}{text}"), "f.toml").expect("no problem").confinement;
+    assert_eq!(wish(""), Wish { user: None, sandbox: true });
+    let other = Wish { user: Some("netboot".to_owned()), sandbox: false };
+    assert_eq!(wish("[server]\nuser = \"netboot\"\nsandbox = false"), other);
+    let refused = "4:8: server.user: \"a b\" is not the name of a user; write it as \"hatchery\"";
+    check("[server]\nuser = \"a b\"", refused);
+}

@@ -56,7 +56,7 @@ fn verdicts(leases: &[(u8, u8, LeaseState)], authoritative: bool, wish: impl Fn(
     let told = |address| {
         let wish = wish(address);
         let client = ClientKey::Mac(mac(1));
-        let claim = Claim { link: LINK, client: &client, reserved: Some(ip(3)), classes: &[] };
+        let claim = Claim { link: LINK, client: &client, reserved: Some(ip(3)), classes: &[], known: false };
         match verdict(wish, &claim, &table, &site, None) {
             Verdict::Bind(bound) => {
                 assert_eq!(bound, address);

@@ -30,6 +30,10 @@ pub fn grow_last(disk: &mut (impl Read + Write + Seek), before: Option<u32>) -> 
         return Err(nonsense(text));
     }
     let mut editor = Editor::open(disk, &table, size)?;
+    if last.end() > editor.end() {
+        // It fills the disk; a copy of the table would lie on its last sectors.
+        return Ok(0);
+    }
     let limit = behind.first().map_or(editor.end(), |one| one.start) / ALIGN * ALIGN;
     if limit > last.end() {
         editor.set(last.number, last.start, limit, None)?;
@@ -87,7 +91,13 @@ impl Editor {
                 let header = sector(disk, table.sector, table.sector, size)?.ok_or_else(missing)?;
                 // `read` has checked all of these.
                 let length = u64::from(le32(&header, 80)) * u64::from(le32(&header, 84));
-                let entries = sector(disk, le64(&header, 72) * table.sector, length, size)?.ok_or_else(missing)?;
+                let start = le64(&header, 72) * table.sector;
+                let entries = sector(disk, start, length, size)?.ok_or_else(missing)?;
+                // Anywhere else, what is written for the larger disk could lie on them (UEFI 2.10 §5.3.1).
+                let first = table.partitions.iter().map(|one| one.start).min().unwrap_or(ALIGN);
+                if start < 2 * table.sector || start + length > first {
+                    return Err(nonsense("the entries of the GPT do not lie before its partitions".to_owned()));
+                }
                 Some(Gpt { header, entries })
             }
         };

@@ -207,7 +207,7 @@ fn a_name_survives_everything() {
         assert_eq!(assigned(world).len(), 1, "{what}");
     };
     for word in ["starting", "downloading", "failed", "nonsense", "success", "success"] {
-        world.status(&Installer::new(1), word, None);
+        world.status(&installer, word, None);
         still(&mut world, word);
     }
     world.command(Command::Reinstall(Selector::Mac(mac(1)))).expect("it is known");

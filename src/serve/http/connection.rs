@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use super::handoff::End;
+use super::places::Place;
 use super::reply::{Persistence, Reply};
 use super::{Front, file, handoff};
 use crate::refusal::Refusal;
@@ -25,11 +26,20 @@ use crate::wire::http::{Body, Head, HeadError, MAX_HEAD, MAX_TARGET, Version, pa
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves `stream` until either side ends it; `stop` ends it at the next request boundary.
-pub(super) async fn serve(mut stream: TcpStream, peer: SocketAddr, front: &Front, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    front: &Front,
+    place: &Place,
+    mut stop: watch::Receiver<bool>,
+) {
     let mut buffer = BytesMut::with_capacity(4096);
     let mut wait = front.limits.head_timeout;
     loop {
-        let (head, length) = match next_head(&mut stream, &mut buffer, wait, front, &mut stop).await {
+        place.waits(true);
+        let next = next_head(&mut stream, &mut buffer, wait, front, &mut stop).await;
+        place.waits(false);
+        let (head, length) = match next {
             Next::Request(head, length) => (head, length),
             Next::Refused(status, sentence) => return refuse(stream, peer, status, &sentence, front).await,
             Next::Nothing => return,

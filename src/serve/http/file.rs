@@ -116,6 +116,9 @@ pub(super) async fn answer(
 }
 
 async fn open(files: &Arc<dyn FileSource>, asker: Ipv4Addr, name: &str) -> Result<Content, Refusal> {
+    if let Some(content) = files.open_at_once(asker, name, Via::Http) {
+        return Ok(content);
+    }
     let (files, name) = (files.clone(), name.to_owned());
     match tokio::task::spawn_blocking(move || files.open(asker, &name, Via::Http)).await {
         Ok(opened) => opened,

@@ -1,15 +1,14 @@
 //! The sockets of the management side: accept, cap, speak TLS, and hand each connection to hyper.
 //!
-//! Nobody can take all of it: connections are counted for each address, and a head, a body or an answer that stands still
-//! ends its connection.
+//! Nobody can take all of it: connections are counted for each address, where all are taken who has most gives one up, and a
+//! head, a body or an answer that stands still ends its connection.
 
 mod patience;
 mod plain;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -24,12 +23,14 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch::Receiver;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use self::patience::{Hurried, Patient};
 use super::tls::Tls;
+use crate::refusal::Refusal;
+use crate::serve::core::{self, SharedBoard};
+use crate::serve::http::places::{Place, Places};
 use crate::serve::http::{self, Listener};
 
 /// Connections at once: a browser opens six.
@@ -75,15 +76,23 @@ impl Listeners {
 struct Shared {
     routes: Router,
     tls: Option<(TlsAcceptor, Router)>,
-    room: Arc<Semaphore>,
-    from: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    places: Arc<Places>,
+    /// Counts who was turned away.
+    board: SharedBoard,
     stopped: Receiver<bool>,
 }
 
 /// Serves `routes` on every socket until `stopped` says so, with TLS if there is a certificate.
-pub async fn serve(listeners: Listeners, routes: Router, tls: Option<Arc<Tls>>, stopped: Receiver<bool>) {
+pub async fn serve(
+    listeners: Listeners,
+    routes: Router,
+    tls: Option<Arc<Tls>>,
+    board: SharedBoard,
+    stopped: Receiver<bool>,
+) {
     let tls = tls.map(|tls| (TlsAcceptor::from(tls.server()), plain::routes()));
-    let shared = Shared { routes, tls, room: Arc::new(Semaphore::new(CONNECTIONS)), from: Arc::default(), stopped };
+    let places = Arc::new(Places::new(CONNECTIONS, CONNECTIONS_OF_ONE));
+    let shared = Shared { routes, tls, places, board, stopped };
     let mut all = JoinSet::new();
     for listener in listeners.0 {
         all.spawn(accept(listener, shared.clone()));
@@ -95,17 +104,28 @@ async fn accept(listener: TcpListener, shared: Shared) {
     let mut connections = JoinSet::new();
     let mut stopped = shared.stopped.clone();
     loop {
-        let permit = shared.room.clone().acquire_owned().await.expect("the semaphore is never closed");
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = until(&mut stopped) => break,
         };
         match accepted {
-            Ok((stream, peer)) => match Place::take(&shared.from, peer.ip(), permit) {
-                Some(place) => {
-                    connections.spawn(welcome(stream, peer, shared.clone(), place));
+            Ok((stream, peer)) => match shared.places.take(peer.ip()) {
+                Ok((place, given_up)) => {
+                    if given_up {
+                        core::count(&shared.board, &Refusal::Busy("management connections of who has most"));
+                    }
+                    let shared = shared.clone();
+                    connections.spawn(async move {
+                        tokio::select! {
+                            () = welcome(stream, peer, shared, &place) => {}
+                            () = place.given_up() => tracing::debug!(%peer, "management connection ended: others have none"),
+                        }
+                    });
                 }
-                None => tracing::warn!(ip = %peer.ip(), "too many management connections from one address"),
+                Err(full) => {
+                    core::count(&shared.board, &Refusal::Busy("management connections"));
+                    tracing::debug!(ip = %peer.ip(), limit = full.limit, "management connection turned away: {full}");
+                }
             },
             Err(error) => {
                 // Too many open files, mostly: the next one may fit.
@@ -122,69 +142,30 @@ async fn accept(listener: TcpListener, shared: Shared) {
     }
 }
 
-/// A connection's place among those of its address.
-struct Place {
-    from: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
-    address: IpAddr,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl Place {
-    fn take(
-        from: &Arc<Mutex<BTreeMap<IpAddr, usize>>>,
-        address: IpAddr,
-        permit: OwnedSemaphorePermit,
-    ) -> Option<Place> {
-        let mut counts = lock(from);
-        let count = counts.entry(address).or_default();
-        if *count >= CONNECTIONS_OF_ONE {
-            return None;
-        }
-        *count += 1;
-        Some(Place { from: from.clone(), address, _permit: permit })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = lock(&self.from);
-        match counts.get_mut(&self.address) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                counts.remove(&self.address);
-            }
-        }
-    }
-}
-
-fn lock(from: &Mutex<BTreeMap<IpAddr, usize>>) -> MutexGuard<'_, BTreeMap<IpAddr, usize>> {
-    from.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 /// Speaks TLS with who does, if we do.
-async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Shared, _place: Place) {
+async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Shared, place: &Place) {
     // Pages are small, and events are to arrive when they happen.
     let _ = stream.set_nodelay(true);
     let Shared { routes, tls, stopped, .. } = shared;
     let stream = Hurried::new(stream, ANSWER_TIMEOUT);
     let Some((acceptor, plain)) = tls else {
-        return converse(stream, peer, routes, stopped).await;
+        return converse(stream, peer, routes, place, stopped).await;
     };
     // The first byte of a TLS handshake is 22 (RFC 8446 §5.1); no method of HTTP begins so.
     let mut first = [0];
     match tokio::time::timeout(HEAD_TIMEOUT, stream.inner().peek(&mut first)).await {
         Ok(Ok(1..)) if first == [22] => {}
-        Ok(Ok(1..)) => return converse(stream, peer, plain, stopped).await,
+        Ok(Ok(1..)) => return converse(stream, peer, plain, place, stopped).await,
         _ => return,
     }
     match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => converse(stream, peer, routes, stopped).await,
+        Ok(Ok(stream)) => converse(stream, peer, routes, place, stopped).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS on a management connection"),
         Err(_) => tracing::debug!(%peer, "no TLS in time on a management connection"),
     }
 }
 
-async fn converse<S>(stream: S, peer: SocketAddr, routes: Router, mut stopped: Receiver<bool>)
+async fn converse<S>(stream: S, peer: SocketAddr, routes: Router, place: &Place, mut stopped: Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -192,9 +173,15 @@ where
     let service = service_fn(|request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(Patient::new(body, BODY_TIMEOUT)));
         request.extensions_mut().insert(ConnectInfo(peer));
+        place.waits(false);
         let answered = routes.call(request);
-        async move { answered.await as Result<Response<_>, std::convert::Infallible> }
+        async move {
+            let answered = answered.await as Result<Response<_>, std::convert::Infallible>;
+            place.waits(true);
+            answered
+        }
     });
+    place.waits(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

@@ -88,6 +88,7 @@ impl Part {
     fn of(board: &Board, mut findings: Vec<Finding>) -> Part {
         let site = board.site();
         findings.extend(crate::serve::show::conflicts(board));
+        findings.extend(crate::serve::show::emptied(board));
         let all_well = findings.iter().filter(|finding| finding.level == Level::Green).count();
         findings.retain(|finding| finding.level != Level::Green);
         findings.sort_by_key(|finding| finding.level != Level::Red);

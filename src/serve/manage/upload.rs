@@ -193,7 +193,9 @@ impl Uploads {
         if open.len() >= OPEN_MAX {
             let idle = open.values().filter(|partial| partial.idle() > IDLE).max_by_key(|partial| partial.idle());
             let Some(idle) = idle.cloned() else {
-                return Err(Refusal::Busy("uploads under way; wait for one, or end one").into());
+                let refusal = Refusal::Busy("uploads under way; wait for one, or end one");
+                core::count(&self.desk.library.board, &refusal);
+                return Err(refusal.into());
             };
             open.remove(&idle.id);
             idle.remove();

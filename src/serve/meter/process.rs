@@ -23,6 +23,10 @@ pub fn write(out: &mut Exposition) {
     if let Some(open) = open_descriptors() {
         out.one("process_open_fds", Kind::Gauge, "Open file descriptors.", open as f64);
     }
+    out.family("hatchery_udp_drops_total", Kind::Counter, "Datagrams that a full socket lost, by port.");
+    for port in [67, 69] {
+        out.sample(&[("port", &port.to_string())], udp_drops(port) as f64);
+    }
     if let Ok((soft, _)) = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE) {
         out.one("process_max_fds", Kind::Gauge, "File descriptors that may be open.", soft as f64);
     }
@@ -44,6 +48,14 @@ pub fn resident() -> Option<u64> {
 /// File descriptors that are open.
 pub fn open_descriptors() -> Option<usize> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count())
+}
+
+/// Datagrams that the kernel dropped because our sockets of that port were full (Documentation/networking/proc_net_udp).
+fn udp_drops(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/self/net/udp").unwrap_or_default();
+    let local = format!(":{port:04X}");
+    let ours = table.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|own| own.ends_with(&local)));
+    ours.filter_map(|line| line.split_whitespace().next_back()?.parse::<u64>().ok()).sum()
 }
 
 /// Seconds on a processor, of all threads.

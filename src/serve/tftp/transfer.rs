@@ -55,6 +55,8 @@ pub(super) enum Phase {
     Over = 3,
     /// A new request from the same port has taken its place.
     Superseded = 4,
+    /// Its client had more than others, and another one had none.
+    GivenUp = 5,
 }
 
 /// What the listener and a transfer tell each other.
@@ -71,7 +73,8 @@ impl Shared {
             1 => Phase::Unanswered,
             2 => Phase::Running,
             3 => Phase::Over,
-            _ => Phase::Superseded,
+            4 => Phase::Superseded,
+            _ => Phase::GivenUp,
         }
     }
 
@@ -129,8 +132,11 @@ async fn serve(
     Ok(Driver { socket, source, transfer, shared, report, epoch }.drive(first).await)
 }
 
-/// Opens a name off the async threads, because it may wait for a disk.
+/// Opens a name; off the async threads where it may wait for a disk.
 async fn open(files: &Arc<dyn FileSource>, asker: Ipv4Addr, name: String) -> Result<Content, Refusal> {
+    if let Some(content) = files.open_at_once(asker, &name, Via::Tftp) {
+        return Ok(content);
+    }
     let files = Arc::clone(files);
     let opened = tokio::task::spawn_blocking(move || files.open(asker, &name, Via::Tftp)).await;
     opened.unwrap_or(Err(Refusal::Busy("the file could not be opened")))
@@ -278,6 +284,7 @@ impl Drop for Report<'_> {
     fn drop(&mut self) {
         let outcome = self.outcome.take().unwrap_or_else(|| match self.shared.phase() {
             Phase::Superseded => Outcome::Abandoned("the client asked anew from the same port".to_owned()),
+            Phase::GivenUp => Outcome::Abandoned("the client had more transfers than others".to_owned()),
             _ => Outcome::Broken("the server stopped".to_owned()),
         });
         self.files.finished(self.transfer, self.sent, outcome);

@@ -68,6 +68,7 @@ impl World {
             }
             None => (68, bytes),
         };
+        self.overhear(index, link, port, &bytes);
         for delay in self.plan.faults.arrivals(self.now, &mut self.rng).into_iter().flatten() {
             self.later(delay, Happening::ServerDhcp { link, port, bytes: bytes.clone() });
         }

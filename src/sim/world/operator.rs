@@ -37,8 +37,9 @@ impl World {
             (2, _, _, Some(name)) => Selector::Hostname(name),
             _ => Selector::Mac(identity.mac),
         };
-        match self.rng.u8(..5) {
+        match self.rng.u8(..6) {
             0 | 1 => Command::Reinstall(selector),
+            5 => Command::MachineNote { machine: selector, text: ["", "second hand"][self.rng.usize(..2)].into() },
             2 => Command::Forget { machine: selector, release_name: self.rng.bool(), force: self.rng.bool() },
             _ => {
                 // Whoever is held is let go again, or it would never reach its end.
@@ -55,7 +56,12 @@ impl World {
         let held = self.promises.name_of(self.seats[seat].client.identity().mac).map(Hostname::to_string);
         let number = self.rng.usize(..self.seats.len() + 20);
         let hostname = held.filter(|_| self.rng.bool()).unwrap_or_else(|| format!("{POOLED}-{VENUE}-{number:03}"));
-        match self.rng.u8(..7) {
+        match self.rng.u8(..8) {
+            6 => {
+                let mac = Some(self.seats[seat].client.identity().mac.to_string());
+                let (product, venue) = (POOLED.into(), VENUE.into());
+                Command::NameAssign { product, venue, mac, serial: None }
+            }
             0 => Command::NameRelease { hostname, force: self.rng.bool() },
             1 => Command::NameRetire(hostname),
             2 => Command::NameReinstate(hostname),
@@ -76,7 +82,9 @@ impl World {
 
     fn order_about_batch(&mut self) -> Command {
         let id = BatchId(self.rng.u64(1..4));
-        match self.rng.u8(..6) {
+        match self.rng.u8(..8) {
+            5 => Command::BatchListActive,
+            6 => Command::BatchShow(id),
             0 => Command::BatchCreate {
                 venue: if self.rng.u8(..4) == 0 { "NOWHERE" } else { VENUE }.into(),
                 product: [POOLED, BY_SERIAL, "NOTHING"][self.rng.usize(..3)].into(),
@@ -93,7 +101,8 @@ impl World {
 
     fn order_about_place(&mut self) -> Command {
         let file = || "spare.img".to_owned();
-        match self.rng.u8(..5) {
+        let product = || POOLED.to_owned();
+        match self.rng.u8(..10) {
             0 => Command::VenueAdd {
                 code: ["WEST", "north"][self.rng.usize(..2)].into(),
                 name: "Western hall".into(),
@@ -102,9 +111,19 @@ impl World {
             },
             1 => Command::VenueList,
             2 => Command::ImageList,
-            3 => Command::ImageAdd { product: POOLED.into(), file: file(), version: None },
+            3 => Command::ImageAdd { product: product(), file: file(), version: None },
+            4 => Command::VenueRemove(["WEST", VENUE][self.rng.usize(..2)].into()),
+            5 => Command::ProductList,
+            6 => Command::ImageDescribe {
+                product: product(),
+                image: file(),
+                description: Some("for repairs".into()),
+                version: None,
+            },
+            7 => Command::ImageDeprecate { product: product(), image: file(), deprecated: self.rng.bool() },
+            8 => Command::ImageRemove { product: product(), image: file() },
             // Nobody has looked at that file yet, so it is refused.
-            _ => Command::ImageActivate { product: POOLED.into(), image: file(), force: false },
+            _ => Command::ImageActivate { product: product(), image: file(), force: false },
         }
     }
 

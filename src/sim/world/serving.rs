@@ -7,12 +7,14 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{BANDWIDTH, EPOCH, Happening, PROGRESS, World};
-use crate::fleet::{Action, Event};
-use crate::ids::{Digest, TransferId};
+use crate::fleet::command::Command;
+use crate::fleet::{Action, Configuration, Event};
+use crate::ids::{Digest, ReplyTo, TransferId};
 use crate::refusal::Refusal;
 use crate::sim::client::Input;
 use crate::sim::pcap::{End, SERVER_MAC};
 use crate::sim::server::{Asker, Content, Datagram, Response, Server, response};
+use crate::sim::store::Fate;
 use crate::sim::story;
 use crate::time::{Instant, Now, Timestamp};
 use crate::transfer::{Outcome, Via};
@@ -43,6 +45,33 @@ impl World {
         self.later(down, Happening::ServerStart);
     }
 
+    /// The server stands still, as a virtual machine does that is suspended; what arrives waits. Its wall clock goes on
+    /// meanwhile, the other one does not.
+    pub(super) fn stand_still(&mut self) {
+        let lasts = Duration::from_millis(self.rng.u64(500..20_000));
+        if self.server.is_none() || self.now < self.stalled_until {
+            return;
+        }
+        self.reached.odds.insert("the server stands still");
+        self.story.line(self.now, || format!("the server stands still for {} ms", lasts.as_millis()));
+        self.stalled_until = self.now + lasts;
+        self.asleep += lasts;
+    }
+
+    /// Nothing in it has changed, and nothing that was given may be taken away.
+    pub(super) fn reload_configuration(&mut self) {
+        self.reached.odds.insert("the configuration is read again");
+        let Command::Declare { venues } = self.place.declaration() else { return };
+        let configuration = Configuration {
+            site: self.place.site.clone(),
+            profiles: self.place.profiles.clone(),
+            classes: Vec::new(),
+            products: self.place.products.clone(),
+            venues,
+        };
+        self.tell_server(Event::Configure { configuration: Box::new(configuration), reply_to: ReplyTo(0) });
+    }
+
     pub(super) fn tell_server(&mut self, event: Event) {
         if let Some(server) = &mut self.server {
             server.receive(event);
@@ -70,6 +99,10 @@ impl World {
 
     /// Commit, then answer: the contract between fleet and shell, with the store's faults between the two.
     pub(super) fn server_batch(&mut self) -> Result<(), String> {
+        if self.now < self.stalled_until {
+            self.at(self.stalled_until, Happening::ServerBatch { server: self.server_epoch });
+            return Ok(());
+        }
         self.batch_due = false;
         let now = self.wall_clock();
         let Some(server) = &mut self.server else { return Ok(()) };
@@ -87,13 +120,20 @@ impl World {
         if changes().next().is_some() {
             let faults = &self.plan.faults;
             let calm = self.is_morning();
-            if !calm && faults.strikes(faults.failed_commits, self.now, &mut self.rng) {
+            let fate = if calm { Fate::Kept } else { self.store.begin(self.plan.store_fault) };
+            if fate == Fate::Unbegun {
+                self.crash("the server dies before a commit");
+                return Ok(());
+            }
+            if fate == Fate::Failed || !calm && faults.strikes(faults.failed_commits, self.now, &mut self.rng) {
                 self.commit_fails(&actions, now);
                 return self.after_batch();
             }
             meddlings = self.meddlings(&actions)?;
             self.store.commit(changes());
-            if !calm && faults.strikes(faults.crashes_after_commit, self.now, &mut self.rng) {
+            let faults = &self.plan.faults;
+            let dies = fate == Fate::Unanswered;
+            if dies || !calm && faults.strikes(faults.crashes_after_commit, self.now, &mut self.rng) {
                 meddlings.into_iter().for_each(|(_, meddling)| self.meddled(meddling));
                 self.crash("the server dies between a commit and its answers");
                 return Ok(());
@@ -105,8 +145,8 @@ impl World {
                 self.meddled(meddling);
             }
             match action {
-                // Nobody in this world uses an address that is not theirs.
-                Action::Commit(_) | Action::Probe { .. } => {}
+                Action::Commit(_) => {}
+                Action::Probe { link, address, .. } => self.probed(link, address),
                 Action::Send { link, bytes, destination } => {
                     self.dhcp_leaves(link, &bytes, destination, now.timestamp)?;
                 }
