@@ -24,6 +24,6 @@ fn the_server_is_confined_unless_it_is_said_otherwise() {
     assert_eq!(wish(""), Wish { user: None, sandbox: true });
     let other = Wish { user: Some("netboot".to_owned()), sandbox: false };
     assert_eq!(wish("[server]\nuser = \"netboot\"\nsandbox = false"), other);
-    let refused = "4:8: server.user: \"a b\" is not the name of a user; write it as \"hatchery\"";
+    let refused = "4:8: server.user: \"a b\" is not the name of a user; write it like \"hatchery\"";
     check("[server]\nuser = \"a b\"", refused);
 }
