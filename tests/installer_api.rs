@@ -188,9 +188,17 @@ fn rendered_files_go_to_the_holder_of_the_asking_address_alone() {
         assert_eq!(reply["install"]["raw_size"], 3 << 20);
         reply["install"]["first_boot"]["files"].clone()
     };
-    // B says it is A; a stranger says it is A.
-    assert_eq!(files(B, &json!({ "mac_address": MAC_A, "installer": installer() })), json!({}));
-    assert_eq!(files(Ipv4Addr::LOCALHOST, &question(Some(SERIAL))), json!({}));
+    // B says it is A; a stranger says it is A, which speaks for itself.
+    let forged =
+        [(B, json!({ "mac_address": MAC_A, "installer": installer() })), (Ipv4Addr::LOCALHOST, question(Some(SERIAL)))];
+    for (from, body) in forged {
+        let (code, reply) = server.post(from, "/api/config", &body);
+        assert!(code == 403 && !reply.to_string().contains(SECRET), "{code} {reply}");
+    }
+    assert_eq!(server.refusals()["forged"], 2);
+    // One that nobody knows by an address is told who it is, and gets no file.
+    let other = json!({ "serial_number": "10000000aabbccdd", "mac_address": "52:54:00:00:00:77", "product_type": "RXP2", "installer": installer() });
+    assert_eq!(files(Ipv4Addr::LOCALHOST, &other), json!({}));
     assert!(files(A, &question(None)).to_string().contains(SECRET));
     assert_eq!(server.post(A, "/api/config", &json!({ "installer": "x" })).0, 400);
 }

@@ -5,7 +5,8 @@
 //! medians, how ours compares with the best of theirs, what the server took of the processor for it, and its memory.
 //!
 //! Owns nothing outside of `target/peers`; the peers that are not installed are fetched there as packages and never
-//! installed. Whatever ends it, the kernel takes back the namespaces and ends the servers.
+//! installed. Whatever ends it, the kernel takes back the namespaces and ends the servers; the next run removes what a
+//! killed one left: its scratch files and empty control groups.
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
@@ -33,7 +34,7 @@ use place::Place;
 #[command(
     name = "cargo bench --bench peers --",
     about = "Runs hatchery and the servers people use instead side by side, in namespaces of its own, and compares them.",
-    after_help = "Examples:\n  cargo bench --bench peers                          everything, about an hour\n  \
+    after_help = "Examples:\n  cargo bench --bench peers                          everything\n  \
                   cargo bench --bench peers -- http tftp --rounds 5\n  cargo bench --bench peers -- fairness --json > fairness.json\n\n\
                   Needs root or user namespaces, `ip` and `tc`. Peers: nginx, dnsmasq, tftpd-hpa, atftpd, Kea; those that are not\n\
                   installed are fetched with `apt-get download` into target/peers. Let nothing else run meanwhile."

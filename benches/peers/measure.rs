@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+/// How the names of our control groups begin.
+const GROUP: &str = "hatchery-peers-";
+
 /// What a server has used of the processor since it started, and the most memory it had.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
@@ -27,7 +30,7 @@ pub struct Group(PathBuf);
 impl Group {
     /// A new one; `None` where there is no cgroup v2, or this user may not make one.
     pub fn new(name: &str) -> Option<Group> {
-        let path = hierarchy()?.join(format!("hatchery-peers-{}-{name}", std::process::id()));
+        let path = hierarchy()?.join(format!("{GROUP}{}-{name}", std::process::id()));
         fs::create_dir(&path).ok()?;
         let group = Group(path);
         // Without the file, the group says nothing.
@@ -67,6 +70,19 @@ impl Drop for Group {
                 return;
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Removes the empty groups of runs that were killed.
+pub fn sweep() {
+    let left = hierarchy().and_then(|path| fs::read_dir(path).ok()).into_iter().flatten().flatten();
+    for entry in left {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let run = name.strip_prefix(GROUP).and_then(|rest| rest.split('-').next());
+        if run.is_some_and(|run| !Path::new("/proc").join(run).exists()) {
+            // Fails for one that still holds a process, which is then somebody's.
+            fs::remove_dir(entry.path()).ok();
         }
     }
 }

@@ -57,6 +57,7 @@ impl Place {
         let scratch = own.join("run");
         // Left by a run that was killed.
         fs::remove_dir_all(&scratch).ok();
+        measure::sweep();
         for directory in [&packages, &scratch] {
             fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         }

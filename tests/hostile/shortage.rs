@@ -130,7 +130,7 @@ fn without_its_image_no_machine_gets_a_name_and_with_it_all_finish() {
             });
             assert!(asked["hostname"].is_null(), "a name given away for nothing: {asked}");
         }
-        let body = json!({ "product_type": "KXP2", "mac_address": macs[0].to_string() }).to_string();
+        let body = json!({ "product_type": "KXP2", "mac_address": mac(200).to_string() }).to_string();
         let question = format!(
             "POST /api/config HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
