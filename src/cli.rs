@@ -346,17 +346,24 @@ pub enum LogFormat {
     Json,
 }
 
-/// Arguments of `audit`.
+/// Which part of a long list.
 #[derive(Debug, Args)]
-pub struct Audit {
-    #[command(flatten)]
-    pub ask: Ask,
+pub struct Part {
     /// How many, the latest first
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub limit: u64,
     /// Pass over so many later ones
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub offset: u64,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    pub ask: Ask,
+    #[command(flatten)]
+    pub part: Part,
     /// Only by this one: `anna`, `token order-desk`, `local uid 0`, `configuration`
     #[arg(long, value_name = "WHO")]
     pub by: Option<String>,

@@ -32,18 +32,8 @@ use table::{PATIENCE, Station, Table};
 
 /// A DHCP message of a plain client with these options, which asks to be answered by broadcast.
 fn message(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
-    let mut bytes = vec![0; 236];
-    bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
-    bytes[4..8].copy_from_slice(&mac.0[2..]);
+    let mut bytes = table::message(mac, kind, options);
     bytes[10] = 0x80;
-    bytes[28..34].copy_from_slice(&mac.0);
-    bytes.extend([99, 130, 83, 99, 53, 1, kind.code()]);
-    for (code, value) in options {
-        bytes.push(*code);
-        bytes.push(value.len().try_into().expect("a short option"));
-        bytes.extend(*value);
-    }
-    bytes.push(255);
     bytes
 }
 

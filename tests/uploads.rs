@@ -280,6 +280,30 @@ fn a_server_killed_while_it_receives_goes_on_with_what_is_certainly_on_disk() {
     assert_eq!(room.request("GET", &format!("/api/v1/uploads/{id}"), &[], b"").code, 404);
 }
 
+#[test]
+fn killed_between_the_last_byte_and_the_word_that_it_was_the_last_it_becomes_an_image() {
+    let mut room = Room::open();
+    let bytes = noise(2 * MIB, 11);
+    let id = room.begin("a.img", bytes.len());
+    room.piece(&id, 0, &bytes[..MIB]);
+    room.server.kill();
+    // What such a server leaves: all bytes on disk for certain, and a note that does not call them whole.
+    let hidden = room.images().join(".uploads");
+    fs::write(hidden.join(format!("{id}.part")), &bytes).expect("written");
+    let path = hidden.join(format!("{id}.json"));
+    let mut note: Value = serde_json::from_slice(&fs::read(&path).expect("a note")).expect("JSON");
+    assert_eq!((&note["synced"], &note["whole"]), (&json!(MIB), &json!(false)), "{note}");
+    note["synced"] = json!(bytes.len());
+    fs::write(&path, note.to_string()).expect("written");
+    room.server.start_again(&SERVE);
+    // Who sent it may ask whether all of it is there, and begins nothing twice.
+    let empty = room.piece(&id, bytes.len(), b"");
+    assert!(matches!(empty.0, 200 | 404), "{empty:?}");
+    let image = wait_for("the image", || room.image("a.img"));
+    assert_eq!(image["sha256"], sha256(&bytes));
+    assert_eq!(room.files(), ["a.img"]);
+}
+
 /// A file and its row in the list are both there or both gone, whenever the server dies.
 #[test]
 fn killed_while_an_image_comes_or_goes_there_is_all_of_it_or_nothing() {

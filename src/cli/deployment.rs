@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::Ask;
+use super::{Ask, Part};
 
 /// What to look at.
 #[derive(Debug, Subcommand)]
@@ -25,12 +25,8 @@ pub enum Deployment {
 pub struct DeploymentList {
     #[command(flatten)]
     pub ask: Ask,
-    /// How many, the latest first
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
-    pub limit: u64,
-    /// Pass over so many later ones
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub offset: u64,
+    #[command(flatten)]
+    pub part: Part,
     /// Only of this product
     #[arg(long, value_name = "PRODUCT")]
     pub product: Option<String>,

@@ -70,7 +70,7 @@ pub fn leases(args: &Ask) -> anyhow::Result<ExitCode> {
 
 /// `hatchery audit`
 pub fn audit(args: &Audit) -> anyhow::Result<ExitCode> {
-    let (limit, offset) = (args.limit, args.offset);
+    let (limit, offset) = (args.part.limit, args.part.offset);
     let (by, operation, q) = (args.by.clone(), args.operation.clone(), args.find.clone());
     let columns = ["at", "by", "operation", "subject", "details"];
     show(&args.ask, &Request::Audit { limit, offset, by, operation, q }, |page| {

@@ -17,7 +17,7 @@ pub fn deployment(args: &Deployment) -> anyhow::Result<ExitCode> {
         Deployment::List(args) => {
             let [product, venue] =
                 [&args.product, &args.venue].map(|text| text.as_ref().map(|text| text.to_uppercase()));
-            let (limit, offset) = (args.limit, args.offset);
+            let (limit, offset) = (args.part.limit, args.part.offset);
             let (status, q) = (args.status.clone(), args.find.clone());
             show(&args.ask, &Request::Deployments { limit, offset, product, venue, status, q }, |page| {
                 table(&page["items"], &COLUMNS, "nothing of that kind was deployed yet")

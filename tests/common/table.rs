@@ -18,7 +18,8 @@ use hatchery::sim::client::{Client, Identity, Input, Kind, Options, Output};
 use hatchery::wire::dhcp::{MessageType, Reply, code, codec};
 use hatchery::wire::ipv4;
 use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 
 use crate::inside::until;
 
@@ -261,4 +262,30 @@ pub fn shrink(directory: &Path, most: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A DHCP message of a plain client: BOOTREQUEST with these options.
+pub fn message(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut bytes = vec![0; 236];
+    bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
+    bytes[4..8].copy_from_slice(&mac.0[2..]);
+    bytes[28..34].copy_from_slice(&mac.0);
+    bytes.extend([99, 130, 83, 99, 53, 1, kind.code()]);
+    for (code, value) in options {
+        bytes.push(*code);
+        bytes.push(value.len().try_into().expect("a short option"));
+        bytes.extend(*value);
+    }
+    bytes.push(255);
+    bytes
+}
+
+/// A UDP socket of that machine, which stands on its own address and does not wait.
+pub fn udp(port: &Port) -> UdpSocket {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
+    socket.bind_device(Some(port.interface().as_bytes())).expect("SO_BINDTODEVICE");
+    let (address, _) = port.address().expect("an address");
+    socket.bind(&SocketAddrV4::new(address, 0).into()).expect("the machine's own address");
+    socket.set_nonblocking(true).expect("a socket that does not wait");
+    socket.into()
 }

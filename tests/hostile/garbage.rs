@@ -16,13 +16,12 @@ use hatchery::serve::control::Request;
 use hatchery::sim::client::{Client, Kind};
 use hatchery::wire::dhcp::MessageType;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use socket2::{Domain, Socket, Type};
 
 use crate::inside::{inside, until};
 use crate::mutate::mutate;
 use crate::pcap;
-use crate::shortage::{answer, answer_text, connect, message};
-use crate::table::{PATIENCE, Station, Table, client, mac, name_of};
+use crate::shortage::{answer, answer_text, connect};
+use crate::table::{PATIENCE, Station, Table, client, mac, message, name_of, udp};
 
 /// Of the whole process, in a debug build.
 const MEMORY_MAX_KIB: u64 = 200 << 10;
@@ -60,15 +59,6 @@ impl Storm {
 
 fn noise(rng: &mut Rng, most: usize) -> Vec<u8> {
     (0..rng.usize(..=most)).map(|_| rng.u8(..)).collect()
-}
-
-fn udp(port: &Port) -> UdpSocket {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    socket.bind_device(Some(port.interface().as_bytes())).expect("SO_BINDTODEVICE");
-    let (address, _) = port.address().expect("an address");
-    socket.bind(&SocketAddrV4::new(address, 0).into()).expect("the machine's own address");
-    socket.set_nonblocking(true).expect("a socket that does not wait");
-    socket.into()
 }
 
 /// Real DHCP messages of every firmware.

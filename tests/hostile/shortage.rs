@@ -15,23 +15,7 @@ use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
 use crate::inside::{inside, until};
-use crate::table::{PATIENCE, Station, Table, client, mac, name_of};
-
-/// A DHCP message of a plain client: BOOTREQUEST with these options.
-pub fn message(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -> Vec<u8> {
-    let mut bytes = vec![0; 236];
-    bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
-    bytes[4..8].copy_from_slice(&mac.0[2..]);
-    bytes[28..34].copy_from_slice(&mac.0);
-    bytes.extend([99, 130, 83, 99, 53, 1, kind.code()]);
-    for (code, value) in options {
-        bytes.push(*code);
-        bytes.push(value.len().try_into().expect("a short option"));
-        bytes.extend(*value);
-    }
-    bytes.push(255);
-    bytes
-}
+use crate::table::{PATIENCE, Station, Table, client, mac, message, name_of};
 
 /// Asks until an answer of this kind comes to that machine.
 fn asked(station: &Station, payload: &[u8], mac: Mac, kind: MessageType) -> Option<Reply> {

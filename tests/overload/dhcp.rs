@@ -8,21 +8,17 @@ use hatchery::wire::dhcp::MessageType;
 
 use crate::crowd::Crowd;
 use crate::inside::inside;
-use crate::table::Station;
+use crate::table::{Station, message};
 
 /// Clients that repeat themselves without a pause; there are addresses for them and for the machines.
 const SHOUTING: u8 = 100;
 /// Messages before the first machine is switched on.
 const SENT_MIN: u64 = 20_000;
 
-/// A message of a plain client: BOOTREQUEST of this kind, from an address if it has one.
-fn message(mac: Mac, kind: MessageType, address: [u8; 4]) -> Vec<u8> {
-    let mut bytes = vec![0; 236];
-    bytes[..4].copy_from_slice(&[1, 1, 6, 0]);
-    bytes[4..8].copy_from_slice(&mac.0[2..]);
+/// A message of a plain client that has that address.
+fn message_from(address: [u8; 4], mac: Mac, kind: MessageType) -> Vec<u8> {
+    let mut bytes = message(mac, kind, &[]);
     bytes[12..16].copy_from_slice(&address);
-    bytes[28..34].copy_from_slice(&mac.0);
-    bytes.extend([99, 130, 83, 99, 53, 1, kind.code(), 255]);
     bytes
 }
 
@@ -46,7 +42,7 @@ fn twenty_machines_finish_beside_a_flood_of_dhcp_messages() {
         scope.spawn(|| {
             let station = Station::at(ports[0].interface());
             let shouted: Vec<Vec<u8>> =
-                (0..SHOUTING).map(|n| message(Mac([0x52, 0x54, 0, 2, 0, n]), MessageType::Discover, [0; 4])).collect();
+                (0..SHOUTING).map(|n| message(Mac([0x52, 0x54, 0, 2, 0, n]), MessageType::Discover, &[])).collect();
             flood(&station, Box::new(move |count| shouted[count as usize % shouted.len()].clone()));
         });
         scope.spawn(|| {
@@ -54,7 +50,7 @@ fn twenty_machines_finish_beside_a_flood_of_dhcp_messages() {
             let (address, _) = ports[1].address().expect("an address");
             let invented = move |count: u64| {
                 let [.., a, b, c] = count.to_be_bytes();
-                message(Mac([0x52, 0x54, 3, a, b, c]), MessageType::Inform, address.octets())
+                message_from(address.octets(), Mac([0x52, 0x54, 3, a, b, c]), MessageType::Inform)
             };
             flood(&station, Box::new(invented));
         });

@@ -5,25 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use hatchery::lab::Port;
 use hatchery::load::bench::SERVER;
-use socket2::{Domain, Socket, Type};
 
 use crate::crowd::Crowd;
 use crate::inside::inside;
+use crate::table::udp;
 
 const STATIONS: u8 = 80;
 /// More than one client may have.
 const EACH: usize = 25;
-
-fn udp(port: &Port) -> UdpSocket {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
-    socket.bind_device(Some(port.interface().as_bytes())).expect("SO_BINDTODEVICE");
-    let (address, _) = port.address().expect("an address");
-    socket.bind(&SocketAddrV4::new(address, 0).into()).expect("the machine's own address");
-    socket.set_nonblocking(true).expect("a socket that does not wait");
-    socket.into()
-}
 
 #[test]
 fn twenty_machines_finish_beside_two_thousand_tftp_requests_at_once() {

@@ -313,11 +313,15 @@ async fn do_name(asker: Asker, uri: Uri, Path((name, act)): Two, typed: Typed) -
 }
 
 async fn ask_machine(asker: Asker, uri: Uri, Path((machine, act)): Two) -> Response {
-    let noted = match asker.answer(Request::Explain { machine: machine.clone() }).await {
+    let noted = if act == "note" { note_of_machine(&asker, &machine).await } else { String::new() };
+    ask(&asker, &uri, of_machine(&machine, &act, noted))
+}
+
+async fn note_of_machine(asker: &Asker, machine: &str) -> String {
+    match asker.answer(Request::Explain { machine: machine.to_owned() }).await {
         Reply::Ok(told) => told["machine"]["notes"].as_str().unwrap_or_default().to_owned(),
         _ => String::new(),
-    };
-    ask(&asker, &uri, of_machine(&machine, &act, noted))
+    }
 }
 
 async fn do_machine(asker: Asker, uri: Uri, Path((machine, act)): Two, typed: Typed) -> Response {

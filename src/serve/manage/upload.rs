@@ -281,8 +281,9 @@ impl Uploads {
                 let partial = Arc::new(partial);
                 self.open().insert(partial.id.clone(), partial.clone());
                 tracing::info!(file = partial.file_name(), offset = partial.written(), "an upload can be gone on with");
-                if partial.is_whole() {
-                    self.clone().finish(partial);
+                if partial.is_whole() && self.end(&partial).await.is_err() {
+                    // It failed, and is gone; why is in the log.
+                    return false;
                 }
                 true
             }

@@ -41,7 +41,7 @@ impl Uploads {
     }
 
     /// Makes an image of an upload that is whole, in a task of its own; [`Partial::over`] says what became of it.
-    pub(super) fn finish(self: Arc<Self>, partial: Arc<Partial>) {
+    fn finish(self: Arc<Self>, partial: Arc<Partial>) {
         tokio::spawn(async move {
             let outcome = self.conclude(&partial).await;
             match outcome {

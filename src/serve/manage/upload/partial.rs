@@ -75,6 +75,8 @@ impl Partial {
     /// One that a server before this one began: what was not on disk for certain is cut off.
     pub fn restore(hidden: &Path, id: String, note: Note) -> io::Result<Partial> {
         let Note { wish, synced, whole, .. } = note;
+        // The server may have ended between the last byte and the word that it was the last.
+        let whole = whole || wish.size == Some(synced);
         // Without a known size only the request that brought it could say that it is whole.
         if wish.size.is_none() && !whole {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the form that brought it broke off"));
