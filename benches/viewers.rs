@@ -24,7 +24,7 @@ use viewers::{Viewers, is_done, table_with_pages};
 const VIEWERS: usize = 50;
 const MACHINES: u32 = 20;
 /// Of each kind; the first of each is thrown away.
-const ROUNDS: u32 = 6;
+const ROUNDS: u32 = 5;
 
 fn main() {
     // `cargo test --benches` only wants to know that it starts.

@@ -189,6 +189,8 @@ pub struct Options {
     pub restart_pause: Duration,
     /// How many network boots may fail in a row before it gives up.
     pub restarts_max: u32,
+    /// How often a step of its installer may fail before that gives up.
+    pub installer_tries_max: u32,
 }
 
 impl Default for Options {
@@ -206,6 +208,7 @@ impl Default for Options {
             pi_menu_entry: "Raspberry Pi Boot".into(),
             restart_pause: Duration::from_secs(5),
             restarts_max: 20,
+            installer_tries_max: 15,
         }
     }
 }

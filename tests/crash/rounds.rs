@@ -161,7 +161,9 @@ impl Clients {
             uefi_offer_wait: Duration::ZERO,
             ipxe_proxy_wait: Duration::ZERO,
             restart_pause: Duration::from_secs(1),
+            // Every kill fails them a few times.
             restarts_max: 100,
+            installer_tries_max: 1000,
             ..Options::default()
         };
         let client = |(kind, identity, seed): &(Kind, Identity, u64)| {

@@ -17,7 +17,6 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const DOWNLOAD_PATIENCE: Duration = Duration::from_secs(30);
 /// Pauses between tries double up to this.
 const PAUSE_MAX_SECS: u64 = 16;
-const TRIES_MAX: u32 = 15;
 /// Nobody waits long for the news of a failure.
 const TRIES_MAX_FAILING: u32 = 3;
 
@@ -210,7 +209,8 @@ impl Installer {
 
     fn retry(&mut self, why: &str, now: Instant, hw: &mut Hardware) -> Progress {
         self.tries += 1;
-        let limit = if matches!(self.step, Step::Failing(_)) { TRIES_MAX_FAILING } else { TRIES_MAX };
+        let limit =
+            if matches!(self.step, Step::Failing(_)) { TRIES_MAX_FAILING } else { hw.options.installer_tries_max };
         if self.tries >= limit {
             let step = self.step.word();
             return match &self.step {
