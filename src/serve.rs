@@ -361,7 +361,7 @@ fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static st
     (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
-/// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the
+/// A panic of a thread that all service hangs on is a broken invariant. Everything promised is in the journal: the process ends, and the
 /// supervisor starts it anew.
 struct AbortOnPanic;
 

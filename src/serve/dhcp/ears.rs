@@ -15,6 +15,7 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrLike, recvmms
 
 use super::{CLIENT_PORT, Outlets, Port, unaddressed};
 use crate::fleet::Event;
+use crate::serve::AbortOnPanic;
 use crate::serve::inbox::Inbox;
 use crate::serve::preflight::rival::Rivals;
 
@@ -42,7 +43,11 @@ impl Ears {
         let mut ears = Ears { stop: Some(stop.into()), threads: Vec::new() };
         for index in 0..outlets.ports.len() {
             let (outlets, inbox, rivals, stopped) = (outlets.clone(), inbox.clone(), rivals.clone(), stopped.clone());
-            let hear = move || outlets.ports[index].hear(&inbox, &rivals, stopped.as_fd());
+            let hear = move || {
+                // An interface that nobody hears any more would be a server that is up and does not serve.
+                let _guard = AbortOnPanic;
+                outlets.ports[index].hear(&inbox, &rivals, stopped.as_fd());
+            };
             ears.threads.push(thread::Builder::new().name("dhcp".into()).spawn(hear)?);
         }
         Ok(ears)
@@ -53,9 +58,8 @@ impl Drop for Ears {
     fn drop(&mut self) {
         self.stop = None;
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread that reads DHCP ended in a panic");
-            }
+            // A panic has ended the process.
+            let _ = thread.join();
         }
     }
 }
