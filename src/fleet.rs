@@ -372,8 +372,11 @@ impl Fleet {
     /// A sign of life: moves the machine on if the milestone does, and starts its silence anew.
     fn reached(&mut self, id: MachineId, milestone: &Milestone, now: Now, out: &mut Outbox) {
         let Some(machine) = self.tables.machines.get(id) else { return };
-        // Whose profile sends it to its disk is not on the way to being installed.
-        if let Some(to) = pipeline::next(&machine.stage, self.view(machine).plan.order, milestone) {
+        // Whose profile sends it to its disk is not on the way to being installed. A plain client's address moves nothing,
+        // whatever the order is.
+        let moves = !matches!(milestone, Milestone::Bound(firmware) if !firmware.netboots());
+        let next = moves.then(|| pipeline::next(&machine.stage, self.view(machine).plan.order, milestone)).flatten();
+        if let Some(to) = next {
             let from = machine.stage.clone();
             if to == Stage::Address
                 && let Some(open) = self.tables.open.get(&id)

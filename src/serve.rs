@@ -284,7 +284,7 @@ pub async fn run_reloadable(
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
-    endless.spawn(dhcp::run(outlets, inbox.clone(), rivals.clone()));
+    let ears = dhcp::listen(&outlets, &inbox, &rivals).map_err(ServeError::Thread)?;
     let (preflight, doctor) = Preflight::new(looked_at, board.clone(), arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
@@ -338,6 +338,7 @@ pub async fn run_reloadable(
     service::stopping();
     // Nobody listens any more once everything has ended; then there is no one to tell.
     let _ = stopping.send(true);
+    drop(ears);
     endless.shutdown().await;
     while ending.join_next().await.is_some() {}
     stop_watching.store(true, Ordering::Relaxed);
@@ -360,8 +361,8 @@ fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static st
     (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
-/// A panic of the core thread is a broken invariant. Everything promised is in the journal: the process ends, and the
-/// supervisor starts it anew.
+/// A panic of a thread that all service hangs on is a broken invariant. Everything promised is in the journal: the
+/// process ends, and the supervisor starts it anew.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

@@ -45,24 +45,9 @@ impl Servers {
     fn start(place: &mut Place, plan: &Plan) -> anyhow::Result<Servers> {
         let mut all = place.start_builds(&plan.before)?;
         let ours = all.len();
-        for (index, (name, main, http, listen)) in NGINX.into_iter().enumerate() {
-            let Some(mut command) = place.peer("nginx") else { break };
-            let address = peer_address(index);
-            let prefix = place.path(&format!("nginx-{index}"));
-            let temporary =
-                ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {kind};"));
-            let configuration = format!(
-                "daemon off;\nuser root;\npid nginx.pid;\nerror_log error.log;\n{main}\nevents {{ worker_connections 4096; }}\n\
-                 http {{\n access_log off;\n sendfile on;\n {http}\n keepalive_requests 100000000;\n {}\n \
-                 server {{ listen {address}:80{listen}; root {}; }}\n}}\n",
-                temporary.join(" "),
-                place.path("").display(),
-            );
-            let path = place.write(&format!("nginx-{index}/nginx.conf"), &configuration)?;
-            command.arg("-p").arg(&prefix).arg("-c").arg(path).args(["-e", "error.log"]);
-            let mut server = place.start(&format!("nginx-{index}-output"), command)?;
-            server.wait_until(|| TcpStream::connect((address, 80)).is_ok())?;
-            all.push((name.to_owned(), address, server));
+        for index in 0..NGINX.len() {
+            let Some(server) = start_nginx(place, index)? else { break };
+            all.push(server);
         }
         ensure!(all.len() > ours, "there is no nginx to compare with: apt-get install nginx-light");
         Ok(Servers { all, ours })
@@ -84,6 +69,28 @@ impl Servers {
         let after = server.usage()?;
         Ok((brought, after.cpu - before.cpu, after.peak_bytes))
     }
+}
+
+/// Starts nginx in its set-up of that index: its name, its address, and the server; `None` if there is no nginx.
+pub fn start_nginx(place: &mut Place, index: usize) -> anyhow::Result<Option<(String, Ipv4Addr, Server)>> {
+    let Some(mut command) = place.peer("nginx") else { return Ok(None) };
+    let (name, main, http, listen) = NGINX[index];
+    let address = peer_address(index);
+    let prefix = place.path(&format!("nginx-{index}"));
+    let temporary =
+        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {kind};"));
+    let configuration = format!(
+        "daemon off;\nuser root;\npid nginx.pid;\nerror_log error.log;\n{main}\nevents {{ worker_connections 4096; }}\n\
+         http {{\n access_log off;\n sendfile on;\n {http}\n keepalive_requests 100000000;\n {}\n \
+         server {{ listen {address}:80{listen}; root {}; }}\n}}\n",
+        temporary.join(" "),
+        place.path("").display(),
+    );
+    let path = place.write(&format!("nginx-{index}/nginx.conf"), &configuration)?;
+    command.arg("-p").arg(&prefix).arg("-c").arg(path).args(["-e", "error.log"]);
+    let mut server = place.start(&format!("nginx-{index}-output"), command)?;
+    server.wait_until(|| TcpStream::connect((address, 80)).is_ok())?;
+    Ok(Some((name.to_owned(), address, server)))
 }
 
 /// Large images to 20 clients and to one, and small files.
@@ -208,7 +215,8 @@ fn download_of(
     Ok(Times(ends.collect::<anyhow::Result<_>>()?))
 }
 
-fn connect(client: usize, server: Ipv4Addr) -> anyhow::Result<TcpStream> {
+/// Connects from the address of a client.
+pub fn connect(client: usize, server: Ipv4Addr) -> anyhow::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).context("no socket")?;
     socket.bind(&SocketAddr::from((client_address(client), 0)).into()).context("cannot bind")?;
     socket.connect(&SocketAddr::from((server, 80)).into()).context("cannot connect")?;
@@ -219,7 +227,7 @@ fn connect(client: usize, server: Ipv4Addr) -> anyhow::Result<TcpStream> {
 }
 
 /// One download, compared while it arrives.
-fn fetch(mut stream: TcpStream, request: &str, size: u64, pattern: &Pattern) -> anyhow::Result<()> {
+pub fn fetch(mut stream: TcpStream, request: &str, size: u64, pattern: &Pattern) -> anyhow::Result<()> {
     stream.write_all(request.as_bytes()).context("cannot send the request")?;
     let mut buffer = vec![0; PIECE];
     let (mut received, body) = head(&mut stream, &mut buffer, size)?;

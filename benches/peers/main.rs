@@ -11,9 +11,12 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 mod async_tftp_peer;
+mod dhcp;
 mod http;
 mod measure;
+mod memory;
 mod pattern;
+mod pipeline;
 mod place;
 mod tftp;
 
@@ -67,6 +70,12 @@ enum Part {
     Fairness,
     /// Boot files to one client and to 20, against dnsmasq, tftpd-hpa, atftpd and async-tftp.
     Tftp,
+    /// Addresses, against Kea and dnsmasq: how many in a second, at what cost, how fast.
+    Dhcp,
+    /// 20 machines at once from their first DISCOVER to the last byte of their image, against dnsmasq with nginx.
+    Pipeline,
+    /// Memory, and the time until a server is ready, against Kea.
+    Memory,
 }
 
 impl Part {
@@ -75,6 +84,9 @@ impl Part {
             Part::Http => http::run(place, plan),
             Part::Fairness => http::fairness(place, plan),
             Part::Tftp => tftp::run(place, plan),
+            Part::Dhcp => dhcp::run(place, plan),
+            Part::Pipeline => pipeline::run(place, plan),
+            Part::Memory => memory::run(place, plan),
         }
     }
 }

@@ -243,6 +243,14 @@ impl Contest {
         Contest { load: self.load.clone(), unit: name, better, entries: entries.collect(), ..*self }
     }
 
+    /// The same turns without the server at an index, compared with the others alone.
+    pub fn without(&self, index: usize) -> Contest {
+        let others = self.entries.iter().enumerate().filter(|(other, _)| *other != index);
+        let entry =
+            |(_, entry): (usize, &Entry)| Entry { server: entry.server.clone(), turns: entry.turns.clone(), ..*entry };
+        Contest { load: self.load.clone(), entries: others.map(entry).collect(), ..*self }
+    }
+
     /// The best of the peers, by the median of their values.
     fn best_peer(&self) -> Option<&Entry> {
         let by_value = |a: &&Entry, b: &&Entry| a.value().total_cmp(&b.value());

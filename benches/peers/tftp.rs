@@ -140,7 +140,7 @@ fn start(place: &mut Place, before: &[PathBuf]) -> anyhow::Result<Vec<Contender>
 }
 
 /// Whether a server says anything to a request for a file that is not there.
-fn answers(server: Ipv4Addr) -> bool {
+pub fn answers(server: Ipv4Addr) -> bool {
     let Ok(socket) = UdpSocket::bind((client_address(0), 0)) else { return false };
     let request =
         Packet::Read(Request { name: "not-there".to_owned(), mode: Mode::Octet, options: Options::default() });
@@ -174,7 +174,7 @@ fn fetch_all(server: Ipv4Addr, load: &Load, size: u64, pattern: &Arc<Pattern>) -
 }
 
 /// Reads a file by the book and compares it on the way.
-fn fetch(
+pub fn fetch(
     client: usize,
     server: SocketAddrV4,
     size: u64,

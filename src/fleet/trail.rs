@@ -3,7 +3,7 @@
 //! Owns what a machine's page shows between two stages. Nothing is decided by it, and none of it is in the journal. The
 //! invariant: it is bounded, for one machine and in all, whoever sends whatever.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -172,28 +172,73 @@ impl Step {
     }
 }
 
+/// So many trails, of those that were heard last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bounded<K> {
+    max: usize,
+    trails: BTreeMap<K, Trail>,
+    /// The quietest first.
+    by_heard: BTreeSet<(Option<Timestamp>, K)>,
+}
+
+impl<K: Copy + Ord> Bounded<K> {
+    fn new(max: usize) -> Bounded<K> {
+        Bounded { max, trails: BTreeMap::new(), by_heard: BTreeSet::new() }
+    }
+
+    /// Goes on with the trail of `key`, or begins one.
+    fn go_on<T>(&mut self, key: K, what: impl FnOnce(&mut Trail) -> T) -> T {
+        let mut trail = self.remove(key).unwrap_or_default();
+        if self.trails.len() >= self.max
+            && let Some((_, quietest)) = self.by_heard.pop_first()
+        {
+            self.trails.remove(&quietest);
+        }
+        let result = what(&mut trail);
+        self.by_heard.insert((trail.heard, key));
+        self.trails.insert(key, trail);
+        result
+    }
+
+    fn remove(&mut self, key: K) -> Option<Trail> {
+        let trail = self.trails.remove(&key)?;
+        self.by_heard.remove(&(trail.heard, key));
+        Some(trail)
+    }
+}
+
 /// The trails of all machines.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trails {
-    of_machines: BTreeMap<MachineId, Trail>,
-    of_strangers: BTreeMap<Mac, Trail>,
+    of_machines: Bounded<MachineId>,
+    of_strangers: Bounded<Mac>,
     by_mac: BTreeMap<Mac, MachineId>,
+}
+
+impl Default for Trails {
+    fn default() -> Trails {
+        Trails {
+            of_machines: Bounded::new(MACHINES_MAX),
+            of_strangers: Bounded::new(STRANGERS_MAX),
+            by_mac: BTreeMap::new(),
+        }
+    }
 }
 
 impl Trails {
     /// The trail of a machine.
     pub fn of(&self, machine: MachineId) -> Option<&Trail> {
-        self.of_machines.get(&machine)
+        self.of_machines.trails.get(&machine)
     }
 
     /// Machines that have one.
     pub fn len(&self) -> usize {
-        self.of_machines.len()
+        self.of_machines.trails.len()
     }
 
     /// Whether nobody left a trail yet.
     pub fn is_empty(&self) -> bool {
-        self.of_machines.is_empty()
+        self.of_machines.trails.is_empty()
     }
 
     /// The sender of frames from `mac` is this machine: what it did as a stranger was its doing.
@@ -201,17 +246,18 @@ impl Trails {
         if self.by_mac.insert(mac, machine) == Some(machine) {
             return;
         }
-        let Some(before) = self.of_strangers.remove(&mac) else { return };
-        let trail = self.machine(machine);
-        trail.heard = trail.heard.max(before.heard);
-        let mut steps: Vec<Step> = before.steps.into_iter().chain(trail.steps.drain(..)).collect();
-        steps.sort_by_key(|step| step.at);
-        trail.steps = steps.into();
-        trail.forgotten += before.forgotten;
+        let Some(before) = self.of_strangers.remove(mac) else { return };
+        self.of_machines.go_on(machine, |trail| {
+            trail.heard = trail.heard.max(before.heard);
+            let mut steps: Vec<Step> = before.steps.into_iter().chain(trail.steps.drain(..)).collect();
+            steps.sort_by_key(|step| step.at);
+            trail.steps = steps.into();
+            trail.forgotten += before.forgotten;
+        });
     }
 
     pub(super) fn forget(&mut self, machine: MachineId) {
-        self.of_machines.remove(&machine);
+        self.of_machines.remove(machine);
         self.by_mac.retain(|_, id| *id != machine);
     }
 
@@ -234,9 +280,9 @@ impl Trails {
             Notice::Progress { machine, progress } => (None, Some(*machine), What::Progress(progress.clone())),
             Notice::Conflict { address, mac, .. } => (None, holder, What::Conflict { address: *address, mac: *mac }),
             Notice::Transfer { transfer, machine: Some(machine), name, via, size, outcome, .. } => {
-                let trail = self.machine(*machine);
                 let begins = fresh == 0 && outcome.is_none();
-                if trail.go_on(*transfer, fresh, outcome.as_ref(), now) || !begins {
+                let goes_on = |trail: &mut Trail| trail.go_on(*transfer, fresh, outcome.as_ref(), now);
+                if self.of_machines.go_on(*machine, goes_on) || !begins {
                     return;
                 }
                 let (transfer, name, via, size) = (*transfer, name.clone(), *via, *size);
@@ -246,26 +292,10 @@ impl Trails {
         };
         let machine = mac.and_then(|mac| self.by_mac.get(&mac).copied()).or(machine);
         match (machine, mac) {
-            (Some(machine), _) => self.machine(machine).add(what, now, STEPS_MAX),
-            (None, Some(mac)) => self.stranger(mac).add(what, now, STRANGER_STEPS_MAX),
+            (Some(machine), _) => self.of_machines.go_on(machine, |trail| trail.add(what, now, STEPS_MAX)),
+            (None, Some(mac)) => self.of_strangers.go_on(mac, |trail| trail.add(what, now, STRANGER_STEPS_MAX)),
             (None, None) => {}
         }
-    }
-
-    fn machine(&mut self, id: MachineId) -> &mut Trail {
-        if self.of_machines.len() >= MACHINES_MAX && !self.of_machines.contains_key(&id) {
-            let quietest = self.of_machines.iter().min_by_key(|(_, trail)| trail.heard).map(|(id, _)| *id);
-            quietest.map(|id| self.of_machines.remove(&id));
-        }
-        self.of_machines.entry(id).or_default()
-    }
-
-    fn stranger(&mut self, mac: Mac) -> &mut Trail {
-        if self.of_strangers.len() >= STRANGERS_MAX && !self.of_strangers.contains_key(&mac) {
-            let quietest = self.of_strangers.iter().min_by_key(|(_, trail)| trail.heard).map(|(mac, _)| *mac);
-            quietest.map(|mac| self.of_strangers.remove(&mac));
-        }
-        self.of_strangers.entry(mac).or_default()
     }
 }
 

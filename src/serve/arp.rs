@@ -4,7 +4,7 @@
 //! an address of our own. Answering is left to the kernel. Nothing ever waits for an answer, and an answer counts only
 //! shortly after our own question, so a stranger cannot talk addresses out of use at will.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,6 +23,14 @@ use crate::wire::arp::{LENGTH, Packet};
 
 /// How long after a question its answers count.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+
+/// How long the same question is not asked again: the ACK follows its OFFER within a moment, and answers to the first
+/// one still count.
+const REPEAT_TIME: Duration = Duration::from_secs(1);
+
+/// Questions under way, beyond which none is asked: each goes to every station of the link, and a flood of clients would
+/// make one of them.
+const ASKED_MAX: usize = 2048;
 
 /// How long a station's answers are counted together.
 const COUNT_TIME: Duration = Duration::from_secs(3600);
@@ -53,6 +61,8 @@ struct Port {
 #[derive(Debug, Default)]
 struct Probing {
     asked: BTreeMap<Ipv4Addr, Asked>,
+    /// The same in the order of time, and some that were answered or asked again since.
+    order: VecDeque<(Instant, Ipv4Addr)>,
     /// The addresses that a station answered for, since `counted_since`.
     answers: BTreeMap<Mac, BTreeSet<Ipv4Addr>>,
     counted_since: Instant,
@@ -73,12 +83,14 @@ impl Arp {
         Arp { links: Arc::new(site.wired().map(open).collect()) }
     }
 
-    /// Asks whether anyone but `client` uses an address.
+    /// Asks whether anyone but `client` uses an address, unless that was just asked, or too much is.
     pub fn probe(&self, link: LinkId, address: Ipv4Addr, client: Mac) {
         let Some((_, Ok(port))) = self.links.iter().find(|(id, _)| *id == link) else { return };
         let at = clock::now().instant;
-        port.probing().begin(address, Asked { client, at });
-        port.ask(address);
+        let asks = port.probing().begin(address, Asked { client, at });
+        if asks {
+            port.ask(address);
+        }
     }
 
     /// Asks on every link whether anyone else uses our own address there (RFC 5227 §2.4).
@@ -176,9 +188,27 @@ impl Port {
 }
 
 impl Probing {
-    fn begin(&mut self, address: Ipv4Addr, asked: Asked) {
-        self.asked.retain(|_, each| asked.at.since(each.at) <= ANSWER_TIME);
+    /// Whether to ask.
+    fn begin(&mut self, address: Ipv4Addr, asked: Asked) -> bool {
+        while let Some((at, before)) = self.order.front().copied()
+            && asked.at.since(at) > ANSWER_TIME
+        {
+            self.order.pop_front();
+            // Asked again since, it stands further behind, too.
+            if self.asked.get(&before).is_some_and(|each| each.at == at) {
+                self.asked.remove(&before);
+            }
+        }
+        let just_asked = self
+            .asked
+            .get(&address)
+            .is_some_and(|before| before.client == asked.client && asked.at.since(before.at) < REPEAT_TIME);
+        if just_asked || self.order.len() >= ASKED_MAX {
+            return false;
+        }
         self.asked.insert(address, asked);
+        self.order.push_back((asked.at, address));
+        true
     }
 
     /// Whether `mac` claims an address that was just promised to another. One claim is enough.

@@ -27,7 +27,7 @@ use crate::refusal::Refusal;
 use crate::store::Store;
 
 /// The most events one transaction carries.
-const BATCH_MAX: usize = 128;
+const BATCH_MAX: usize = 512;
 
 /// How long the loop sleeps at most: the wall clock may jump while it does.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -157,7 +157,7 @@ impl Core {
             }
             Action::Publish(notice) => {
                 // The line is written without the lock.
-                let who = log::Who::about(&notice, &read(&self.board));
+                let who = log::Who::reading(&notice, &read(&self.board));
                 log::notice(&notice, &who);
                 write(&self.board).witness(&notice, clock::now().timestamp);
                 self.tap.notice(&notice);

@@ -2,23 +2,21 @@
 //!
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
+mod ears;
 mod unaddressed;
 
 use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
 
-use self::unaddressed::Unaddressed;
+pub use self::ears::Ears;
 use super::inbox::Inbox;
 use super::packet::{EtherType, PacketSocket};
 use super::preflight::rival::Rivals;
-use crate::fleet::Event;
 use crate::net::{Destination, LinkId, Mac};
 use crate::site::{Role, Site};
 use crate::wire::ipv4;
@@ -27,9 +25,6 @@ const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
 /// Where PXE clients ask a boot server that gives no addresses (PXE 2.1 §2.2.5).
 const BOOT_SERVER_PORT: u16 = 4011;
-
-/// The largest message read: more than any client sends, and option 57 allows.
-const MESSAGE_MAX: usize = 4096;
 
 /// Bytes that port 67 would like to hold: every machine of a rack powering on at the same moment.
 pub const RECEIVE_BUFFER: usize = 1 << 20;
@@ -68,11 +63,11 @@ struct Port {
     udp: UdpSocket,
     /// Port 4011, beside a DHCP server of others.
     boot_server: Option<UdpSocket>,
-    unaddressed: Unaddressed,
+    unaddressed: PacketSocket,
     packet: PacketSocket,
 }
 
-/// Opens port 67 on every interface of the site. Must run inside the runtime.
+/// Opens port 67 on every interface of the site.
 ///
 /// # Errors
 /// [`DhcpError`] with what to do about it.
@@ -113,7 +108,7 @@ fn open(interface: &str, link: LinkId) -> io::Result<Port> {
         addresses: Vec::new(),
         udp: udp(interface, SERVER_PORT)?,
         boot_server: None,
-        unaddressed: Unaddressed::open(interface)?,
+        unaddressed: unaddressed::open(interface)?,
         packet: PacketSocket::open(interface, EtherType::Ipv4, false)?,
     })
 }
@@ -128,7 +123,7 @@ fn udp(interface: &str, port: u16) -> io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 fn hint(interface: &str, port: u16, error: &io::Error) -> String {
@@ -154,52 +149,12 @@ impl Outlets {
     }
 }
 
-/// Reads every interface's port 67 for ever; what `rivals` asked itself is no client's message.
-pub async fn run(outlets: Outlets, inbox: Inbox, rivals: Rivals) {
-    let mut readers = tokio::task::JoinSet::new();
-    for index in 0..outlets.ports.len() {
-        let (outlets, inbox, rivals) = (outlets.clone(), inbox.clone(), rivals.clone());
-        readers.spawn(async move {
-            let port = &outlets.ports[index];
-            let link = port.link;
-            let (mut buffer, mut question, mut frame) =
-                (vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX], vec![0; MESSAGE_MAX]);
-            loop {
-                let received = tokio::select! {
-                    received = port.udp.recv_from(&mut buffer) => {
-                        received.map(|(length, from)| (&buffer[..length], from.port()))
-                    }
-                    received = port.unaddressed.receive(&port.addresses, &mut frame) => {
-                        received.map(|message| (message, CLIENT_PORT))
-                    }
-                    asked = port.asked(&mut question) => {
-                        match asked {
-                            Ok((length, from)) => {
-                                let bytes = Bytes::copy_from_slice(&question[..length]);
-                                inbox.offer(Event::BootServer { link, from, bytes });
-                                continue;
-                            }
-                            Err(error) => Err(error),
-                        }
-                    }
-                };
-                match received {
-                    // Our own search for other servers, come back by a second link in the same broadcast domain.
-                    Ok((message, _)) if rivals.is_question(message) => {}
-                    Ok((message, port)) => {
-                        let bytes = Bytes::copy_from_slice(message);
-                        inbox.offer(Event::Dhcp { link, port, bytes });
-                    }
-                    // The interface may go down and come back; the socket stays.
-                    Err(error) => {
-                        tracing::warn!(interface = port.interface, %error, "DHCP socket");
-                        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    }
-                }
-            }
-        });
-    }
-    readers.join_all().await;
+/// Reads every interface's port 67 until what is returned is dropped; what `rivals` asked itself is no client's message.
+///
+/// # Errors
+/// No thread for it.
+pub fn listen(outlets: &Outlets, inbox: &Inbox, rivals: &Rivals) -> io::Result<Ears> {
+    Ears::open(outlets, inbox, rivals)
 }
 
 impl Outlets {
@@ -224,16 +179,6 @@ impl Port {
             }
             Destination::Broadcast => self.send_frame(message, from, Ipv4Addr::BROADCAST, Mac([0xff; 6])),
             Destination::Layer2 { mac, address } => self.send_frame(message, from, address, mac),
-        }
-    }
-
-    /// The next message on port 4011; none ever where it is not open.
-    async fn asked(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddrV4)> {
-        let Some(socket) = &self.boot_server else { return std::future::pending().await };
-        loop {
-            if let (length, SocketAddr::V4(from)) = socket.recv_from(buffer).await? {
-                return Ok((length, from));
-            }
         }
     }
 

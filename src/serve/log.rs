@@ -64,7 +64,19 @@ impl Who {
         self.name.as_ref().map(Hostname::as_str)
     }
 
-    /// Whom a notice is about, as the board knows it before it takes note.
+    /// Whom a notice is about, as the board knows it before it takes note; nobody where its line is not written anyway.
+    pub fn reading(notice: &Notice, board: &Board) -> Who {
+        let everyday = matches!(
+            notice,
+            Notice::DhcpAnswered { .. } | Notice::Lease(_) | Notice::Freed(_) | Notice::Transfer { outcome: None, .. }
+        );
+        match everyday && !tracing::enabled!(tracing::Level::DEBUG) {
+            true => Who::default(),
+            false => Who::about(notice, board),
+        }
+    }
+
+    /// Whom a notice is about.
     pub fn about(notice: &Notice, board: &Board) -> Who {
         match notice {
             Notice::Stage { machine, .. } | Notice::Forgotten(machine) => Who::numbered(*machine, board),

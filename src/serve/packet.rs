@@ -9,6 +9,17 @@ use tokio::io::unix::AsyncFd;
 use crate::net::Mac;
 pub use crate::packet::{EtherType, PacketSocket};
 
+/// A packet socket, not of the runtime, for the packets that `program` accepts (bpf(4); offsets are from the IP header
+/// on).
+///
+/// # Errors
+/// As [`PacketSocket::open`].
+pub fn open_filtered(interface: &str, carries: EtherType, program: &[SockFilter]) -> io::Result<PacketSocket> {
+    let socket = PacketSocket::open(interface, carries, true)?;
+    SockRef::from(&socket).attach_filter(program)?;
+    Ok(socket)
+}
+
 /// A receiving packet socket of the runtime.
 #[derive(Debug)]
 pub struct AsyncPacketSocket(AsyncFd<PacketSocket>);
@@ -35,9 +46,7 @@ impl AsyncPacketSocket {
     /// # Errors
     /// As [`PacketSocket::open`].
     pub fn open_filtered(interface: &str, carries: EtherType, program: &[SockFilter]) -> io::Result<AsyncPacketSocket> {
-        let socket = PacketSocket::open(interface, carries, true)?;
-        SockRef::from(&socket).attach_filter(program)?;
-        AsyncPacketSocket::new(socket)
+        AsyncPacketSocket::new(open_filtered(interface, carries, program)?)
     }
 
     fn new(socket: PacketSocket) -> io::Result<AsyncPacketSocket> {

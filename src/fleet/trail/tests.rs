@@ -74,8 +74,8 @@ fn a_trail_and_all_trails_are_bounded_whoever_sends_what() {
     for n in 0..5000 {
         trails.note(&dhcp("DISCOVER", "OFFER", n), None, 0, at(n.into()));
     }
-    assert_eq!(trails.of_strangers.len(), STRANGERS_MAX);
-    assert!(trails.of_strangers.contains_key(&mac(4999)));
+    assert_eq!(trails.of_strangers.trails.len(), STRANGERS_MAX);
+    assert!(trails.of_strangers.trails.contains_key(&mac(4999)));
     for id in 0..1000 {
         for n in 0..STEPS_MAX as u64 {
             let (word, detail) = (format!("word {n}"), "x".repeat(9000));

@@ -41,6 +41,19 @@ fn questions_are_forgotten() {
 }
 
 #[test]
+fn the_same_is_not_asked_twice_in_a_moment_and_a_flood_asks_little() {
+    let mut probing = probing();
+    assert!(!probing.begin(address(100), Asked { client: CLIENT, at: at(10) }));
+    assert!(probing.begin(address(100), Asked { client: STRANGER, at: at(10) }), "it is promised to another");
+    assert!(probing.begin(address(100), Asked { client: STRANGER, at: at(11) }), "that is a while ago");
+    let flood = |n: u32| Ipv4Addr::from(0x0a00_0000 + n);
+    let asked = (0..10_000).filter(|n| probing.begin(flood(*n), Asked { client: CLIENT, at: at(12) })).count();
+    assert!((2000..=ASKED_MAX).contains(&asked), "{asked}");
+    assert!(probing.is_conflict(flood(7), STRANGER, at(13)));
+    assert!(probing.begin(flood(9_999), Asked { client: CLIENT, at: at(20) }), "it is over");
+}
+
+#[test]
 fn one_station_cannot_empty_the_pool() {
     let mut probing = Probing::default();
     let believed = (100..150).filter(|last| {

@@ -8,35 +8,21 @@ use std::net::Ipv4Addr;
 
 use socket2::SockFilter;
 
-use super::super::packet::{AsyncPacketSocket, EtherType};
+use super::super::packet::{EtherType, PacketSocket, open_filtered};
 use super::SERVER_PORT;
 use crate::wire::ipv4;
 
-/// The packet socket of one interface.
-#[derive(Debug)]
-pub(super) struct Unaddressed(AsyncPacketSocket);
+/// Opens the packet socket of one interface.
+pub(super) fn open(interface: &str) -> io::Result<PacketSocket> {
+    open_filtered(interface, EtherType::Ipv4, &program())
+}
 
-impl Unaddressed {
-    pub(super) fn open(interface: &str) -> io::Result<Unaddressed> {
-        Ok(Unaddressed(AsyncPacketSocket::open_filtered(interface, EtherType::Ipv4, &program())?))
-    }
-
-    /// The next message to one of `addresses`, in `buffer`.
-    pub(super) async fn receive<'b>(&self, addresses: &[Ipv4Addr], buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
-        let range = loop {
-            let (length, _) = self.0.receive(buffer).await?;
-            // The filter began after the socket: what came in between is looked at here.
-            if let Some((from, to, message)) = ipv4::parse_udp(&buffer[..length])
-                && from.ip().is_unspecified()
-                && addresses.contains(to.ip())
-                && to.port() == SERVER_PORT
-            {
-                let start = message.as_ptr() as usize - buffer.as_ptr() as usize;
-                break start..start + message.len();
-            }
-        };
-        Ok(&buffer[range])
-    }
+/// The message of a packet, if it is to one of `addresses`. The filter began after the socket: what came in between is
+/// looked at here.
+pub(super) fn message<'p>(packet: &'p [u8], addresses: &[Ipv4Addr]) -> Option<&'p [u8]> {
+    let (from, to, message) = ipv4::parse_udp(packet)?;
+    let ours = from.ip().is_unspecified() && addresses.contains(to.ip()) && to.port() == SERVER_PORT;
+    ours.then_some(message)
 }
 
 /// UDP to port 67 from 0.0.0.0, not to 255.255.255.255, no fragment.

@@ -1,0 +1,204 @@
+//! DHCP: how many exchanges in a second, at what cost, and how long one takes.
+//!
+//! An exchange is DISCOVER, OFFER, REQUEST, ACK. The rate of a server is the highest at which fewer than one exchange in
+//! a hundred is lost; it is found by steps. Each step of the first two loads is against a server that starts anew, so that
+//! every machine is new to it and every ACK makes a lease; the third is against one that has 60,000 leases already, whose
+//! machines ask again.
+//!
+//! Ours syncs each ACK to disk before it sends it, dnsmasq too; Kea never does.
+
+mod client;
+mod perfdhcp;
+pub mod servers;
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::Plan;
+use crate::measure::{Better, Contest, Turn};
+use crate::place::{CLIENT_INTERFACE, INTERFACE, Place, Server, complete};
+use client::Outcome;
+pub use client::{Client, Order};
+use servers::{Kind, Way};
+
+/// The part that may be lost.
+const LOSS: f64 = 0.01;
+
+/// By how much a coarse step is faster than the one before, and a fine one.
+const COARSE: f64 = 1.3;
+const FINE: f64 = 1.06;
+
+/// Leases of a server that has many.
+pub const MANY: u32 = 60_000;
+
+/// The rate of every day.
+const EVERYDAY: f64 = 200.0;
+
+/// What was measured at one rate.
+#[derive(Clone, Debug)]
+struct Step {
+    rate: f64,
+    loss: f64,
+    /// Server processor time in microseconds for each exchange that was done.
+    cpu: f64,
+    peak_bytes: u64,
+}
+
+impl Step {
+    fn turn(&self) -> Turn {
+        Turn { value: self.rate, cpu: self.cpu, peak_bytes: self.peak_bytes, more: Vec::new() }
+    }
+}
+
+/// The network of this part, and its client.
+pub struct Ground {
+    pub client: Client,
+}
+
+impl Ground {
+    /// Adds it to the place.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(place: &Place) -> anyhow::Result<Ground> {
+        place.on_server_side(Command::new("ip").args(["address", "replace", "10.0.0.1/16", "dev", INTERFACE]))?;
+        let address = format!("{}/16", perfdhcp::ADDRESS);
+        complete(Command::new("ip").args(["address", "replace", &address, "dev", CLIENT_INTERFACE]))?;
+        Ok(Ground { client: Client::open(CLIENT_INTERFACE).context("no socket for DHCP clients")? })
+    }
+
+    /// Begins exchanges at a rate, with machines in turn.
+    fn step(&mut self, server: &Server, way: Way, rate: f64, time: Duration) -> anyhow::Result<Step> {
+        let before = server.usage()?;
+        let (rate, loss, acks) = match way {
+            Way::Direct => {
+                let outcome = self.client.run(Order { rate, time, first: 0, machines: MANY })?;
+                (outcome.rate(), outcome.loss(), outcome.acks)
+            }
+            Way::Relayed => {
+                let counted = perfdhcp::run(rate, time, MANY)?;
+                (counted.rate, counted.loss, counted.acks)
+            }
+        };
+        let after = server.usage()?;
+        Ok(Step {
+            rate,
+            loss,
+            cpu: micros(after.cpu - before.cpu) / f64::from(acks.max(1)),
+            peak_bytes: after.peak_bytes,
+        })
+    }
+
+    /// The fastest step with little loss.
+    fn climb(
+        &mut self,
+        from: f64,
+        mut step: impl FnMut(&mut Self, f64) -> anyhow::Result<Step>,
+    ) -> anyhow::Result<Step> {
+        let mut best: Option<Step> = None;
+        let (mut rate, mut pace) = (from, COARSE);
+        loop {
+            let mut tried = step(self, rate)?;
+            if tried.loss >= LOSS {
+                // Whatever else this machine did just then is not the server's fault.
+                tried = step(self, rate)?;
+            }
+            eprintln!("  {rate:.0}/s: {:.2} % lost, {:.1} µs CPU", tried.loss * 100.0, tried.cpu);
+            match (&best, tried.loss < LOSS) {
+                (_, true) => best = Some(tried),
+                (None, false) if rate < 20.0 => anyhow::bail!("every rate is too fast"),
+                (None, false) => {
+                    rate /= 2.0;
+                    continue;
+                }
+                (Some(_), false) if pace == FINE => break,
+                (Some(good), false) => {
+                    pace = FINE;
+                    rate = good.rate;
+                }
+            }
+            rate *= pace;
+        }
+        best.context("no step was good")
+    }
+
+    /// A server that has many leases, which those who ask in the next steps hold.
+    ///
+    /// # Errors
+    /// It gave fewer.
+    pub fn filled(&mut self, kind: Kind, place: &mut Place) -> anyhow::Result<Server> {
+        let server = kind.start(Way::Direct, place, &mut self.client)?;
+        let time = Duration::from_secs_f64(f64::from(MANY) / 4000.0);
+        for _ in 0..3 {
+            if self.client.run(Order { rate: 4000.0, time, first: 0, machines: MANY })?.acks == MANY {
+                return Ok(server);
+            }
+        }
+        anyhow::bail!("{} does not give {MANY} leases", kind.name())
+    }
+}
+
+/// All loads.
+pub fn run(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
+    let mut ground = Ground::new(place)?;
+    let all = [Kind::Hatchery, Kind::Kea, Kind::Dnsmasq];
+    let all: Vec<Kind> = all.into_iter().filter(|kind| kind.is_there(place)).collect();
+    let time = plan.size(Duration::from_secs(2), Duration::from_secs(1));
+    let mut contests = Vec::new();
+    for (way, words) in [
+        (Way::Direct, "DHCP, direct broadcast clients, all new, under 1 % loss"),
+        (Way::Relayed, "DHCP, perfdhcp as a relay, new clients, under 1 % loss"),
+    ] {
+        contests.push(contest(words, "exchanges/s", Better::Higher).run(&names(&all), plan.rounds, |index| {
+            let kind = all[index];
+            let from = if kind == Kind::Dnsmasq { 100.0 } else { 4000.0 };
+            let best = ground.climb(from, |ground, rate| {
+                let server = kind.start(way, place, &mut ground.client)?;
+                ground.step(&server, way, rate, time)
+            })?;
+            Ok(best.turn())
+        })?);
+    }
+    // dnsmasq would take minutes to get so many.
+    let durable: Vec<Kind> = all.iter().copied().filter(|kind| *kind != Kind::Dnsmasq).collect();
+    let words = format!("DHCP, direct broadcast clients, {MANY} leases, their holders ask again, under 1 % loss");
+    contests.push(contest(words, "exchanges/s", Better::Higher).run(&names(&durable), plan.rounds, |index| {
+        let server = ground.filled(durable[index], place)?;
+        Ok(ground.climb(6000.0, |ground, rate| ground.step(&server, Way::Direct, rate, time))?.turn())
+    })?);
+    let words = format!("DHCP, direct broadcast clients, all new, {EVERYDAY} exchanges/s");
+    contests.push(contest(words, "p99 ms", Better::Lower).run(&names(&all), plan.rounds, |index| {
+        let server = all[index].start(Way::Direct, place, &mut ground.client)?;
+        let before = server.usage()?;
+        let time = plan.size(Duration::from_secs(20), Duration::from_secs(2));
+        let outcome = ground.client.run(Order { rate: EVERYDAY, time, first: 0, machines: MANY })?;
+        let after = server.usage()?;
+        Ok(Turn {
+            value: millis(&outcome, 0.99),
+            cpu: micros(after.cpu - before.cpu) / f64::from(outcome.acks.max(1)),
+            peak_bytes: after.peak_bytes,
+            more: vec![("p50 ms", millis(&outcome, 0.5)), ("% lost", outcome.loss() * 100.0)],
+        })
+    })?);
+    Ok(contests)
+}
+
+/// A comparison of DHCP servers.
+pub fn contest(words: impl Into<String>, unit: &'static str, better: Better) -> Contest {
+    Contest::new(words, unit, "µs/exchange", better)
+}
+
+/// As contests want them.
+pub fn names(kinds: &[Kind]) -> Vec<(String, bool)> {
+    kinds.iter().map(|kind| (kind.name().to_owned(), *kind == Kind::Hatchery)).collect()
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+fn millis(outcome: &Outcome, part: f64) -> f64 {
+    outcome.percentile(part).as_secs_f64() * 1e3
+}

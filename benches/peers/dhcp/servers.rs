@@ -1,0 +1,143 @@
+//! The servers that give addresses: ours, Kea and dnsmasq, each with the same pool and lease time, each with the network
+//! to itself.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+
+use super::client::{Client, Order};
+use crate::place::{INTERFACE, Place, Server};
+
+/// Machines that only knock to hear whether a server is up.
+const KNOCKERS: u32 = 0xf000_0000;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Our tables: a network of 65,000 addresses.
+pub const TABLES: &str = "[[network]]\ninterface = \"hatch0\"\naddress = \"10.0.0.1/16\"\n\
+                      pool = [\"10.0.1.0-10.0.255.250\"]\nlease = \"12h\"\n";
+
+/// Who serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Ours.
+    Hatchery,
+    /// memfile, one thread: with several it is slower on two cores.
+    Kea,
+    /// `no-ping`: with its ping check it gives an address in three seconds.
+    Dnsmasq,
+}
+
+impl Kind {
+    /// As the table names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Hatchery => "hatchery",
+            Kind::Kea => "Kea, memfile",
+            Kind::Dnsmasq => "dnsmasq, no-ping",
+        }
+    }
+
+    /// Its directory in the scratch directory.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Kind::Hatchery => "dhcp-hatchery",
+            Kind::Kea => "dhcp-kea",
+            Kind::Dnsmasq => "dhcp-dnsmasq",
+        }
+    }
+
+    /// Whether it can be run here.
+    pub fn is_there(self, place: &Place) -> bool {
+        match self {
+            Kind::Hatchery => true,
+            Kind::Kea => place.peer("kea-dhcp4").is_some(),
+            Kind::Dnsmasq => place.peer("dnsmasq").is_some(),
+        }
+    }
+
+    /// Starts it without any lease and waits until it answers.
+    ///
+    /// # Errors
+    /// It cannot be started, or answers nobody; with the end of its log.
+    pub fn start(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<Server> {
+        let directory = place.path(self.directory());
+        if directory.exists() {
+            fs::remove_dir_all(&directory).context("cannot remove old leases")?;
+        }
+        fs::create_dir_all(&directory).context("cannot make a directory")?;
+        self.resume(way, place, knock).map(|(server, _)| server)
+    }
+
+    /// Starts it with the leases that it has; how long it took until it was ready.
+    ///
+    /// # Errors
+    /// As [`Kind::start`].
+    pub fn resume(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<(Server, Duration)> {
+        let began = Instant::now();
+        let mut server = match self {
+            Kind::Hatchery => place.start_ours(self.directory(), TABLES)?,
+            Kind::Kea => start_kea(way, place)?,
+            Kind::Dnsmasq => start_dnsmasq(place)?,
+        };
+        let ready = began.elapsed();
+        let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
+        let mut failed = None;
+        let end = Instant::now() + PATIENCE;
+        server.wait_until(|| match knock.knock(order) {
+            Ok(acks) => acks > 0 || Instant::now() > end,
+            Err(error) => {
+                failed = Some(error);
+                true
+            }
+        })?;
+        match failed {
+            // Ours says itself when it is ready.
+            None if self == Kind::Hatchery => Ok((server, ready)),
+            None => Ok((server, began.elapsed())),
+            Some(error) => Err(error).context("cannot knock"),
+        }
+    }
+}
+
+/// How clients reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By broadcast.
+    Direct,
+    /// By a relay agent.
+    Relayed,
+}
+
+fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
+    let directory = place.path(Kind::Kea.directory());
+    // Relayed messages come to an ordinary socket, which is cheaper for it.
+    let socket = if way == Way::Direct { "raw" } else { "udp" };
+    let configuration = serde_json::json!({ "Dhcp4": {
+        "interfaces-config": { "interfaces": [format!("{INTERFACE}/10.0.0.1")], "dhcp-socket-type": socket },
+        "lease-database": { "type": "memfile", "persist": true, "name": directory.join("leases.csv") },
+        "multi-threading": { "enable-multi-threading": false },
+        "valid-lifetime": 43200,
+        "option-data": [
+            { "name": "routers", "data": "10.0.0.1" },
+            { "name": "domain-name-servers", "data": "8.8.8.8, 8.8.4.4" }
+        ],
+        "subnet4": [{ "id": 1, "subnet": "10.0.0.0/16", "pools": [{ "pool": "10.0.1.0 - 10.0.255.250" }] }],
+        "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stderr" }] }]
+    } });
+    let path = place.write("dhcp-kea/kea.json", &configuration.to_string())?;
+    let mut command = place.peer("kea-dhcp4").context("there is no Kea")?;
+    command.arg("-c").arg(path).env("KEA_PIDFILE_DIR", &directory).env("KEA_LOCKFILE_DIR", &directory);
+    place.start("kea", command)
+}
+
+fn start_dnsmasq(place: &mut Place) -> anyhow::Result<Server> {
+    let leases = place.path(Kind::Dnsmasq.directory()).join("leases");
+    let mut command = place.peer("dnsmasq").context("there is no dnsmasq")?;
+    command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root", "--no-ping"]);
+    command.args(["--interface=hatch0", "--dhcp-authoritative", "--quiet-dhcp", "--pid-file", "--log-facility=-"]);
+    command.args(["--dhcp-range=10.0.1.0,10.0.255.250,255.255.0.0,12h", "--dhcp-lease-max=100000"]);
+    command.args(["--dhcp-option=3,10.0.0.1", "--dhcp-option=6,8.8.8.8,8.8.4.4"]);
+    command.arg(format!("--dhcp-leasefile={}", leases.display()));
+    place.start("dnsmasq-dhcp", command)
+}
