@@ -26,7 +26,7 @@ use self::level::{Flow, Level};
 const LARGE: u64 = 4 << 20;
 
 /// Between two looks at the transfers.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(25);
 
 /// No limit (socket(7)).
 const UNLIMITED: u64 = u64::MAX;
@@ -51,6 +51,8 @@ struct Links {
 struct Link {
     level: Level,
     members: BTreeMap<u64, Member>,
+    /// Since the last look.
+    some_left: bool,
 }
 
 /// A transfer under way.
@@ -99,13 +101,21 @@ impl Shares {
         loop {
             self.several.notified().await;
             let mut looked = Instant::now();
-            while self.links().by_address.values().any(|link| link.members.len() > 1) {
+            // Once more after there were several: who is left has the link for itself.
+            while {
                 sleep(TICK).await;
                 let now = Instant::now();
                 let time = now.duration_since(std::mem::replace(&mut looked, now));
-                self.links().by_address.values_mut().for_each(|link| link.look(time));
-            }
+                self.look(time)
+            } {}
         }
+    }
+
+    /// Looks at what came of the last `time`; whether there are several on one link.
+    fn look(&self, time: Duration) -> bool {
+        let mut links = self.links();
+        links.by_address.values_mut().for_each(|link| link.look(time));
+        links.by_address.values().any(|link| link.members.len() > 1)
     }
 
     fn links(&self) -> MutexGuard<'_, Links> {
@@ -115,7 +125,7 @@ impl Shares {
 }
 
 impl Link {
-    /// Looks at what came of the last `time`, and sets the limits for the next.
+    /// Sets the limits by what came of the last `time`.
     fn look(&mut self, time: Duration) {
         for member in self.members.values_mut() {
             // One whose connection just died ends by itself.
@@ -126,9 +136,9 @@ impl Link {
                 member.flow.note(bytes as f64 / time.as_secs_f64(), seen.rtt, lost);
             }
         }
-        let flows: Vec<Flow> =
-            self.members.values().filter(|member| member.before.is_some()).map(|it| it.flow).collect();
-        let limit = self.level.next(&flows).map_or(UNLIMITED, |level| level as u64);
+        let flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
+        let some_left = std::mem::take(&mut self.some_left);
+        let limit = self.level.next(&flows, some_left).map_or(UNLIMITED, |level| level as u64);
         for member in self.members.values_mut() {
             let change = (limit as f64 - member.limit as f64).abs();
             if change > WORTH * member.limit as f64 && set_limit(member.socket, limit).is_ok() {
@@ -143,6 +153,7 @@ impl Drop for Share<'_> {
         let mut links = self.shares.links();
         let Some(link) = links.by_address.get_mut(&self.link) else { return };
         let member = link.members.remove(&self.number);
+        link.some_left = true;
         if link.members.is_empty() {
             links.by_address.remove(&self.link);
         }

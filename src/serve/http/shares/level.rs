@@ -11,20 +11,20 @@ const ABOVE: f64 = 1.02;
 /// One that takes less than this part of what it could is held back by itself, a slow card mostly.
 const SLOW: f64 = 0.5;
 
-/// How the level rises, at every look, while nothing stands in a queue.
+/// How the total rises, at every look, while nothing stands in a queue.
 const RISE: f64 = 1.1;
 
-/// Above so many times what the fastest takes, a level limits nobody.
+/// Above so many times what all take, it limits nobody.
 const IDLE: f64 = 2.0;
 
-/// How much the latest look counts in what a transfer takes.
-const LATEST: f64 = 0.3;
+/// How much the latest look counts.
+const LATEST: f64 = 0.2;
 
 /// What one transfer does.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Flow {
-    /// What it takes, smoothed; nothing before it was looked at twice.
-    bytes_per_sec: Option<f64>,
+    /// Bytes acknowledged a second, since the last look and smoothed; nothing before it was looked at twice.
+    rates: Option<(f64, f64)>,
     rtt: Duration,
     lost: u32,
 }
@@ -32,28 +32,32 @@ pub(super) struct Flow {
 impl Flow {
     /// What it did since the last look: bytes acknowledged a second, round-trip time, and segments sent again.
     pub(super) fn note(&mut self, bytes_per_sec: f64, rtt: Duration, lost: u32) {
-        let before = self.bytes_per_sec.unwrap_or(bytes_per_sec);
-        *self = Flow { bytes_per_sec: Some(before + LATEST * (bytes_per_sec - before)), rtt, lost };
+        let smoothed = self.rates.map_or(bytes_per_sec, |(_, before)| before + LATEST * (bytes_per_sec - before));
+        *self = Flow { rates: Some((bytes_per_sec, smoothed)), rtt, lost };
     }
 }
 
-/// How fast each of the transfers of one link may go.
+/// How fast each of the transfers of one link may go: an equal share of what the link was seen to carry.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Level(Option<f64>);
+pub(super) struct Level {
+    /// What all together may take, bytes a second; `None` while nothing holds them back.
+    total: Option<f64>,
+}
 
 impl Level {
-    /// The level after another look at all of them, bytes a second; `None` where nobody needs one.
-    pub(super) fn next(&mut self, flows: &[Flow]) -> Option<f64> {
-        let rates: Vec<f64> = flows.iter().filter_map(|flow| flow.bytes_per_sec).collect();
-        let fastest = rates.iter().copied().fold(0.0, f64::max);
-        self.0 = if rates.len() < 2 || fastest <= 0.0 {
-            None
-        } else if is_full(flows) {
-            Some(ABOVE * equal_share(rates))
-        } else {
-            self.0.map(|level| level * RISE).filter(|level| *level < IDLE * fastest)
+    /// The level after another look at all of them, bytes a second; `None` where nobody needs one. What they took says
+    /// nothing of the link if `some_left` meanwhile.
+    pub(super) fn next(&mut self, flows: &[Flow], some_left: bool) -> Option<f64> {
+        let taken: f64 = flows.iter().filter_map(|flow| flow.rates).map(|(latest, _)| latest).sum();
+        self.total = match self.total {
+            _ if flows.len() < 2 || taken <= 0.0 => None,
+            None => is_full(flows).then_some(taken),
+            Some(total) if some_left => Some(total),
+            Some(total) if is_full(flows) => Some(total + LATEST * (taken - total)),
+            Some(total) => Some(total * RISE).filter(|total| *total < IDLE * taken),
         };
-        self.0
+        let could = |flow: &Flow| flow.rates.map_or(f64::INFINITY, |(_, smoothed)| smoothed);
+        Some(ABOVE * equal_share(self.total?, flows.iter().map(could).collect()))
     }
 }
 
@@ -64,18 +68,20 @@ fn is_full(flows: &[Flow]) -> bool {
     rtts[rtts.len() / 2] > QUEUED || flows.iter().any(|flow| flow.lost > 0)
 }
 
-/// What all take, divided by those who could take more.
-fn equal_share(mut rates: Vec<f64>) -> f64 {
-    let mut left: f64 = rates.iter().sum();
+/// The part of `total` for each of those who could take it; the others keep what they take.
+fn equal_share(total: f64, mut rates: Vec<f64>) -> f64 {
+    let mut left = total;
     loop {
         let share = left / rates.len() as f64;
-        let slow: f64 = rates.iter().filter(|rate| **rate < SLOW * share).sum();
         let before = rates.len();
-        rates.retain(|rate| *rate >= SLOW * share);
-        if rates.len() == before {
+        rates.retain(|rate| {
+            let is_slow = *rate < SLOW * share;
+            left -= if is_slow { *rate } else { 0.0 };
+            !is_slow
+        });
+        if rates.len() == before || rates.is_empty() {
             return share;
         }
-        left -= slow;
     }
 }
 
