@@ -138,7 +138,12 @@ impl Link {
         }
         let flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
         let some_left = std::mem::take(&mut self.some_left);
-        let limit = self.level.next(&flows, some_left).map_or(UNLIMITED, |level| level as u64);
+        let level = self.level.next(&flows, some_left);
+        self.limit(level.map_or(UNLIMITED, |level| level as u64));
+    }
+
+    /// Lets each send so many bytes a second.
+    fn limit(&mut self, limit: u64) {
         for member in self.members.values_mut() {
             let change = (limit as f64 - member.limit as f64).abs();
             if change > WORTH * member.limit as f64 && set_limit(member.socket, limit).is_ok() {
@@ -166,6 +171,15 @@ impl Drop for Share<'_> {
 }
 
 fn seen(socket: RawFd) -> io::Result<Seen> {
+    let info = tcp_info(socket)?;
+    Ok(Seen {
+        acknowledged: info.tcpi_bytes_acked,
+        retransmitted: info.tcpi_total_retrans,
+        rtt: Duration::from_micros(info.tcpi_rtt.into()),
+    })
+}
+
+fn tcp_info(socket: RawFd) -> io::Result<libc::tcp_info> {
     // SAFETY: zeros are a value of every field, all of them integers.
     let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
     let mut length = size_of_val(&info) as libc::socklen_t;
@@ -173,14 +187,7 @@ fn seen(socket: RawFd) -> io::Result<Seen> {
     // rest zero.
     let result =
         unsafe { libc::getsockopt(socket, libc::IPPROTO_TCP, libc::TCP_INFO, (&raw mut info).cast(), &mut length) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Seen {
-        acknowledged: info.tcpi_bytes_acked,
-        retransmitted: info.tcpi_total_retrans,
-        rtt: Duration::from_micros(info.tcpi_rtt.into()),
-    })
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(info) }
 }
 
 /// Lets a connection send so many bytes a second and no more.
@@ -193,3 +200,6 @@ fn set_limit(socket: RawFd, bytes_per_sec: u64) -> io::Result<()> {
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests;
