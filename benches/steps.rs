@@ -13,8 +13,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hatchery::answer::{Answers, Facts};
-use hatchery::boot::{self, Question};
+use hatchery::answer::Answers;
+use hatchery::boot::{self, Facts, Question};
 use hatchery::dhcp::{self, Grant, Terms};
 use hatchery::ids::MachineId;
 use hatchery::machine::firmware::Firmware;

@@ -141,6 +141,8 @@ fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
         "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stderr" }] }]
     } });
     let path = place.write("dhcp-kea/kea.json", &configuration.to_string())?;
+    // One that was killed leaves it, and every one is number 1 of its namespace.
+    fs::remove_file(directory.join("kea.kea-dhcp4.pid")).ok();
     let mut command = place.peer("kea-dhcp4").context("there is no Kea")?;
     command.arg("-c").arg(path).env("KEA_PIDFILE_DIR", &directory).env("KEA_LOCKFILE_DIR", &directory);
     place.start("kea", command)
