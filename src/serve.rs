@@ -361,8 +361,8 @@ fn listening((what, addresses): (&'static str, Vec<SocketAddr>)) -> (&'static st
     (what, if addresses.is_empty() { "off".to_owned() } else { addresses.join(", ") })
 }
 
-/// A panic of a thread that all service hangs on is a broken invariant. Everything promised is in the journal: the process ends, and the
-/// supervisor starts it anew.
+/// A panic of a thread that all service hangs on is a broken invariant. Everything promised is in the journal: the
+/// process ends, and the supervisor starts it anew.
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {

@@ -177,6 +177,10 @@ impl<D: Read + Seek> Read for Window<'_, D> {
 impl<D: Write + Seek> Write for Window<'_, D> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.part(bytes.len())?;
+        // Beyond the end even nothing is not written: a disk in memory would grow by it.
+        if length == 0 {
+            return Ok(0);
+        }
         let length = self.disk.write(&bytes[..length])?;
         self.position += length as u64;
         Ok(length)

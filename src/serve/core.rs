@@ -73,14 +73,14 @@ pub struct Core {
 
 impl Core {
     /// Runs until [`Inbox::stop`](super::inbox::Inbox::stop), then brings the journal into one file.
-    pub fn run(mut self, outlet: Outlet) {
+    pub fn run(mut self, mut outlet: Outlet) {
         let mut asked = BTreeMap::new();
         let mut batch = Batch::default();
         // Set while the journal cannot even be read: then nothing is answered at all.
         let mut lost = false;
         loop {
             self.beat.turn();
-            let running = take_batch(&outlet, self.wait(), &mut batch.events, &mut asked);
+            let running = take_batch(&mut outlet, self.wait(), &mut batch.events, &mut asked);
             if lost {
                 lost = !self.recover();
             }
@@ -196,11 +196,13 @@ struct Batch {
 type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
 
 /// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
-fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
+fn take_batch(outlet: &mut Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
     let mut next = outlet.wait(wait);
     loop {
+        outlet.take_reports(events);
         match next {
             None => return true,
+            Some(Message::Reports) => {}
             Some(Message::Event(event)) => events.push(event),
             Some(Message::Ask(event, reply_to, sender)) => {
                 asked.insert(reply_to, sender);
@@ -208,7 +210,7 @@ fn take_batch(outlet: &Outlet, wait: Duration, events: &mut Vec<Event>, asked: &
             }
             Some(Message::Stop) => return false,
         }
-        if events.len() == BATCH_MAX {
+        if events.len() >= BATCH_MAX {
             return true;
         }
         next = outlet.wait(Duration::ZERO);

@@ -9,6 +9,7 @@ mod file;
 mod handoff;
 pub(super) mod places;
 mod reply;
+mod shares;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tracing::{debug, error, warn};
 
 use self::places::Places;
 use self::reply::{Persistence, Reply};
+use self::shares::Shares;
 use crate::refusal::Refusal;
 use crate::serve::content::FileSource;
 
@@ -126,6 +128,11 @@ fn listen(address: SocketAddr) -> io::Result<Listener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
+    // Its connections inherit it. Over one hop of wire BBR, the default of some systems, sets a timer for every burst and
+    // brings nothing for it. A kernel without CUBIC, or that does not allow it, keeps its own.
+    if let Err(error) = socket.set_tcp_congestion(b"cubic") {
+        debug!(%address, %error, "the system's TCP congestion control stays");
+    }
     Ok(Listener(socket.into()))
 }
 
@@ -135,6 +142,7 @@ struct Front {
     api: Router,
     limits: Limits,
     places: Arc<Places>,
+    shares: Shares,
     turned_away: Arc<Semaphore>,
 }
 
@@ -156,6 +164,7 @@ pub async fn run(
         files,
         api: api.layer(DefaultBodyLimit::max(body_limit)),
         places: Arc::new(Places::new(limits.max_connections, limits.max_connections_per_client)),
+        shares: Shares::default(),
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         limits,
     });
@@ -163,10 +172,15 @@ pub async fn run(
     for listener in listeners {
         listening.spawn(accept(TcpListener::from_std(listener.0)?, front.clone(), stop.clone()));
     }
-    while let Some(ended) = listening.join_next().await {
-        report_panic(ended);
+    let finished = async {
+        while let Some(ended) = listening.join_next().await {
+            report_panic(ended);
+        }
+    };
+    tokio::select! {
+        () = finished => Ok(()),
+        never = front.shares.keep_level() => match never {},
     }
-    Ok(())
 }
 
 async fn accept(listener: TcpListener, front: Arc<Front>, mut stop: watch::Receiver<bool>) {

@@ -154,6 +154,11 @@ async fn when_writable(
     stall: Duration,
     mut write: impl FnMut() -> io::Result<usize>,
 ) -> io::Result<usize> {
+    // Mostly there is room: then nothing else is asked of the kernel, and no timer is set.
+    match stream.try_io(Interest::WRITABLE, &mut write) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+        result => return result,
+    }
     let mut waiting = unacknowledged(stream)?;
     loop {
         match timeout(stall, stream.async_io(Interest::WRITABLE, &mut write)).await {

@@ -1,8 +1,10 @@
 //! The way from the shells to the core thread: a queue that sheds what is repeated anyway, and never blocks a shell.
 //!
-//! Who is heard when more DHCP messages come than can be answered is the gate's.
+//! Who is heard when more DHCP messages come than can be answered is the gate's. What transfers report, which nobody
+//! waits for, lies beside the queue: waking the core for each would cost more than the transfer of a small file.
 
 mod gate;
+mod reports;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -12,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use self::gate::Gate;
-
+use self::reports::Reports;
 use crate::fleet::{Event, Told};
 use crate::ids::ReplyTo;
 use crate::refusal::Refusal;
@@ -23,12 +25,16 @@ const SHED_ABOVE: usize = 4096;
 /// Events waiting beyond which a DHCP message of a client that was not heard before is shed: the others are under way.
 const STRANGERS_SHED_ABOVE: usize = SHED_ABOVE / 2;
 
+/// How long the core leaves reports lying while more of them come.
+const REPORTS_LIE: Duration = Duration::from_millis(5);
+
 /// The way in, for every shell.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     sender: Sender<Message>,
     waiting: Arc<AtomicUsize>,
     gate: Arc<Gate>,
+    reports: Arc<Reports>,
     shed: Arc<AtomicU64>,
     next_reply: Arc<AtomicU64>,
 }
@@ -40,6 +46,8 @@ pub enum Message {
     Event(Event),
     /// Something that happened, and somebody who waits for its result.
     Ask(Event, ReplyTo, oneshot::Sender<Result<Told, Refusal>>),
+    /// There are reports, after a time without.
+    Reports,
     /// Read no further.
     Stop,
 }
@@ -50,14 +58,16 @@ impl Inbox {
         let (sender, receiver) = channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(Gate::new());
+        let reports = Arc::new(Reports::default());
         let inbox = Inbox {
             sender,
             waiting: waiting.clone(),
             gate: gate.clone(),
+            reports: reports.clone(),
             shed: Arc::default(),
             next_reply: Arc::new(AtomicU64::new(1)),
         };
-        (inbox, Outlet { receiver, waiting, gate })
+        (inbox, Outlet { receiver, waiting, gate, reports, more_reports: false })
     }
 
     /// Hands in an event that must arrive.
@@ -77,6 +87,19 @@ impl Inbox {
             self.tell(event);
         }
         room
+    }
+
+    /// Hands in what a transfer reports. It is handled before everything that is handed in later, and else a few
+    /// milliseconds late; progress, which is told again, is shed under overload.
+    pub fn report(&self, event: Event) {
+        if matches!(event, Event::FetchProgress { .. }) && self.waiting() >= SHED_ABOVE {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.reports.add(event) {
+            self.send(Message::Reports);
+        }
     }
 
     /// Hands in an event and waits for its result.
@@ -123,11 +146,16 @@ pub struct Outlet {
     receiver: Receiver<Message>,
     waiting: Arc<AtomicUsize>,
     gate: Arc<Gate>,
+    reports: Arc<Reports>,
+    /// There were some when last looked at.
+    more_reports: bool,
 }
 
 impl Outlet {
-    /// The next message, if one comes in time. When every sender is gone, that is a stop.
+    /// The next message, if one comes in time; nothing, too, when it is time for [`Outlet::take_reports`]. When every
+    /// sender is gone, that is a stop.
     pub fn wait(&self, time: Duration) -> Option<Message> {
+        let time = if self.more_reports { time.min(REPORTS_LIE) } else { time };
         let message = match self.receiver.recv_timeout(time) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => return None,
@@ -138,5 +166,12 @@ impl Outlet {
             self.gate.left(event);
         }
         Some(message)
+    }
+
+    /// Takes what was reported, before every message that was handed in later.
+    pub fn take_reports(&mut self, events: &mut Vec<Event>) {
+        let taken = self.reports.take(events);
+        self.more_reports = taken > 0;
+        self.waiting.fetch_sub(taken, Ordering::Relaxed);
     }
 }

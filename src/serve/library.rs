@@ -270,15 +270,15 @@ impl FileSource for Library {
 
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {
         let transfer = TransferId(self.next_transfer.fetch_add(1, Ordering::Relaxed));
-        self.inbox.tell(Event::FetchStarted { transfer, address: asker, name: name.to_owned(), size, via });
+        self.inbox.report(Event::FetchStarted { transfer, address: asker, name: name.to_owned(), size, via });
         transfer
     }
 
     fn progress(&self, transfer: TransferId, sent: u64) {
-        self.inbox.offer(Event::FetchProgress { transfer, sent });
+        self.inbox.report(Event::FetchProgress { transfer, sent });
     }
 
     fn finished(&self, transfer: TransferId, sent: u64, outcome: Outcome) {
-        self.inbox.tell(Event::Fetched { transfer, sent, outcome });
+        self.inbox.report(Event::Fetched { transfer, sent, outcome });
     }
 }

@@ -108,6 +108,7 @@ pub(super) async fn answer(
     if head.method == Method::Head || range.is_empty() && size > 0 {
         return deliver(stream, &reply, stall).await.is_ok() && stays;
     }
+    let _share = front.shares.join(stream, range.end - range.start);
     let mut transfer = Transfer::begin(front.files.clone(), asker, name, range.end - range.start);
     let outcome = send(stream, &reply, &content, range, stall, &mut transfer).await;
     let whole = outcome == Outcome::Complete;
