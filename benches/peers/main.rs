@@ -70,8 +70,12 @@ enum Part {
     Fairness,
     /// Boot files to one client and to 20, against dnsmasq, tftpd-hpa, atftpd and async-tftp.
     Tftp,
-    /// Addresses, against Kea and dnsmasq: how many in a second, at what cost, how fast.
+    /// Addresses for new machines, against Kea and dnsmasq: how many in a second, and at what cost.
     Dhcp,
+    /// The same where 60,000 machines have theirs and ask again, against Kea.
+    DhcpHolders,
+    /// 200 new machines a second, against Kea and dnsmasq: how long they wait for an address.
+    DhcpEveryday,
     /// 20 machines at once from their first DISCOVER to the last byte of their image, against dnsmasq with nginx.
     Pipeline,
     /// Memory, and the time until a server is ready, against Kea.
@@ -84,7 +88,9 @@ impl Part {
             Part::Http => http::run(place, plan),
             Part::Fairness => http::fairness(place, plan),
             Part::Tftp => tftp::run(place, plan),
-            Part::Dhcp => dhcp::run(place, plan),
+            Part::Dhcp => dhcp::rush(place, plan),
+            Part::DhcpHolders => dhcp::holders(place, plan),
+            Part::DhcpEveryday => dhcp::everyday(place, plan),
             Part::Pipeline => pipeline::run(place, plan),
             Part::Memory => memory::run(place, plan),
         }

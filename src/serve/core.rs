@@ -75,20 +75,21 @@ impl Core {
     /// Runs until [`Inbox::stop`](super::inbox::Inbox::stop), then brings the journal into one file.
     pub fn run(mut self, mut outlet: Outlet) {
         let mut asked = BTreeMap::new();
+        let mut batch = Batch::default();
         // Set while the journal cannot even be read: then nothing is answered at all.
         let mut lost = false;
         loop {
             self.beat.turn();
-            let mut events = Vec::new();
-            let running = take_batch(&mut outlet, self.wait(), &mut events, &mut asked);
+            let running = take_batch(&mut outlet, self.wait(), &mut batch.events, &mut asked);
             if lost {
                 lost = !self.recover();
             }
             if lost {
+                batch.events.clear();
                 refuse_all(&mut asked);
             } else {
-                let idle = events.is_empty();
-                lost = !self.step(events, &mut asked);
+                let idle = batch.events.is_empty();
+                lost = !self.step(&mut batch, &mut asked);
                 if idle {
                     self.broom.sweep(&mut self.store);
                 }
@@ -111,34 +112,34 @@ impl Core {
     }
 
     /// Handles a batch; `false` if the journal failed and could not be read again.
-    fn step(&mut self, events: Vec<Event>, asked: &mut Asked) -> bool {
-        self.meter.handled(events.len());
-        let mut actions = Vec::new();
-        for event in events {
-            actions.extend(self.fleet.handle(event, clock::now()));
+    fn step(&mut self, batch: &mut Batch, asked: &mut Asked) -> bool {
+        self.meter.handled(batch.events.len());
+        batch.changes.clear();
+        batch.rest.clear();
+        for event in batch.events.drain(..) {
+            sort(self.fleet.handle(event, clock::now()), &mut batch.changes, &mut batch.rest);
         }
         let now = clock::now();
         if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
-            actions.extend(self.fleet.handle(Event::Deadline, now));
+            sort(self.fleet.handle(Event::Deadline, now), &mut batch.changes, &mut batch.rest);
         }
-        let (changes, rest) = split(actions);
-        if !changes.is_empty() {
+        if !batch.changes.is_empty() {
             let began = clock::now().instant;
-            if let Err(error) = self.store.commit(&changes) {
+            if let Err(error) = self.store.commit(&batch.changes) {
                 self.meter.not_stored();
-                log::not_stored(&error, changes.len());
+                log::not_stored(&error, batch.changes.len());
                 refuse_all(asked);
                 return self.recover();
             }
-            self.meter.committed(&changes, clock::now().instant.since(began));
+            self.meter.committed(&batch.changes, clock::now().instant.since(began));
         }
-        let published = rest.iter().filter_map(|action| match action {
+        let published = batch.rest.iter().filter_map(|action| match action {
             Action::Publish(notice) => Some(notice),
             _ => None,
         });
         self.meter.apply(published, now.instant);
-        self.tap.committed(&changes);
-        for action in rest {
+        self.tap.committed(&batch.changes);
+        for action in batch.rest.drain(..) {
             self.carry_out(action, asked);
         }
         true
@@ -183,6 +184,15 @@ impl Core {
     }
 }
 
+/// What one turn of the loop is about. It is kept from turn to turn: its room is large under load, and would be taken from
+/// the system and given back each time.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    changes: Vec<Change>,
+    rest: Vec<Action>,
+}
+
 type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
 
 /// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
@@ -209,15 +219,18 @@ fn take_batch(outlet: &mut Outlet, wait: Duration, events: &mut Vec<Event>, aske
 
 /// What goes into the journal, and what happens once it is there.
 pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
-    let mut changes = Vec::new();
-    let mut rest = Vec::new();
+    let (mut changes, mut rest) = (Vec::new(), Vec::new());
+    sort(actions, &mut changes, &mut rest);
+    (changes, rest)
+}
+
+fn sort(actions: Vec<Action>, changes: &mut Vec<Change>, rest: &mut Vec<Action>) {
     for action in actions {
         match action {
             Action::Commit(change) => changes.push(change),
             other => rest.push(other),
         }
     }
-    (changes, rest)
 }
 
 fn refuse_all(asked: &mut Asked) {

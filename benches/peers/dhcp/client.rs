@@ -373,6 +373,14 @@ fn discover(xid: u32, machine: u32) -> [u8; FRAME] {
     frame(xid, machine, &[53, 1, 1, 55, 5, 1, 3, 6, 15, 51, 255])
 }
 
+/// A DISCOVER of a machine as its relay agent sends it.
+pub fn relayed(machine: u32, agent: Ipv4Addr) -> Vec<u8> {
+    let mut message = discover(machine, machine)[28..].to_vec();
+    message[3] = 1;
+    message[24..28].copy_from_slice(&agent.octets());
+    message
+}
+
 fn request(xid: u32, machine: u32, address: [u8; 4], server: [u8; 4]) -> [u8; FRAME] {
     let ([a, b, c, d], [e, f, g, h]) = (address, server);
     frame(xid, machine, &[53, 1, 3, 50, 4, a, b, c, d, 54, 4, e, f, g, h, 55, 5, 1, 3, 6, 15, 51, 255])

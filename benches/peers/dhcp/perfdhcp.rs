@@ -1,5 +1,6 @@
 //! Kea's own load tool, perfdhcp: it speaks as a relay agent.
 
+use std::net::Ipv4Addr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -16,12 +17,12 @@ pub struct Counted {
 }
 
 /// Its address, at our end of the link.
-pub const ADDRESS: &str = "10.0.0.2";
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// Begins exchanges at that rate for that long, of up to `machines` machines.
 pub fn run(rate: f64, time: Duration, machines: u32) -> anyhow::Result<Counted> {
     let mut command = Command::new("perfdhcp");
-    command.args(["-4", "-l", ADDRESS, "-W", "1000000", "-d", "1"]);
+    command.args(["-4", "-W", "1000000", "-d", "1", "-l"]).arg(ADDRESS.to_string());
     command.arg("-r").arg(format!("{rate:.0}")).arg("-p").arg(time.as_secs().to_string());
     command.arg("-R").arg(machines.to_string()).arg("10.0.0.1");
     let output = command.output().context("perfdhcp is of the package kea-admin")?;

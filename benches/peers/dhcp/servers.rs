@@ -2,16 +2,18 @@
 //! to itself.
 
 use std::fs;
+use std::io;
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::client::{Client, Order};
+use super::client::{self, Client, Order};
+use super::perfdhcp;
 use crate::place::{INTERFACE, Place, Server};
 
 /// Machines that only knock to hear whether a server is up.
 const KNOCKERS: u32 = 0xf000_0000;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Our tables: a network of 65,000 addresses.
 pub const TABLES: &str = "[[network]]\ninterface = \"hatch0\"\naddress = \"10.0.0.1/16\"\n\
@@ -60,20 +62,20 @@ impl Kind {
     ///
     /// # Errors
     /// It cannot be started, or answers nobody; with the end of its log.
-    pub fn start(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<Server> {
+    pub fn start(self, way: Way, place: &mut Place, client: &mut Client) -> anyhow::Result<Server> {
         let directory = place.path(self.directory());
         if directory.exists() {
             fs::remove_dir_all(&directory).context("cannot remove old leases")?;
         }
         fs::create_dir_all(&directory).context("cannot make a directory")?;
-        self.resume(way, place, knock).map(|(server, _)| server)
+        self.resume(way, place, client).map(|(server, _)| server)
     }
 
     /// Starts it with the leases that it has; how long it took until it was ready.
     ///
     /// # Errors
     /// As [`Kind::start`].
-    pub fn resume(self, way: Way, place: &mut Place, knock: &mut Client) -> anyhow::Result<(Server, Duration)> {
+    pub fn resume(self, way: Way, place: &mut Place, client: &mut Client) -> anyhow::Result<(Server, Duration)> {
         let began = Instant::now();
         let mut server = match self {
             Kind::Hatchery => place.start_ours(self.directory(), TABLES)?,
@@ -83,9 +85,13 @@ impl Kind {
         let ready = began.elapsed();
         let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
         let mut failed = None;
-        let end = Instant::now() + PATIENCE;
-        server.wait_until(|| match knock.knock(order) {
-            Ok(acks) => acks > 0 || Instant::now() > end,
+        // A server that listens to relay agents alone hears no broadcast.
+        let knock = |client: &mut Client| match way {
+            Way::Direct => client.knock(order).map(|acks| acks > 0),
+            Way::Relayed => relay_knock(),
+        };
+        server.wait_until(|| match knock(client) {
+            Ok(answered) => answered,
             Err(error) => {
                 failed = Some(error);
                 true
@@ -109,6 +115,14 @@ pub enum Way {
     Relayed,
 }
 
+/// Whether the server answers a relay agent.
+fn relay_knock() -> io::Result<bool> {
+    let socket = UdpSocket::bind((perfdhcp::ADDRESS, 67))?;
+    socket.set_read_timeout(Some(Duration::from_millis(20)))?;
+    socket.send_to(&client::relayed(KNOCKERS, perfdhcp::ADDRESS), ("10.0.0.1", 67))?;
+    Ok(socket.recv(&mut [0; 1024]).is_ok())
+}
+
 fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
     let directory = place.path(Kind::Kea.directory());
     // Relayed messages come to an ordinary socket, which is cheaper for it.
@@ -122,10 +136,13 @@ fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
             { "name": "routers", "data": "10.0.0.1" },
             { "name": "domain-name-servers", "data": "8.8.8.8, 8.8.4.4" }
         ],
-        "subnet4": [{ "id": 1, "subnet": "10.0.0.0/16", "pools": [{ "pool": "10.0.1.0 - 10.0.255.250" }] }],
+        // Of an interface with several addresses it would look at the first one alone.
+        "subnet4": [{ "id": 1, "interface": INTERFACE, "subnet": "10.0.0.0/16", "pools": [{ "pool": "10.0.1.0 - 10.0.255.250" }] }],
         "loggers": [{ "name": "kea-dhcp4", "severity": "WARN", "output_options": [{ "output": "stderr" }] }]
     } });
     let path = place.write("dhcp-kea/kea.json", &configuration.to_string())?;
+    // One that was killed leaves it, and every one is number 1 of its namespace.
+    fs::remove_file(directory.join("kea.kea-dhcp4.pid")).ok();
     let mut command = place.peer("kea-dhcp4").context("there is no Kea")?;
     command.arg("-c").arg(path).env("KEA_PIDFILE_DIR", &directory).env("KEA_LOCKFILE_DIR", &directory);
     place.start("kea", command)
