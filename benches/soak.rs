@@ -99,7 +99,7 @@ impl Soak {
             image_mib: IMAGE_MIB,
             network: String::new(),
             tables: format!("[management]\nlisten = [\"{PAGES}\"]\nmetrics = \"open\""),
-            log: "warn,hatchery=warn,hatchery::serve::images=info".into(),
+            log: "warn,hatchery::serve::log=info".into(),
         })
         .expect("a bench");
         bench.start_server().expect("a server");
