@@ -1,4 +1,7 @@
 //! How fast each of several transfers may go: pure, from what each did and what the network says.
+//!
+//! Its limit: a full link is known by what stands in a queue. Where the narrow place is our own interface, the kernel keeps
+//! what is levelled in the sockets, the queue empties, and that looks like room: the level then comes and goes.
 
 use std::time::Duration;
 
