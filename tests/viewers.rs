@@ -29,10 +29,10 @@ fn fifty_viewers_see_twenty_machines_finish() {
     if !inside_within("fifty_viewers_see_twenty_machines_finish", Duration::from_secs(150)) {
         return;
     }
-    let (table, cookie) = table_with_pages();
+    let (table, cookie) = table_with_pages("debug");
     // Without, with, and without again, on one server.
     for (round, count) in [(0, 0), (1, VIEWERS), (2, 0)] {
-        let viewers = Viewers::come(count, &cookie);
+        let viewers = Viewers::come(count, &table, &cookie);
         let first = round * MACHINES + 1;
         let machines = (first..first + MACHINES).map(|index| client(Kind::Pi5, index)).collect();
         let records = table.boot(machines, || {});

@@ -148,15 +148,26 @@ impl Table {
 
     /// Boots simulated machines and waits until each has ended; meanwhile `disturb` runs once.
     pub fn boot(&self, clients: Vec<Client>, disturb: impl FnOnce()) -> Vec<Record> {
+        self.run(clients, disturb).records()
+    }
+
+    /// The same, and takes them off the network, so that they can boot again.
+    pub fn boot_and_unplug(&self, clients: Vec<Client>) -> Vec<Record> {
+        let run = self.run(clients, || {});
+        let records = run.records();
+        run.unplug().expect("machines taken off the network");
+        records
+    }
+
+    fn run(&self, clients: Vec<Client>, disturb: impl FnOnce()) -> Run {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let _context = runtime.enter();
         let load = Load { clients, link: 0, known: Some(self.bench.image().clone()), pace: 1, rate: None };
         let mut run = Run::start(load, self.bench.network()).expect("machines plugged in");
         disturb();
         let finished = runtime.block_on(async { tokio::time::timeout(2 * PATIENCE, run.finished()).await });
-        let records = run.records();
-        assert!(finished.is_ok(), "machines still run: {records:#?}\n{}", self.bench.log_tail(40));
-        records
+        assert!(finished.is_ok(), "machines still run: {:#?}\n{}", run.records(), self.bench.log_tail(40));
+        run
     }
 }
 
