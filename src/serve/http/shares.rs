@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use self::level::{Flow, Level};
+use self::level::{Flow, Level, Seen};
 
 /// Bytes of a body below which it is over before anybody could be held back for it.
 const LARGE: u64 = 4 << 20;
@@ -60,15 +60,17 @@ struct Member {
     /// Open for as long as the member is in the list: its [`Share`] borrows the connection.
     socket: RawFd,
     limit: u64,
-    before: Option<Seen>,
+    before: Option<Counted>,
     flow: Flow,
 }
 
-/// What TCP says of a connection.
+/// What TCP has counted of a connection.
 #[derive(Clone, Copy)]
-struct Seen {
+struct Counted {
     acknowledged: u64,
     retransmitted: u32,
+    /// While the receiver had no room.
+    waited: Duration,
     rtt: Duration,
 }
 
@@ -129,11 +131,9 @@ impl Link {
     fn look(&mut self, time: Duration) {
         for member in self.members.values_mut() {
             // One whose connection just died ends by itself.
-            let Ok(seen) = seen(member.socket) else { continue };
-            if let Some(before) = member.before.replace(seen) {
-                let bytes = seen.acknowledged.saturating_sub(before.acknowledged);
-                let lost = seen.retransmitted.wrapping_sub(before.retransmitted);
-                member.flow.note(bytes as f64 / time.as_secs_f64(), seen.rtt, lost);
+            let Ok(now) = counted(member.socket) else { continue };
+            if let Some(before) = member.before.replace(now) {
+                member.flow.note(now.since(before, time));
             }
         }
         let flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
@@ -170,11 +170,25 @@ impl Drop for Share<'_> {
     }
 }
 
-fn seen(socket: RawFd) -> io::Result<Seen> {
+impl Counted {
+    /// What it did in the `time` since it was counted `before`.
+    fn since(self, before: Counted, time: Duration) -> Seen {
+        let secs = time.as_secs_f64();
+        Seen {
+            bytes_per_sec: self.acknowledged.saturating_sub(before.acknowledged) as f64 / secs,
+            waited: self.waited.saturating_sub(before.waited).as_secs_f64() / secs,
+            rtt: self.rtt,
+            lost: self.retransmitted.wrapping_sub(before.retransmitted),
+        }
+    }
+}
+
+fn counted(socket: RawFd) -> io::Result<Counted> {
     let info = tcp_info(socket)?;
-    Ok(Seen {
+    Ok(Counted {
         acknowledged: info.tcpi_bytes_acked,
         retransmitted: info.tcpi_total_retrans,
+        waited: Duration::from_micros(info.tcpi_rwnd_limited),
         rtt: Duration::from_micros(info.tcpi_rtt.into()),
     })
 }

@@ -1,7 +1,8 @@
 //! How fast each of several transfers may go: pure, from what each did and what the network says.
 //!
-//! Its limit: a full link is known by what stands in a queue. Where the narrow place is our own interface, the kernel keeps
-//! what is levelled in the sockets, the queue empties, and that looks like room: the level then comes and goes.
+//! The invariant: a level is a little above an equal share. So on a full link all together fall short of their levels, and
+//! where there is room they reach them; that, and no queue, is how the one is told from the other. (Where the narrow place
+//! is our own interface, the kernel keeps what is levelled in the sockets, and the queue is empty though the link is full.)
 
 use std::time::Duration;
 
@@ -9,16 +10,24 @@ use std::time::Duration;
 const QUEUED: Duration = Duration::from_millis(4);
 
 /// Above an equal share: who gets most is ahead by so much at the end, and the link never waits for us.
-const ABOVE: f64 = 1.02;
+const ABOVE: f64 = 1.03;
 
-/// One that takes less than this part of what it could is held back by itself, a slow card mostly.
-const SLOW: f64 = 0.5;
+/// Who takes less than this part of the level on average falls short of it. Between one and `1 / ABOVE`, which is what a
+/// full link leaves them.
+const SHORT: f64 = 0.985;
 
-/// How the total rises, at every look, while nothing stands in a queue.
-const RISE: f64 = 1.1;
+/// One whose receiver had no room for this part of the time is held back by itself, a slow card mostly.
+const FULL_RECEIVER: f64 = 0.25;
 
-/// Above so many times what all take, it limits nobody.
-const IDLE: f64 = 2.0;
+/// How the total rises at the first look at which there was room, and by how much more at each further one.
+const RISE: f64 = 0.01;
+const RISE_MAX: f64 = 0.25;
+
+/// How far the total falls at one look: a moment in which nothing came through says little of the link.
+const FALL: f64 = 0.02;
+
+/// Bytes a second of all together beyond which nobody is limited: processors then are scarcer than wires.
+const FASTEST: f64 = 1.25e9;
 
 /// How much the latest look counts.
 const LATEST: f64 = 0.2;
@@ -28,23 +37,57 @@ const LATEST: f64 = 0.2;
 pub(super) struct Flow {
     /// Bytes acknowledged a second, since the last look and smoothed; nothing before it was looked at twice.
     rates: Option<(f64, f64)>,
+    /// The part of the time in which its receiver had no room, smoothed.
+    waits: f64,
     rtt: Duration,
     lost: u32,
 }
 
+/// What one transfer did since the last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Bytes acknowledged a second.
+    pub bytes_per_sec: f64,
+    /// The part of the time in which its receiver had no room.
+    pub waited: f64,
+    /// The round-trip time.
+    pub rtt: Duration,
+    /// Segments sent again.
+    pub lost: u32,
+}
+
 impl Flow {
-    /// What it did since the last look: bytes acknowledged a second, round-trip time, and segments sent again.
-    pub(super) fn note(&mut self, bytes_per_sec: f64, rtt: Duration, lost: u32) {
+    /// Takes down what it did since the last look.
+    pub(super) fn note(&mut self, seen: Seen) {
+        let Seen { bytes_per_sec, waited, rtt, lost } = seen;
         let smoothed = self.rates.map_or(bytes_per_sec, |(_, before)| before + LATEST * (bytes_per_sec - before));
-        *self = Flow { rates: Some((bytes_per_sec, smoothed)), rtt, lost };
+        let waits = self.waits + LATEST * (waited - self.waits);
+        *self = Flow { rates: Some((bytes_per_sec, smoothed)), waits, rtt, lost };
+    }
+
+    /// Whether it takes less than `level` because of itself: of a slow card, or of a narrow place that only it passes,
+    /// and in whose queue it stands where others find none.
+    fn is_slow(&self, level: f64, others_queue: bool) -> bool {
+        let by_itself = self.waits > FULL_RECEIVER || self.rtt > QUEUED && !others_queue;
+        by_itself && self.rates.is_some_and(|(_, smoothed)| smoothed < level)
     }
 }
 
 /// How fast each of the transfers of one link may go: an equal share of what the link was seen to carry.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Level {
-    /// What all together may take, bytes a second; `None` while nothing holds them back.
-    total: Option<f64>,
+pub(super) struct Level(Option<Now>);
+
+/// A level that holds.
+#[derive(Clone, Debug, PartialEq)]
+struct Now {
+    /// What all together may take, bytes a second.
+    total: f64,
+    /// What each may take.
+    each: f64,
+    /// What they took of that on average, those aside who are held back by themselves; smoothed.
+    reached: f64,
+    /// How much the total rose at the last look.
+    rise: f64,
 }
 
 impl Level {
@@ -52,37 +95,63 @@ impl Level {
     /// nothing of the link if `some_left` meanwhile.
     pub(super) fn next(&mut self, flows: &[Flow], some_left: bool) -> Option<f64> {
         let taken: f64 = flows.iter().filter_map(|flow| flow.rates).map(|(latest, _)| latest).sum();
-        self.total = match self.total {
-            _ if flows.len() < 2 || taken <= 0.0 => None,
-            None => is_full(flows).then_some(taken),
-            Some(total) if some_left => Some(total),
-            Some(total) if is_full(flows) => Some(total + LATEST * (taken - total)),
-            Some(total) => Some(total * RISE).filter(|total| *total < IDLE * taken),
+        let needed = flows.len() > 1 && taken > 0.0 && taken < FASTEST;
+        self.0 = match self.0.take() {
+            _ if !needed => None,
+            // Or find a queue without room.
+            None => (all_queue(flows) || flows.iter().any(|flow| flow.lost > 0)).then(|| Now {
+                total: taken,
+                each: 0.0,
+                reached: 1.0 / ABOVE,
+                rise: 0.0,
+            }),
+            Some(now) if some_left => Some(now),
+            Some(now) => Some(now.next(flows, taken)),
         };
-        let could = |flow: &Flow| flow.rates.map_or(f64::INFINITY, |(_, smoothed)| smoothed);
-        Some(ABOVE * equal_share(self.total?, flows.iter().map(could).collect()))
+        let now = self.0.as_mut()?;
+        now.each = ABOVE * equal_share(now.total, flows);
+        Some(now.each)
     }
 }
 
-/// Whether it is the network that holds them back.
-fn is_full(flows: &[Flow]) -> bool {
-    let mut rtts: Vec<Duration> = flows.iter().map(|flow| flow.rtt).collect();
-    rtts.sort_unstable();
-    rtts[rtts.len() / 2] > QUEUED || flows.iter().any(|flow| flow.lost > 0)
+impl Now {
+    fn next(self, flows: &[Flow], taken: f64) -> Now {
+        let Now { total, each, reached, rise } = self;
+        let all_queue = all_queue(flows);
+        let eager: Vec<f64> =
+            flows.iter().filter(|flow| !flow.is_slow(each, all_queue)).filter_map(|flow| Some(flow.rates?.0)).collect();
+        // Where all are held back by themselves, the level limits nobody, and must not be in their way when they go on.
+        let latest = if eager.is_empty() { 1.0 } else { eager.iter().sum::<f64>() / (each * eager.len() as f64) };
+        let reached = reached + LATEST * (latest - reached);
+        if reached < SHORT {
+            let total = (total + LATEST * (taken - total)).max(total * (1.0 - FALL));
+            return Now { total, each, reached, rise: 0.0 };
+        }
+        let rise = (rise + RISE).min(RISE_MAX);
+        let total = (total * (1.0 + rise)).min(FASTEST);
+        Now { total, each, reached, rise }
+    }
+}
+
+/// Whether packets of all of them stand in a queue, one that they share then.
+fn all_queue(flows: &[Flow]) -> bool {
+    flows.iter().all(|flow| flow.rtt > QUEUED)
 }
 
 /// The part of `total` for each of those who could take it; the others keep what they take.
-fn equal_share(total: f64, mut rates: Vec<f64>) -> f64 {
+fn equal_share(total: f64, flows: &[Flow]) -> f64 {
+    let all_queue = all_queue(flows);
     let mut left = total;
+    let mut flows = flows.to_vec();
     loop {
-        let share = left / rates.len() as f64;
-        let before = rates.len();
-        rates.retain(|rate| {
-            let is_slow = *rate < SLOW * share;
-            left -= if is_slow { *rate } else { 0.0 };
+        let share = left / flows.len() as f64;
+        let before = flows.len();
+        flows.retain(|flow| {
+            let is_slow = flow.is_slow(share, all_queue);
+            left -= if is_slow { flow.rates.map_or(0.0, |(_, smoothed)| smoothed) } else { 0.0 };
             !is_slow
         });
-        if rates.len() == before || rates.is_empty() {
+        if flows.len() == before || flows.is_empty() {
             return share;
         }
     }

@@ -3,17 +3,36 @@ use super::*;
 const LAN: Duration = Duration::from_micros(300);
 const FULL: Duration = Duration::from_millis(30);
 
+fn flow(bytes_per_sec: f64, rtt: Duration) -> Flow {
+    let mut flow = Flow::default();
+    flow.note(Seen { bytes_per_sec, rtt, ..Seen::default() });
+    flow
+}
+
 fn flows(rates: &[f64], rtt: Duration) -> Vec<Flow> {
-    let flow = |rate: &f64| {
-        let mut flow = Flow::default();
-        flow.note(*rate, rtt, 0);
-        flow
-    };
-    rates.iter().map(flow).collect()
+    rates.iter().map(|rate| flow(*rate, rtt)).collect()
 }
 
 fn near(level: Option<f64>, expected: f64) -> bool {
     level.is_some_and(|level| (level / (ABOVE * expected) - 1.0).abs() < 1e-9)
+}
+
+/// A link that carries so much, and shares it among those whose level is more than that as it likes: the first get all
+/// they may. No queue ever shows. The level and what each takes after so many looks.
+fn looks(count: usize, level: &mut Level, flows: &mut [Flow], capacity: f64, could: &[f64]) -> (f64, Vec<f64>) {
+    let mut each = level.next(flows, false).unwrap_or(f64::INFINITY);
+    for _ in 0..count {
+        let mut left = capacity;
+        for (flow, could) in flows.iter_mut().zip(could) {
+            let wanted = each.min(*could);
+            let taken = wanted.min(left);
+            left -= taken;
+            let waited = if *could < each { 1.0 } else { 0.0 };
+            flow.note(Seen { bytes_per_sec: taken, waited, rtt: LAN, lost: 0 });
+        }
+        each = level.next(flows, false).unwrap_or(f64::INFINITY);
+    }
+    (each, flows.iter().map(|flow| flow.rates.expect("it was looked at").0).collect())
 }
 
 #[test]
@@ -23,8 +42,11 @@ fn on_a_full_link_all_get_a_little_more_than_an_equal_share() {
 
 #[test]
 fn nobody_is_limited_by_one_who_cannot_take_his_share() {
-    // Two cards that take 1 each leave the rest of 100 to the others.
-    assert!(near(Level::default().next(&flows(&[1.0, 1.0, 49.0, 49.0], FULL), false), 49.0));
+    // Two that take 1 each, a slow card and one on a slow wire, leave the rest of 100 to the others.
+    let mut all = flows(&[1.0, 1.0, 49.0, 49.0], LAN);
+    (0..10).for_each(|_| all[0].note(Seen { bytes_per_sec: 1.0, waited: 0.9, rtt: LAN, lost: 0 }));
+    all[1].note(Seen { bytes_per_sec: 1.0, waited: 0.0, rtt: FULL, lost: 1 });
+    assert!(near(Level::default().next(&all, false), 49.0));
 }
 
 #[test]
@@ -42,37 +64,73 @@ fn what_one_leaves_is_the_others_at_once() {
 }
 
 #[test]
-fn while_the_link_has_room_a_level_rises_until_it_limits_nobody() {
+fn a_full_link_is_known_without_a_queue_and_the_level_stays() {
     let mut level = Level::default();
-    let (full, free) = (flows(&[10.0, 10.0], FULL), flows(&[10.0, 10.0], LAN));
-    assert_eq!(level.next(&free, false), None, "nothing holds them back");
-    let first = level.next(&full, false).expect("a level");
-    let second = level.next(&free, false).expect("a level");
-    assert!(second > first);
-    let looks = (0..100).take_while(|_| level.next(&free, false).is_some()).count();
-    assert!((1..20).contains(&looks), "{looks}");
+    let mut all = flows(&[40.0, 30.0, 20.0, 10.0], FULL);
+    for _ in 0..10 {
+        let (each, taken) = looks(40, &mut level, &mut all, 100.0, &[f64::INFINITY; 4]);
+        assert!((24.9..26.5).contains(&each), "{each}");
+        assert!(taken.iter().all(|taken| *taken > 0.9 * 25.0), "{taken:?}");
+    }
 }
 
 #[test]
-fn a_lost_segment_says_that_the_link_is_full_whatever_the_round_trip() {
+fn a_level_below_what_the_link_carries_rises_to_it() {
+    let mut level = Level::default();
+    let mut all = flows(&[1.0; 4], FULL);
+    let (each, taken) = looks(80, &mut level, &mut all, 100.0, &[f64::INFINITY; 4]);
+    assert!((24.9..28.0).contains(&each), "{each}");
+    assert!(taken.iter().sum::<f64>() > 99.9, "{taken:?}");
+}
+
+#[test]
+fn a_level_falls_to_what_the_link_carries() {
+    let mut level = Level::default();
+    let mut all = flows(&[100.0; 4], FULL);
+    let (each, _) = looks(120, &mut level, &mut all, 100.0, &[f64::INFINITY; 4]);
+    assert!((24.9..26.5).contains(&each), "{each}");
+}
+
+#[test]
+fn slow_cards_do_not_pull_the_others_down() {
+    let mut level = Level::default();
+    let mut all = flows(&[20.0; 4], FULL);
+    let could = [12.0, 12.0, f64::INFINITY, f64::INFINITY];
+    let (each, taken) = looks(120, &mut level, &mut all, 100.0, &could);
+    assert!(each > 37.0, "{each}");
+    assert!(taken.iter().sum::<f64>() > 99.9, "{taken:?}");
+}
+
+#[test]
+fn where_all_cards_are_slow_the_level_is_not_in_their_way() {
+    let mut level = Level::default();
+    let mut all = flows(&[10.0; 4], FULL);
+    let (each, taken) = looks(40, &mut level, &mut all, 100.0, &[12.0; 4]);
+    assert!(each > 12.0, "{each}");
+    assert_eq!(taken, [12.0; 4]);
+}
+
+#[test]
+fn nothing_is_levelled_before_something_holds_them_back() {
+    assert_eq!(Level::default().next(&flows(&[10.0, 10.0], LAN), false), None);
     let mut all = flows(&[10.0, 10.0, 10.0], LAN);
-    all[1].note(10.0, LAN, 1);
-    assert!(Level::default().next(&all, false).is_some());
+    all[1].note(Seen { bytes_per_sec: 10.0, rtt: LAN, lost: 1, ..Seen::default() });
+    assert!(Level::default().next(&all, false).is_some(), "a lost segment says so whatever the round trip");
 }
 
 #[test]
-fn who_is_alone_or_takes_nothing_needs_no_level() {
-    for rates in [&[][..], &[10.0], &[0.0, 0.0]] {
-        let mut level = Level { total: Some(1.0) };
+fn who_is_alone_or_takes_nothing_or_more_than_a_wire_needs_no_level() {
+    for rates in [&[][..], &[10.0], &[0.0, 0.0], &[FASTEST, FASTEST]] {
+        let mut level = Level(Some(Now { total: 1.0, each: 1.0, reached: 1.0, rise: 0.0 }));
         assert_eq!(level.next(&flows(rates, FULL), false), None, "{rates:?}");
     }
 }
 
 #[test]
-fn a_single_stall_does_not_move_the_level_far() {
+fn a_moment_in_which_nothing_comes_through_does_not_move_the_level_far() {
     let mut level = Level::default();
     let mut all = flows(&[10.0, 10.0], FULL);
     level.next(&all, false);
-    all[0].note(0.0, FULL, 0);
-    assert!(near(level.next(&all, false), (20.0 - LATEST * 10.0) / 2.0));
+    all.iter_mut().for_each(|flow| flow.note(Seen { bytes_per_sec: 0.1, rtt: FULL, ..Seen::default() }));
+    assert!(level.next(&all, false) >= Some(ABOVE * 10.0 * (1.0 - FALL)));
 }
