@@ -133,22 +133,25 @@ impl Link {
             // One whose connection just died ends by itself.
             let Ok(now) = counted(member.socket) else { continue };
             if let Some(before) = member.before.replace(now) {
-                member.flow.note(now.since(before, time));
+                member.flow.note(now.since(before, time), self.level.share());
             }
         }
         let flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
         let some_left = std::mem::take(&mut self.some_left);
-        let level = self.level.next(&flows, some_left);
-        self.limit(level.map_or(UNLIMITED, |level| level as u64));
-    }
-
-    /// Lets each send so many bytes a second.
-    fn limit(&mut self, limit: u64) {
+        self.level.next(&flows, some_left);
         for member in self.members.values_mut() {
-            let change = (limit as f64 - member.limit as f64).abs();
-            if change > WORTH * member.limit as f64 && set_limit(member.socket, limit).is_ok() {
-                member.limit = limit;
-            }
+            let limit = self.level.limit(&member.flow);
+            member.limit_to(limit.map_or(UNLIMITED, |limit| limit as u64));
+        }
+    }
+}
+
+impl Member {
+    /// Lets it send so many bytes a second.
+    fn limit_to(&mut self, limit: u64) {
+        let change = (limit as f64 - self.limit as f64).abs();
+        if change > WORTH * self.limit as f64 && set_limit(self.socket, limit).is_ok() {
+            self.limit = limit;
         }
     }
 }
@@ -175,6 +178,7 @@ impl Counted {
     fn since(self, before: Counted, time: Duration) -> Seen {
         let secs = time.as_secs_f64();
         Seen {
+            time,
             bytes_per_sec: self.acknowledged.saturating_sub(before.acknowledged) as f64 / secs,
             waited: self.waited.saturating_sub(before.waited).as_secs_f64() / secs,
             rtt: self.rtt,

@@ -29,6 +29,14 @@ const FALL: f64 = 0.02;
 /// Bytes a second of all together beyond which nobody is limited: processors then are scarcer than wires.
 const FASTEST: f64 = 1.25e9;
 
+/// Who is behind or ahead of an equal share makes up for it in this time, as far as these parts of the level allow.
+const CATCH_UP: f64 = 1.0;
+const LEAST: f64 = 0.9;
+const MOST: f64 = 1.25;
+
+/// Nobody is behind or ahead by more than what an equal share brings in this time.
+const FAR: f64 = 2.0;
+
 /// How much the latest look counts.
 const LATEST: f64 = 0.2;
 
@@ -41,11 +49,15 @@ pub(super) struct Flow {
     waits: f64,
     rtt: Duration,
     lost: u32,
+    /// How long an equal share takes for the bytes by which it is behind one, seconds; below zero, ahead.
+    behind: f64,
 }
 
 /// What one transfer did since the last look.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
+    /// How long ago that was.
+    pub time: Duration,
     /// Bytes acknowledged a second.
     pub bytes_per_sec: f64,
     /// The part of the time in which its receiver had no room.
@@ -57,12 +69,16 @@ pub(super) struct Seen {
 }
 
 impl Flow {
-    /// Takes down what it did since the last look.
-    pub(super) fn note(&mut self, seen: Seen) {
-        let Seen { bytes_per_sec, waited, rtt, lost } = seen;
+    /// Takes down what it did since the last look, when all had a level of which this was an equal `share`.
+    pub(super) fn note(&mut self, seen: Seen, share: Option<f64>) {
+        let Seen { time, bytes_per_sec, waited, rtt, lost } = seen;
+        let part = share.map_or(1.0, |share| bytes_per_sec / share);
+        let behind = (self.behind + (1.0 - part) * time.as_secs_f64()).clamp(-FAR, FAR);
+        // Who falls behind by itself is owed nothing.
+        let behind = if self.waits > FULL_RECEIVER { 0.0 } else { behind };
         let smoothed = self.rates.map_or(bytes_per_sec, |(_, before)| before + LATEST * (bytes_per_sec - before));
         let waits = self.waits + LATEST * (waited - self.waits);
-        *self = Flow { rates: Some((bytes_per_sec, smoothed)), waits, rtt, lost };
+        *self = Flow { rates: Some((bytes_per_sec, smoothed)), waits, rtt, lost, behind };
     }
 
     /// Whether it takes less than `level` because of itself: of a slow card, or of a narrow place that only it passes,
@@ -75,7 +91,13 @@ impl Flow {
 
 /// How fast each of the transfers of one link may go: an equal share of what the link was seen to carry.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Level(Option<Now>);
+pub(super) struct Level {
+    now: Option<Now>,
+    /// An equal share at the last look, whether or not a level held.
+    share: Option<f64>,
+    /// How far all were behind on average then.
+    behind: f64,
+}
 
 /// A level that holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +118,7 @@ impl Level {
     pub(super) fn next(&mut self, flows: &[Flow], some_left: bool) -> Option<f64> {
         let taken: f64 = flows.iter().filter_map(|flow| flow.rates).map(|(latest, _)| latest).sum();
         let needed = flows.len() > 1 && taken > 0.0 && taken < FASTEST;
-        self.0 = match self.0.take() {
+        self.now = match self.now.take() {
             _ if !needed => None,
             // Or find a queue without room.
             None => (all_queue(flows) || flows.iter().any(|flow| flow.lost > 0)).then(|| Now {
@@ -106,22 +128,49 @@ impl Level {
                 rise: 0.0,
             }),
             Some(now) if some_left => Some(now),
-            Some(now) => Some(now.next(flows, taken)),
+            Some(now) => {
+                let limits: Vec<f64> = flows.iter().map(|flow| now.each * self.part(flow)).collect();
+                Some(now.next(flows, &limits, taken))
+            }
         };
-        let now = self.0.as_mut()?;
-        now.each = ABOVE * equal_share(now.total, flows);
+        self.behind = flows.iter().map(|flow| flow.behind).sum::<f64>() / flows.len().max(1) as f64;
+        let total = self.now.as_ref().map_or(taken, |now| now.total);
+        let share = equal_share(total, flows);
+        self.share = Some(share).filter(|share| *share > 0.0);
+        let now = self.now.as_mut()?;
+        now.each = ABOVE * share;
         Some(now.each)
+    }
+
+    /// What this one of them may take, bytes a second; `None` while there is no level.
+    pub(super) fn limit(&self, flow: &Flow) -> Option<f64> {
+        Some(self.now.as_ref()?.each * self.part(flow))
+    }
+
+    /// How much of the level is for this one.
+    fn part(&self, flow: &Flow) -> f64 {
+        (1.0 + (flow.behind - self.behind) / CATCH_UP).clamp(LEAST, MOST)
+    }
+
+    /// An equal share since the last look, bytes a second; `None` if nobody took anything.
+    pub(super) fn share(&self) -> Option<f64> {
+        self.share
     }
 }
 
 impl Now {
-    fn next(self, flows: &[Flow], taken: f64) -> Now {
+    /// After what they took of these limits.
+    fn next(self, flows: &[Flow], limits: &[f64], taken: f64) -> Now {
         let Now { total, each, reached, rise } = self;
         let all_queue = all_queue(flows);
-        let eager: Vec<f64> =
-            flows.iter().filter(|flow| !flow.is_slow(each, all_queue)).filter_map(|flow| Some(flow.rates?.0)).collect();
+        let (mut got, mut could) = (0.0, 0.0);
+        for (flow, limit) in flows.iter().zip(limits).filter(|(flow, limit)| !flow.is_slow(**limit, all_queue)) {
+            let Some((latest, _)) = flow.rates else { continue };
+            got += latest;
+            could += limit;
+        }
         // Where all are held back by themselves, the level limits nobody, and must not be in their way when they go on.
-        let latest = if eager.is_empty() { 1.0 } else { eager.iter().sum::<f64>() / (each * eager.len() as f64) };
+        let latest = if could > 0.0 { got / could } else { 1.0 };
         let reached = reached + LATEST * (latest - reached);
         if reached < SHORT {
             let total = (total + LATEST * (taken - total)).max(total * (1.0 - FALL));

@@ -23,7 +23,8 @@ fn limit_of(stream: &TcpStream) -> u64 {
 }
 
 fn limit(shares: &Shares, bytes_per_sec: u64) {
-    shares.links().by_address.values_mut().for_each(|link| link.limit(bytes_per_sec));
+    let mut links = shares.links();
+    links.by_address.values_mut().flat_map(|link| link.members.values_mut()).for_each(|it| it.limit_to(bytes_per_sec));
 }
 
 #[tokio::test]

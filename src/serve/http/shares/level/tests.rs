@@ -5,7 +5,7 @@ const FULL: Duration = Duration::from_millis(30);
 
 fn flow(bytes_per_sec: f64, rtt: Duration) -> Flow {
     let mut flow = Flow::default();
-    flow.note(Seen { bytes_per_sec, rtt, ..Seen::default() });
+    flow.note(Seen { bytes_per_sec, rtt, ..Seen::default() }, None);
     flow
 }
 
@@ -18,21 +18,23 @@ fn near(level: Option<f64>, expected: f64) -> bool {
 }
 
 /// A link that carries so much, and shares it among those whose level is more than that as it likes: the first get all
-/// they may. No queue ever shows. The level and what each takes after so many looks.
+/// they may. No queue ever shows. The level and what each takes after so many looks, 25 ms apart.
 fn looks(count: usize, level: &mut Level, flows: &mut [Flow], capacity: f64, could: &[f64]) -> (f64, Vec<f64>) {
-    let mut each = level.next(flows, false).unwrap_or(f64::INFINITY);
+    let mut each = level.next(flows, false);
     for _ in 0..count {
         let mut left = capacity;
         for (flow, could) in flows.iter_mut().zip(could) {
-            let wanted = each.min(*could);
+            let limit = level.limit(flow).unwrap_or(f64::INFINITY);
+            let wanted = limit.min(*could);
             let taken = wanted.min(left);
             left -= taken;
-            let waited = if *could < each { 1.0 } else { 0.0 };
-            flow.note(Seen { bytes_per_sec: taken, waited, rtt: LAN, lost: 0 });
+            let waited = if *could < limit { 1.0 } else { 0.0 };
+            let time = Duration::from_millis(25);
+            flow.note(Seen { time, bytes_per_sec: taken, waited, rtt: LAN, lost: 0 }, level.share());
         }
-        each = level.next(flows, false).unwrap_or(f64::INFINITY);
+        each = level.next(flows, false);
     }
-    (each, flows.iter().map(|flow| flow.rates.expect("it was looked at").0).collect())
+    (each.unwrap_or(f64::INFINITY), flows.iter().map(|flow| flow.rates.expect("it was looked at").0).collect())
 }
 
 #[test]
@@ -44,8 +46,8 @@ fn on_a_full_link_all_get_a_little_more_than_an_equal_share() {
 fn nobody_is_limited_by_one_who_cannot_take_his_share() {
     // Two that take 1 each, a slow card and one on a slow wire, leave the rest of 100 to the others.
     let mut all = flows(&[1.0, 1.0, 49.0, 49.0], LAN);
-    (0..10).for_each(|_| all[0].note(Seen { bytes_per_sec: 1.0, waited: 0.9, rtt: LAN, lost: 0 }));
-    all[1].note(Seen { bytes_per_sec: 1.0, waited: 0.0, rtt: FULL, lost: 1 });
+    (0..10).for_each(|_| all[0].note(Seen { bytes_per_sec: 1.0, waited: 0.9, rtt: LAN, ..Seen::default() }, None));
+    all[1].note(Seen { bytes_per_sec: 1.0, rtt: FULL, lost: 1, ..Seen::default() }, None);
     assert!(near(Level::default().next(&all, false), 49.0));
 }
 
@@ -72,6 +74,18 @@ fn a_full_link_is_known_without_a_queue_and_the_level_stays() {
         assert!((24.9..26.5).contains(&each), "{each}");
         assert!(taken.iter().all(|taken| *taken > 0.9 * 25.0), "{taken:?}");
     }
+}
+
+#[test]
+fn who_is_behind_makes_up_for_it() {
+    let mut level = Level::default();
+    let mut all = flows(&[25.0; 4], FULL);
+    // That all are behind says only that the share was thought too large.
+    for (flow, behind) in all.iter_mut().zip([0.9, 0.8, 0.8, 1.5]) {
+        flow.behind = behind;
+    }
+    looks(400, &mut level, &mut all, 100.0, &[f64::INFINITY; 4]);
+    assert!(all.iter().all(|flow| (flow.behind - all[0].behind).abs() < 0.2), "{all:?}");
 }
 
 #[test]
@@ -114,14 +128,14 @@ fn where_all_cards_are_slow_the_level_is_not_in_their_way() {
 fn nothing_is_levelled_before_something_holds_them_back() {
     assert_eq!(Level::default().next(&flows(&[10.0, 10.0], LAN), false), None);
     let mut all = flows(&[10.0, 10.0, 10.0], LAN);
-    all[1].note(Seen { bytes_per_sec: 10.0, rtt: LAN, lost: 1, ..Seen::default() });
+    all[1].note(Seen { bytes_per_sec: 10.0, rtt: LAN, lost: 1, ..Seen::default() }, None);
     assert!(Level::default().next(&all, false).is_some(), "a lost segment says so whatever the round trip");
 }
 
 #[test]
 fn who_is_alone_or_takes_nothing_or_more_than_a_wire_needs_no_level() {
     for rates in [&[][..], &[10.0], &[0.0, 0.0], &[FASTEST, FASTEST]] {
-        let mut level = Level(Some(Now { total: 1.0, each: 1.0, reached: 1.0, rise: 0.0 }));
+        let mut level = Level { now: Some(Now { total: 1.0, each: 1.0, reached: 1.0, rise: 0.0 }), ..Level::default() };
         assert_eq!(level.next(&flows(rates, FULL), false), None, "{rates:?}");
     }
 }
@@ -131,6 +145,6 @@ fn a_moment_in_which_nothing_comes_through_does_not_move_the_level_far() {
     let mut level = Level::default();
     let mut all = flows(&[10.0, 10.0], FULL);
     level.next(&all, false);
-    all.iter_mut().for_each(|flow| flow.note(Seen { bytes_per_sec: 0.1, rtt: FULL, ..Seen::default() }));
+    all.iter_mut().for_each(|flow| flow.note(Seen { bytes_per_sec: 0.1, rtt: FULL, ..Seen::default() }, None));
     assert!(level.next(&all, false) >= Some(ABOVE * 10.0 * (1.0 - FALL)));
 }
