@@ -158,7 +158,7 @@ impl FileSource for Directory {
         let missing = |_| Refusal::NoSuchFile(name.to_owned());
         let file = File::open(self.0.join(name)).map_err(missing)?;
         let size = file.metadata().map_err(missing)?.len();
-        Ok(Content::File(OpenFile { file: Arc::new(file), size, modified_secs: 0, etag: String::new() }))
+        Ok(Content::File(OpenFile { file: Arc::new(file), size, modified_secs: 0, etag: "".into() }))
     }
 
     fn started(&self, _asker: Ipv4Addr, _name: &str, _size: u64, _via: Via) -> TransferId {

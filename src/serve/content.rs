@@ -31,7 +31,7 @@ pub struct OpenFile {
     /// Last change, whole seconds since the Unix epoch (`Last-Modified`).
     pub modified_secs: i64,
     /// A strong entity tag without quotes, from inode, size and modification time in nanoseconds.
-    pub etag: String,
+    pub etag: Arc<str>,
 }
 
 impl Content {

@@ -1,114 +1,25 @@
 //! The files and answers of the running server: opens what the boot rules resolve, and reports transfers to the fleet.
 
+mod tree;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
-use nix::sys::stat::Mode;
-
+pub use self::tree::Tree;
 use super::content::{Content, FileSource, OpenFile};
 use super::core::{SharedBoard, count, read};
 use super::inbox::Inbox;
 use super::log::{Who, about};
 use crate::answer::{AnswerError, Answers};
-use crate::boot::file::{RelativePath, Source, resolve};
+use crate::boot::file::{Source, resolve};
 use crate::boot::{Facts, View};
 use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
 use crate::transfer::{Outcome, Via};
-
-/// A directory from which only files below it can be opened, whatever name or link is tried.
-#[derive(Debug)]
-pub struct Tree(OwnedFd);
-
-impl Tree {
-    /// Opens the directory.
-    ///
-    /// # Errors
-    /// Of open(2).
-    pub fn new(directory: &Path) -> io::Result<Tree> {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_PATH | OFlag::O_CLOEXEC;
-        Ok(Tree(open(directory, flags, Mode::empty())?))
-    }
-
-    /// Opens a regular file below the directory; links may point about inside, never out (openat2(2),
-    /// RESOLVE_BENEATH).
-    ///
-    /// # Errors
-    /// `NotFound` for anything that is not a regular file there; else of openat2(2).
-    pub fn open(&self, path: &RelativePath) -> io::Result<OpenFile> {
-        self.open_file(Path::new(path.as_str()), ResolveFlag::empty())
-    }
-
-    /// As [`Tree::open`], only by what the kernel has in memory (openat2(2), RESOLVE_CACHED).
-    ///
-    /// # Errors
-    /// `WouldBlock` if a disk would have to be waited for; `InvalidInput` where the kernel cannot do it (before 5.12);
-    /// else as [`Tree::open`].
-    pub fn open_cached(&self, path: &RelativePath) -> io::Result<OpenFile> {
-        /// linux/openat2.h; nix does not know it.
-        const RESOLVE_CACHED: u64 = 0x20;
-        let cached = ResolveFlag::from_bits_retain(RESOLVE_CACHED);
-        self.open_file(Path::new(path.as_str()), cached)
-    }
-
-    /// As [`Tree::open`], where every part of the path stands for the first entry, by name, that differs from it in the
-    /// case of ASCII letters only; an entry of just that name goes first.
-    ///
-    /// # Errors
-    /// As [`Tree::open`].
-    pub fn open_ignoring_case(&self, path: &RelativePath) -> io::Result<OpenFile> {
-        let mut found = PathBuf::new();
-        for part in path.as_str().split('/') {
-            let entry = self.entry(&found, part)?;
-            found.push(entry);
-        }
-        self.open_file(&found, ResolveFlag::empty())
-    }
-
-    /// The entry of the directory at `path` that `name` stands for when case is ignored.
-    fn entry(&self, path: &Path, name: &str) -> io::Result<String> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let directory = self.open_below(path, OFlag::O_DIRECTORY, ResolveFlag::empty())?;
-        let mut found: Option<String> = None;
-        for entry in std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))? {
-            let Ok(entry) = entry?.file_name().into_string() else { continue };
-            if entry == name {
-                return Ok(entry);
-            }
-            if entry.eq_ignore_ascii_case(name) && found.as_ref().is_none_or(|found| entry < *found) {
-                found = Some(entry);
-            }
-        }
-        found.ok_or(io::ErrorKind::NotFound.into())
-    }
-
-    fn open_below(&self, path: &Path, kind: OFlag, further: ResolveFlag) -> io::Result<OwnedFd> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | kind)
-            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | further);
-        Ok(openat2(self.0.as_fd(), path, how)?)
-    }
-
-    fn open_file(&self, path: &Path, further: ResolveFlag) -> io::Result<OpenFile> {
-        // A FIFO must not block us.
-        let file = std::fs::File::from(self.open_below(path, OFlag::O_NONBLOCK, further)?);
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let (size, modified_secs) = (metadata.len(), metadata.mtime());
-        let etag = format!("{:x}-{size:x}-{modified_secs:x}.{:x}", metadata.ino(), metadata.mtime_nsec());
-        Ok(OpenFile { file: Arc::new(file), size, modified_secs, etag })
-    }
-}
 
 /// The compiled templates in force; a reload replaces all of them at once.
 #[derive(Debug)]

@@ -105,7 +105,7 @@ impl FileSource for Files {
         // A file that loses its tail between being opened and being sent.
         let size = if name.ends_with("shrinks.img") { known.size() + 1000 } else { known.size() };
         let etag = format!("{:x}-{:x}-{:x}", known.ino(), size, known.mtime_nsec());
-        Ok(Content::File(OpenFile { file: Arc::new(file), size, modified_secs: known.mtime(), etag }))
+        Ok(Content::File(OpenFile { file: Arc::new(file), size, modified_secs: known.mtime(), etag: etag.into() }))
     }
 
     fn started(&self, asker: Ipv4Addr, name: &str, size: u64, via: Via) -> TransferId {

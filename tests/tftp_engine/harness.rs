@@ -230,5 +230,5 @@ impl Client {
 pub fn file_content(path: &std::path::Path, bytes: &[u8]) -> Content {
     File::create(path).and_then(|mut file| file.write_all(bytes)).expect("a scratch file");
     let file = Arc::new(File::open(path).expect("the scratch file"));
-    Content::File(OpenFile { file, size: bytes.len() as u64, modified_secs: 0, etag: String::new() })
+    Content::File(OpenFile { file, size: bytes.len() as u64, modified_secs: 0, etag: "".into() })
 }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,13 @@ use super::Front;
 use super::reply::{Choice, Persistence, Reply, Validators, choose};
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
-use crate::serve::content::{Content, FileSource};
+use crate::serve::content::{Content, FileSource, OpenFile};
 use crate::serve::image::{deliver, ending, send_file, send_head};
 use crate::transfer::{Outcome, Via};
 use crate::wire::http::{Head, Method};
+
+/// A file of up to so many bytes is copied behind its head: sending both at once costs less than sendfile(2) does.
+const COPIED: u64 = 16 << 10;
 
 /// The least time between two progress reports of one transfer.
 const REPORT_EVERY: Duration = Duration::from_millis(250);
@@ -136,6 +140,17 @@ async fn send(
     stall: Duration,
     transfer: &mut Transfer,
 ) -> Outcome {
+    if let Content::File(file) = content
+        && let Some(bytes) = joined(reply, file, &range)
+    {
+        return match deliver(stream, &bytes, stall).await {
+            Ok(()) => {
+                transfer.moved(range.end - range.start);
+                Outcome::Complete
+            }
+            Err(error) => ending(&error, stall),
+        };
+    }
     // The transfer of an empty file is its head.
     let head =
         if range.is_empty() { deliver(stream, reply, stall).await } else { send_head(stream, reply, stall).await };
@@ -155,6 +170,18 @@ async fn send(
             }
         }
     }
+}
+
+/// `head` and behind it this part of a small file; `None` for any other, and for one that cannot be read.
+fn joined(head: &[u8], file: &OpenFile, range: &Range<u64>) -> Option<Vec<u8>> {
+    if file.size > COPIED {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(head.len() + (range.end - range.start) as usize);
+    bytes.extend_from_slice(head);
+    bytes.resize(head.len() + (range.end - range.start) as usize, 0);
+    file.file.read_exact_at(&mut bytes[head.len()..], range.start).ok()?;
+    Some(bytes)
 }
 
 /// A transfer that has been reported as started; reports its end when dropped.

@@ -2,7 +2,7 @@
 //!
 //! Never writes an empty field value (tianocore/edk2#7443) and knows no redirect (tinkerbell/smee#229).
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::ops::Range;
 
 use hyper::StatusCode;
@@ -50,7 +50,8 @@ impl Reply {
     }
 
     pub(super) fn field(mut self, name: &str, value: impl Display) -> Self {
-        self.0.push_str(&format!("{name}: {value}\r\n"));
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{name}: {value}\r\n");
         self
     }
 

@@ -85,7 +85,10 @@ pub(super) struct Share<'a> {
 impl Shares {
     /// Lets a transfer of so many bytes share with those that are under way; nothing for one that is over soon.
     pub(super) fn join<'a>(&'a self, stream: &'a TcpStream, bytes: u64) -> Option<Share<'a>> {
-        let link = stream.local_addr().ok().filter(|_| bytes >= LARGE)?.ip();
+        if bytes < LARGE {
+            return None;
+        }
+        let link = stream.local_addr().ok()?.ip();
         let mut links = self.links();
         let number = links.next;
         links.next += 1;
