@@ -34,14 +34,18 @@ impl Persistence {
     }
 }
 
+/// Bytes that the head of a file takes; a longer one grows.
+const HEAD: usize = 384;
+
 /// A response head being written.
 pub(super) struct Reply(String);
 
 impl Reply {
     pub(super) fn new(status: StatusCode, persistence: Persistence) -> Self {
         let reason = status.canonical_reason().expect("the front uses registered codes only");
-        let reply = Reply(format!("HTTP/1.1 {} {reason}\r\n", status.as_u16()));
-        let reply = reply.field("Date", http_date(Timestamp::now()));
+        let mut line = String::with_capacity(HEAD);
+        let _ = write!(line, "HTTP/1.1 {} {reason}\r\n", status.as_u16());
+        let reply = Reply(line).field("Date", http_date(Timestamp::now()));
         match persistence {
             Persistence::Close => reply.field("Connection", "close"),
             Persistence::Said => reply.field("Connection", "keep-alive"),
