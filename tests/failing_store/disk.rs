@@ -90,6 +90,7 @@ fn look(directory: &Path, output: &Output, how: &str) {
     let path = directory.join("hatchery.db");
     let mut store = Store::open(&path).unwrap_or_else(|error| panic!("{how}: {error}: {text}"));
     let rows = store.load().unwrap_or_else(|error| panic!("{how}: {error}: {text}"));
+    let rows: Vec<Change> = rows.into();
     drop(store);
     let db = rusqlite::Connection::open(&path).expect("a database");
     let found: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
