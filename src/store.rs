@@ -13,6 +13,7 @@ mod record;
 mod records;
 pub mod report;
 pub mod retention;
+mod room;
 pub mod snapshot;
 mod rows;
 mod schema;
@@ -25,7 +26,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::fleet::{Change, Rows};
 pub use audit::{AuditFilter, AuditPage};
@@ -37,6 +38,9 @@ pub use story::Story;
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pages in the write-ahead log at which it is folded into the file: 16 MiB.
+const LOG_PAGES: u32 = 4000;
 
 /// How long we wait for the lock of another hatchery.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -133,12 +137,16 @@ impl Store {
     }
 
     fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
-        // Dropped on the way, the transaction is rolled back.
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for change in changes {
-            rows::write(&transaction, change)?;
+        // Compiled once: each exchange of an idle network is a transaction of its own.
+        let say = |sql: &str| self.connection.prepare_cached(sql)?.execute([]).map(drop);
+        say("BEGIN IMMEDIATE")?;
+        let written = changes.iter().try_for_each(|change| rows::write(&self.connection, change));
+        let kept = written.and_then(|()| say("COMMIT"));
+        if kept.is_err() && !self.connection.is_autocommit() {
+            // If that fails too, the next transaction cannot begin either, and says so.
+            say("ROLLBACK").ok();
         }
-        transaction.commit()
+        kept
     }
 
     /// The rows, of which [`crate::fleet::Tables::load`] makes the same tables.
@@ -235,12 +243,21 @@ fn sound_or_damaged(connection: &Connection, path: &Path) -> Result<(), StoreErr
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // More than the kinds of changes have statements.
+    connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit in the write-ahead log is synced before it is reported. The log is folded into the file every 16 MiB:
     // the commit that does it takes many times as long as others, and so one in some hundred would be noticed.
-    connection.execute_batch(
+    connection.execute_batch(&format!(
         "PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 4000;",
-    )
+         PRAGMA wal_autocheckpoint = {LOG_PAGES};"
+    ))
+}
+
+/// The write-ahead log of a journal.
+fn log_of(journal: &Path) -> PathBuf {
+    let mut log = journal.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// Takes the steps of `migrations` that a journal of `version` does not have behind it.

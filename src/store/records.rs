@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::record::{self, BadRow, Record};
 use super::rows::{self, ReadError, integer, run};
-use super::{BUSY_TIMEOUT, StoreError, opening, reading};
+use super::{BUSY_TIMEOUT, StoreError, log_of, opening, reading};
 use crate::fleet::Deployment;
 use crate::fleet::report::{Level, LogLine};
 use crate::ids::{DeploymentId, MachineId, ProductName};
@@ -86,10 +86,8 @@ impl Records {
 
     /// What it takes on disk, with what is not yet in one file; bytes.
     pub fn size(&self) -> u64 {
-        let mut beside = self.path.clone().into_os_string();
-        beside.push("-wal");
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        size(&self.path) + size(Path::new(&beside))
+        size(&self.path) + size(&log_of(&self.path))
     }
 
     /// Every deployment by id; none if there is no journal yet.

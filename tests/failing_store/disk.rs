@@ -154,7 +154,7 @@ fn sweep(call: &str, error: &str, step: usize, for_good: bool) {
 
 #[test]
 fn each_sync_may_fail() {
-    sweep("fsync", "EIO", 1, false);
+    sweep("fdatasync", "EIO", 1, false);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn each_write_may_find_the_disk_full_from_then_on() {
 
 #[test]
 fn each_sync_may_fail_from_then_on() {
-    sweep("fsync", "EIO", 1, true);
+    sweep("fdatasync", "EIO", 1, true);
 }
 
 #[test]
