@@ -7,6 +7,7 @@ pub mod file;
 pub mod leave;
 pub mod pipeline;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl BootPlan {
 
 /// One step of a decision, as a sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason(pub String);
+pub struct Reason(pub Cow<'static, str>);
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -129,17 +130,21 @@ pub struct Question<'a> {
     pub catalog: &'a Catalog,
 }
 
+/// How many reasons most decisions have, at most.
+const REASONS: usize = 4;
+
 /// Decides what the machine gets now.
 pub fn plan(question: &Question<'_>) -> BootPlan {
     let Question { machine, firmware, link, site, reservation, classes, catalog, .. } = *question;
-    let mut reasons = vec![Reason(format!("it asks as {firmware}"))];
-    let mut because = |sentence: String| reasons.push(Reason(sentence));
+    let mut reasons = Vec::with_capacity(REASONS);
+    let mut because = |sentence: Cow<'static, str>| reasons.push(Reason(sentence));
+    because(format!("it asks as {firmware}").into());
     let found = profile(catalog, firmware, reservation, classes);
     let order = order(question, found);
     let boot = 'decided: {
         if !firmware.netboots() {
             if let Some(profile) = found {
-                because(format!("the answers of the profile {} are there for it", profile.name));
+                because(format!("the answers of the profile {} are there for it", profile.name).into());
             }
             because("it wants an address, not a boot file".into());
             break 'decided Boot::AddressOnly;
@@ -160,20 +165,21 @@ pub fn plan(question: &Question<'_>) -> BootPlan {
             }
             Order::Hold => break 'decided Boot::AddressOnly,
         }
-        because(match (reservation.and_then(|each| each.profile.as_deref()), found) {
+        let which = match (reservation.and_then(|each| each.profile.as_deref()), found) {
             (Some(name), _) => format!("its reservation names the profile {name}"),
             (None, Some(profile)) => format!("the first profile for {firmware} is {}", profile.name),
             (None, None) => format!("no profile is for {firmware}"),
-        });
+        };
+        because(which.into());
         let Some(profile) = found else { break 'decided Boot::AddressOnly };
         let boot_file = if firmware.is_raspberry_pi() {
             because("a Raspberry Pi asks for its files by name, below its serial number".into());
             String::new()
         } else if let Some(file) = profile.boot_file_for(firmware) {
-            because(format!("the boot file of that profile for {firmware} is {file}"));
+            because(format!("the boot file of that profile for {firmware} is {file}").into());
             file_for(firmware, file, site, link)
         } else {
-            because(format!("that profile names no boot file for {firmware}"));
+            because(format!("that profile names no boot file for {firmware}").into());
             break 'decided Boot::AddressOnly;
         };
         Boot::Net(NetBoot { next_server: link.address, boot_file, pi_menu: profile.pi_menu.clone() })
@@ -211,18 +217,18 @@ fn order(question: &Question<'_>, profile: Option<&Arc<Profile>>) -> Order {
     }
 }
 
-fn reason_of_order(machine: &Machine, order: Order) -> String {
+fn reason_of_order(machine: &Machine, order: Order) -> Cow<'static, str> {
     let by_profile = || match &machine.stage {
         Stage::Failed(cause) => format!("its last run failed ({cause})"),
         _ => "it has no name yet".to_owned(),
     };
     match (machine.order, order) {
-        (_, Order::Install) => format!("its order is to install (stage: {})", machine.stage),
-        (_, Order::Reinstall) => format!("an operator wants it installed (stage: {})", machine.stage),
+        (_, Order::Install) => format!("its order is to install (stage: {})", machine.stage).into(),
+        (_, Order::Reinstall) => format!("an operator wants it installed (stage: {})", machine.stage).into(),
         (Order::Disk, _) => "its deployment succeeded, so it boots its own disk until a reinstall is asked for".into(),
         (Order::Hold, _) => "an operator holds it".into(),
-        (_, Order::Disk) => format!("{}, and its profile has such machines boot their own disk", by_profile()),
-        (_, Order::Hold) => format!("{}, and its profile holds such machines", by_profile()),
+        (_, Order::Disk) => format!("{}, and its profile has such machines boot their own disk", by_profile()).into(),
+        (_, Order::Hold) => format!("{}, and its profile holds such machines", by_profile()).into(),
     }
 }
 

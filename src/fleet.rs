@@ -27,6 +27,7 @@ mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::access::Actor;
@@ -48,7 +49,7 @@ use crate::transfer::{Outcome, Via};
 pub use contract::{
     Action, Change, Configuration, Deployment, Event, ImageRow, Measured, NameRow, Notice, ProductRow, Told, VenueRow,
 };
-pub use tables::Tables;
+pub use tables::{Rows, Tables};
 
 /// How many leases or silent machines one [`Event::Deadline`] deals with; the rest have their turn in the next.
 const DEADLINE_MAX: usize = 64;
@@ -139,16 +140,16 @@ impl Outbox {
 }
 
 impl Fleet {
-    /// The fleet of a journal: `rows` are what the store holds, each as the change that would make it.
-    pub fn load(
-        site: Arc<Site>,
-        catalog: Catalog,
-        products: Vec<Product>,
-        rows: impl IntoIterator<Item = Change>,
-        now: Now,
-    ) -> Fleet {
+    /// The fleet of a journal: `rows` are what the store holds.
+    pub fn load(site: Arc<Site>, catalog: Catalog, products: Vec<Product>, rows: impl Into<Rows>, now: Now) -> Fleet {
+        let tables = Tables::load(&site, &products, rows.into());
+        Fleet::new(site, catalog, products, tables, now)
+    }
+
+    /// The fleet whose journal makes these tables.
+    pub fn new(site: Arc<Site>, catalog: Catalog, products: Vec<Product>, tables: Tables, now: Now) -> Fleet {
         let mut fleet = Fleet {
-            tables: Tables::new(&site, &products),
+            tables,
             site,
             products,
             catalog,
@@ -157,17 +158,19 @@ impl Fleet {
             silence: Silence::default(),
             arrivals: Arrivals::default(),
         };
-        fleet.reload(rows, now);
+        fleet.listen_anew(now);
         fleet
     }
 
     /// Forgets everything that is not in the journal, after a commit failed. What is known of images stays: it was
     /// read from disk, not promised to anyone.
-    pub fn reload(&mut self, rows: impl IntoIterator<Item = Change>, now: Now) {
-        self.tables = Tables::new(&self.site, &self.products);
-        for row in rows {
-            self.tables.apply(&self.site, &row);
-        }
+    pub fn reload(&mut self, rows: impl Into<Rows>, now: Now) {
+        self.tables = Tables::load(&self.site, &self.products, rows.into());
+        self.listen_anew(now);
+    }
+
+    /// From now on each running machine may be silent for as long as any.
+    fn listen_anew(&mut self, now: Now) {
         self.silence = Silence::default();
         let limit = self.site.silence_limit;
         for machine in self.tables.machines.iter().filter(|machine| machine.stage.is_running()) {
@@ -190,10 +193,20 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound or declined address, known image and transfer
-    /// under way.
-    pub fn notices(&self) -> Vec<Notice> {
-        let machines = self.tables.machines.iter().map(|machine| Notice::Machine(self.view(machine)));
+    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound or declined
+    /// address, known image and transfer under way.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> {
+        let every = self.views(MachineId::default()..self.tables.machines.next_id());
+        self.notices_beside().chain(every.map(Notice::Machine))
+    }
+
+    /// What readers see of the machines whose ids are in the range.
+    pub fn views(&self, ids: Range<MachineId>) -> impl Iterator<Item = Arc<View>> {
+        self.tables.machines.range(ids).map(|machine| self.view(machine))
+    }
+
+    /// [`Fleet::notices`] but for the machines.
+    pub fn notices_beside(&self) -> impl Iterator<Item = Notice> {
         let held = |lease: &&Lease| matches!(lease.state, LeaseState::Bound | LeaseState::Declined);
         let held = self.tables.leases.iter().filter(held);
         let images = self.catalog.images();
@@ -210,7 +223,7 @@ impl Fleet {
         // The configuration first: what follows is seen in its light.
         let configured = [self.configured(), self.image_files()];
         let leases = held.cloned().map(Notice::Lease);
-        configured.into_iter().chain(machines).chain(leases).chain(images).chain(transfers).collect()
+        configured.into_iter().chain(leases).chain(images).chain(transfers)
     }
 
     /// Does what `event` asks for.
@@ -331,7 +344,10 @@ impl Fleet {
         let known_link = heard.map(|heard| heard.link);
         let link_id = known_link.or(address.and_then(|address| self.site.link_of(address)).map(|(id, _)| id));
         let link_id = link_id.unwrap_or(LinkId(0));
-        let lease = address.and_then(|address| self.tables.leases.by_address(address));
+        let link = &self.site.links[usize::from(link_id.0)];
+        // Only reservations are found by the client.
+        let any = self.site.segment(link_id).any(|(_, link)| !link.reservations.is_empty());
+        let lease = address.filter(|_| any).and_then(|address| self.tables.leases.by_address(address));
         let client_id = match lease.map(|lease| &lease.client) {
             Some(ClientKey::Id(id)) => Some(&id.0[..]),
             _ => None,
@@ -339,7 +355,6 @@ impl Fleet {
         let identifiers = Identifiers { mac: machine.mac, client_id, uuid: machine.uuid, circuit_id: None };
         // A reservation by circuit is found by the address that it gave.
         let of_address = |each: &&Reservation| each.address.is_some() && each.address == address;
-        let link = &self.site.links[usize::from(link_id.0)];
         let reservation = self.site.reservation(link_id, &identifiers);
         let reservation = reservation.or_else(|| link.reservations.iter().find(of_address));
         let classes = heard.map(|heard| heard.classes.as_slice()).unwrap_or_default();

@@ -8,6 +8,7 @@ pub mod hardware;
 pub mod stage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::ids::{MachineId, Serial, Uuid};
@@ -177,6 +178,21 @@ pub struct Machines {
     last: MachineId,
 }
 
+impl FromIterator<Machine> for Machines {
+    /// What [`Machines::put`] makes of them one after the other.
+    fn from_iter<I: IntoIterator<Item = Machine>>(machines: I) -> Machines {
+        let machines: Vec<Machine> = machines.into_iter().collect();
+        let by_mac = machines.iter().filter_map(|machine| Some((machine.mac?, machine.id))).collect();
+        let board = |machine: &Machine| Some((machine.serial.as_ref()?.board_key().to_owned(), machine.id));
+        Machines {
+            by_mac,
+            by_board: machines.iter().filter_map(board).collect(),
+            last: machines.iter().map(|machine| machine.id).max().unwrap_or_default(),
+            by_id: machines.into_iter().map(|machine| (machine.id, machine)).collect(),
+        }
+    }
+}
+
 impl Machines {
     /// The machine of that id.
     pub fn get(&self, id: MachineId) -> Option<&Machine> {
@@ -186,6 +202,11 @@ impl Machines {
     /// All machines by id.
     pub fn iter(&self) -> impl Iterator<Item = &Machine> {
         self.by_id.values()
+    }
+
+    /// The machines whose ids are in the range, by id.
+    pub fn range(&self, ids: Range<MachineId>) -> impl Iterator<Item = &Machine> {
+        self.by_id.range(ids).map(|(_, machine)| machine)
     }
 
     /// The machine with that hardware address.

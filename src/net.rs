@@ -11,13 +11,14 @@ impl Mac {
     /// Reads six bytes in hex, in the spellings people type: `dc:a6:32:01:36:c2`, `dc-a6-…`, `dca6.3201.36c2`, `dca6320136c2`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b':' | b'-' | b'.')).collect();
-        if digits.len() != 12 || text.len() > 17 {
-            return None;
-        }
+        let mut digits = text.bytes().filter(|b| !matches!(b, b':' | b'-' | b'.')).map(|b| char::from(b).to_digit(16));
         let mut mac = [0; 6];
-        for (byte, pair) in mac.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        for byte in &mut mac {
+            let (high, low) = (digits.next()??, digits.next()??);
+            *byte = u8::try_from(high * 16 + low).ok()?;
+        }
+        if digits.next().is_some() || text.len() > 17 {
+            return None;
         }
         Some(Mac(mac))
     }

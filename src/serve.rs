@@ -189,14 +189,16 @@ pub async fn run_reloadable(
     let fixed = reload::fixed(&settings);
     let (place, looked_at) = watch::channel(Arc::new(Place::new(&settings)));
     let site = Arc::new(settings.site);
-    let mut store = Store::open(&settings.journal)?;
-    let records = Records::new(&settings.journal);
-    let rows = store.load()?;
     let catalog = Catalog::new(settings.profiles).with_classes(settings.classes);
-    let mut fleet = Fleet::load(site.clone(), catalog.clone(), settings.products.clone(), rows, clock::now());
+    let (mut store, tables) = Store::start(&settings.journal, &site, &settings.products)?;
+    let mut fleet = Fleet::new(site.clone(), catalog.clone(), settings.products.clone(), tables, clock::now());
+    let records = Records::new(&settings.journal);
+    if let Err(error) = store.make_room() {
+        tracing::debug!(%error, "the journal's log has to grow when it is written to");
+    }
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
-    board.reset(fleet.notices());
+    board.reset(core::notices(&fleet));
     let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
     for (stage, at) in records.ends(month_ago)? {
         board.remember(&stage, at);

@@ -13,9 +13,11 @@ mod record;
 mod records;
 pub mod report;
 pub mod retention;
+mod room;
 pub mod snapshot;
 mod rows;
 mod schema;
+mod start;
 mod story;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -24,9 +26,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::fleet::Change;
+use crate::fleet::{Change, Rows};
 pub use audit::{AuditFilter, AuditPage};
 pub use deployment::Run;
 pub use record::BadRow;
@@ -36,6 +38,9 @@ pub use story::Story;
 
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Pages in the write-ahead log at which it is folded into the file: 16 MiB.
+const LOG_PAGES: u32 = 4000;
 
 /// How long we wait for the lock of another hatchery.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -52,6 +57,8 @@ pub enum StoreError {
         "another hatchery (process {holder}) keeps its journal in {path}: stop that one, or give this one another file"
     )]
     InUse { path: PathBuf, holder: String },
+    #[error("cannot start a thread to read {path} with")]
+    Thread { path: PathBuf, source: io::Error },
     #[error("cannot open the journal {path}")]
     Open { path: PathBuf, source: rusqlite::Error },
     #[error("{path} belongs to another program: give hatchery a file of its own")]
@@ -91,6 +98,16 @@ impl Store {
     /// # Errors
     /// One [`StoreError`] for each step: lock, file, version, damage, migration.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let (store, looked_at) = Store::prepare(path)?;
+        if !looked_at {
+            sound_or_damaged(&store.connection, path)?;
+        }
+        Ok(store)
+    }
+
+    /// All of [`Store::open`] but to look for damage, unless that was necessary before the journal was brought to this
+    /// version: whether it was. Until somebody does, nothing must be written.
+    fn prepare(path: &Path) -> Result<(Store, bool), StoreError> {
         let lock = lock(path)?;
         let path = path.to_owned();
         // SQLite would create it with the umask's mode; its -wal and -shm take over the mode of the file.
@@ -98,10 +115,14 @@ impl Store {
         created.map_err(|source| StoreError::Create { path: path.clone(), source })?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(&path, flags).map_err(|error| opening(&path, error))?;
-        let version = check(&connection, &path)?;
+        let version = known_version(&connection, &path)?;
+        let old = version < KNOWN;
+        if old {
+            sound_or_damaged(&connection, &path)?;
+        }
         configure(&connection).map_err(|error| opening(&path, error))?;
         migrate(&mut connection, &path, schema::MIGRATIONS, version)?;
-        Ok(Store { path, connection, _lock: lock })
+        Ok((Store { path, connection, _lock: lock }, old))
     }
 
     /// Writes all changes, or none, and returns when they are on disk. After an error the store can be used as before.
@@ -116,23 +137,24 @@ impl Store {
     }
 
     fn write(&mut self, changes: &[Change]) -> rusqlite::Result<()> {
-        // Dropped on the way, the transaction is rolled back.
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for change in changes {
-            rows::write(&transaction, change)?;
+        // Compiled once: each exchange of an idle network is a transaction of its own.
+        let say = |sql: &str| self.connection.prepare_cached(sql)?.execute([]).map(drop);
+        say("BEGIN IMMEDIATE")?;
+        let written = changes.iter().try_for_each(|change| rows::write(&self.connection, change));
+        let kept = written.and_then(|()| say("COMMIT"));
+        if kept.is_err() && !self.connection.is_autocommit() {
+            // If that fails too, the next transaction cannot begin either, and says so.
+            say("ROLLBACK").ok();
         }
-        transaction.commit()
+        kept
     }
 
-    /// The rows, as changes in an order in which [`crate::fleet::Tables::apply`] makes the same tables of them.
+    /// The rows, of which [`crate::fleet::Tables::load`] makes the same tables.
     ///
     /// # Errors
     /// [`StoreError::Row`] for a row that was edited into something we cannot understand, [`StoreError::Load`].
-    pub fn load(&mut self) -> Result<Vec<Change>, StoreError> {
-        rows::read(&self.connection).map_err(|error| match error {
-            ReadError::Sqlite(source) => StoreError::Load { path: self.path.clone(), advice: advice(&source), source },
-            ReadError::Row(row) => StoreError::Row { path: self.path.clone(), row },
-        })
+    pub fn load(&mut self) -> Result<Rows, StoreError> {
+        rows::read(&self.connection).map_err(|error| reading(&self.path, error))
     }
 
     /// Folds the write-ahead log into the file and empties it, for when nothing else is to be done. While another
@@ -189,32 +211,53 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
     }
 }
 
-/// Looks, and changes nothing: whether the file is a journal, of a version we know, and sound. Returns the version.
-fn check(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+/// The version that the last of the steps leads to.
+const KNOWN: i64 = schema::MIGRATIONS.len() as i64;
+
+/// Looks, and changes nothing: whether the file is a journal, of a version we know, and sound.
+fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    known_version(connection, path)?;
+    sound_or_damaged(connection, path)
+}
+
+/// The version of the journal, if it is one and we know it.
+fn known_version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     let failed = |error| opening(path, error);
     if !schema::is_ours(connection).map_err(failed)? {
         return Err(StoreError::Foreign { path: path.to_owned() });
     }
     let found = schema::version(connection).map_err(failed)?;
-    let known = i64::try_from(schema::MIGRATIONS.len()).expect("there are few steps");
-    if found > known {
-        return Err(StoreError::Newer { path: path.to_owned(), found, known });
-    }
-    let finding: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(failed)?;
-    if finding != "ok" {
-        return Err(StoreError::Damaged { path: path.to_owned(), finding });
+    if found > KNOWN {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: KNOWN });
     }
     Ok(found)
 }
 
+fn sound_or_damaged(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let finding: Result<String, _> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match finding.map_err(|error| opening(path, error))?.as_str() {
+        "ok" => Ok(()),
+        finding => Err(StoreError::Damaged { path: path.to_owned(), finding: finding.to_owned() }),
+    }
+}
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
+    // More than the kinds of changes have statements.
+    connection.set_prepared_statement_cache_capacity(64);
     // FULL: a commit in the write-ahead log is synced before it is reported. The log is folded into the file every 16 MiB:
     // the commit that does it takes many times as long as others, and so one in some hundred would be noticed.
-    connection.execute_batch(
+    connection.execute_batch(&format!(
         "PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-         PRAGMA wal_autocheckpoint = 4000;",
-    )
+         PRAGMA wal_autocheckpoint = {LOG_PAGES};"
+    ))
+}
+
+/// The write-ahead log of a journal.
+fn log_of(journal: &Path) -> PathBuf {
+    let mut log = journal.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
 }
 
 /// Takes the steps of `migrations` that a journal of `version` does not have behind it.
@@ -235,6 +278,14 @@ fn opening(path: &Path, source: rusqlite::Error) -> StoreError {
             StoreError::Damaged { path: path.to_owned(), finding: source.to_string() }
         }
         _ => StoreError::Open { path: path.to_owned(), source },
+    }
+}
+
+fn reading(path: &Path, error: ReadError) -> StoreError {
+    let path = path.to_owned();
+    match error {
+        ReadError::Sqlite(source) => StoreError::Load { path, advice: advice(&source), source },
+        ReadError::Row(row) => StoreError::Row { path, row },
     }
 }
 

@@ -108,10 +108,8 @@ impl Place {
             fs::create_dir_all(data).with_context(|| format!("cannot make {}", data.display()))?;
             store = Some(Store::open(&journal).context("stop the server first: it alone writes to its journal")?);
         }
-        let mut tables = Tables::new(&config.site, &config.products);
-        for change in store.as_mut().map(Store::load).transpose()?.unwrap_or_default() {
-            tables.apply(&config.site, &change);
-        }
+        let rows = store.as_mut().map(Store::load).transpose()?.unwrap_or_default();
+        let tables = Tables::load(&config.site, &config.products, rows);
         Ok(Some(Place { config, tables, store, dry_run: how.dry_run }))
     }
 

@@ -13,6 +13,51 @@ use crate::machine::{Machine, Machines};
 use crate::naming::{Naming, Product};
 use crate::site::{Identifier, Reservation, Site};
 
+/// What a journal holds: the machines by id, the leases in the order in which they were written, and each other row as
+/// the change that would make it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Every machine.
+    pub machines: Vec<Machine>,
+    /// Every lease.
+    pub leases: Vec<Lease>,
+    /// All else.
+    pub others: Vec<Change>,
+}
+
+impl FromIterator<Change> for Rows {
+    fn from_iter<I: IntoIterator<Item = Change>>(changes: I) -> Rows {
+        let mut rows = Rows::default();
+        for change in changes {
+            match change {
+                Change::Machine(machine) => rows.machines.push(machine),
+                Change::Lease(lease) => rows.leases.push(lease),
+                other => rows.others.push(other),
+            }
+        }
+        rows
+    }
+}
+
+impl From<Vec<Change>> for Rows {
+    fn from(changes: Vec<Change>) -> Rows {
+        changes.into_iter().collect()
+    }
+}
+
+impl<const N: usize> From<[Change; N]> for Rows {
+    fn from(changes: [Change; N]) -> Rows {
+        changes.into_iter().collect()
+    }
+}
+
+impl From<Rows> for Vec<Change> {
+    fn from(rows: Rows) -> Vec<Change> {
+        let machines = rows.machines.into_iter().map(Change::Machine);
+        machines.chain(rows.leases.into_iter().map(Change::Lease)).chain(rows.others).collect()
+    }
+}
+
 /// Machines, leases, names, open deployments and measured images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
@@ -36,16 +81,31 @@ pub struct Tables {
 impl Tables {
     /// Empty tables for this place and these products.
     pub fn new(site: &Site, products: &[Product]) -> Tables {
-        Tables {
-            machines: Machines::default(),
-            leases: Leases::new(site),
+        Tables::load(site, products, Rows::default())
+    }
+
+    /// The tables of a journal: what [`Tables::apply`] would make of its rows one after the other, made at once.
+    pub fn load(site: &Site, products: &[Product], rows: Rows) -> Tables {
+        let (machines, leases) = (rows.machines.into_iter().collect(), Leases::load(site, rows.leases));
+        Tables::join(site, products, machines, leases, &rows.others)
+    }
+
+    /// The same of machines and leases that are in order already.
+    pub fn join(site: &Site, products: &[Product], machines: Machines, leases: Leases, others: &[Change]) -> Tables {
+        let mut tables = Tables {
+            machines,
+            leases,
             naming: Naming::new(products),
             open: BTreeMap::new(),
             latest: BTreeMap::new(),
             measured: BTreeMap::new(),
             editions: BTreeMap::new(),
             last_deployment: 0,
+        };
+        for row in others {
+            tables.apply(site, row);
         }
+        tables
     }
 
     /// Fits the tables to a changed place. Its links are the same; pools, reservations and products may differ.

@@ -241,6 +241,16 @@ impl Trails {
         self.of_machines.trails.is_empty()
     }
 
+    /// As [`Trails::know`] of each.
+    pub(super) fn know_all(&mut self, all: impl Iterator<Item = (MachineId, Mac)>) {
+        if *self == Trails::default() {
+            // Nobody did anything yet, which leaves only the names to be put down.
+            self.by_mac = all.map(|(machine, mac)| (mac, machine)).collect();
+        } else {
+            all.for_each(|(machine, mac)| self.know(machine, mac));
+        }
+    }
+
     /// The sender of frames from `mac` is this machine: what it did as a stranger was its doing.
     pub(super) fn know(&mut self, machine: MachineId, mac: Mac) {
         if self.by_mac.insert(mac, machine) == Some(machine) {

@@ -22,12 +22,18 @@ fn lease(last: u8, who: u8, state: LeaseState, expires: i64) -> Lease {
 /// A site with a pool of .1 to .3 and its leases after these puts.
 fn leases(puts: &[Lease]) -> (Site, Leases) {
     let site = site(vec![link(3)]);
-    let mut leases = Leases::new(&site);
+    let leases = put(&site, puts);
+    (site, leases)
+}
+
+fn put(site: &Site, puts: &[Lease]) -> Leases {
+    let mut leases = Leases::new(site);
     for put in puts {
-        leases.put(&site, put.clone());
+        leases.put(site, put.clone());
         leases.check().expect("the invariants hold after every put");
     }
-    (site, leases)
+    assert!(Leases::load(site, puts.to_vec()) == leases, "at once they make other tables: {puts:?}");
+    leases
 }
 
 fn chosen(site: &Site, leases: &Leases, who: u8, wish: Option<u8>) -> Option<u8> {
@@ -161,6 +167,23 @@ fn a_client_has_one_row_whatever_the_order_of_the_journal() {
     let (_, leases) = leases(&[lease(1, 1, Bound, 9), lease(2, 1, Bound, 10)]);
     assert_eq!(leases.of_machine(MachineId(1)), Some(ip(2)), "the later one counts");
     assert_eq!(leases.holder(ip(1)), None);
+}
+
+#[test]
+fn all_at_once_they_are_the_same_as_one_by_one() {
+    let elsewhere = |state| Lease { address: Ipv4Addr::new(10, 9, 9, 9), ..lease(1, 9, state, 4) };
+    let site = site(vec![Link { reservations: vec![reservation(5, Some(ip(2)))], ..link(6) }]);
+    let states = [Bound, Declined, Released];
+    let mut tried = 0;
+    for (first, second, third) in (0..27).map(|n| (states[n / 9], states[n / 3 % 3], states[n % 3])) {
+        // Addresses in any order; clients of their own, and one with two rows.
+        for (a, b, c, who) in [(1, 2, 3, 3), (3, 1, 7, 3), (6, 5, 1, 3), (1, 2, 3, 1), (5, 1, 2, 2), (2, 2, 4, 3)] {
+            let rows = [lease(a, 1, first, 9), lease(b, 2, second, 8), lease(c, who, third, 9), elsewhere(first)];
+            put(&site, &rows);
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 27 * 6);
 }
 
 #[test]

@@ -6,7 +6,9 @@
 //! was promised.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -21,8 +23,8 @@ use super::service::Beat;
 use super::tap::Tap;
 use crate::clock;
 use crate::fleet::board::Board;
-use crate::fleet::{Action, Change, Event, Fleet, Told};
-use crate::ids::ReplyTo;
+use crate::fleet::{Action, Change, Event, Fleet, Notice, Told};
+use crate::ids::{MachineId, ReplyTo};
 use crate::refusal::Refusal;
 use crate::store::Store;
 
@@ -31,6 +33,9 @@ const BATCH_MAX: usize = 512;
 
 /// How long the loop sleeps at most: the wall clock may jump while it does.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The most threads that look at a whole fleet at once.
+const VIEWERS_MAX: usize = 8;
 
 /// What readers see, behind a lock that is held for a look-up or for taking one notice.
 pub type SharedBoard = Arc<RwLock<Board>>;
@@ -171,7 +176,7 @@ impl Core {
         match self.store.load() {
             Ok(rows) => {
                 self.fleet.reload(rows, clock::now());
-                let notices = self.fleet.notices();
+                let notices: Vec<Notice> = notices(&self.fleet).collect();
                 write(&self.board).reset(notices);
                 self.tap.lose();
                 true
@@ -182,6 +187,32 @@ impl Core {
             }
         }
     }
+}
+
+/// [`Fleet::notices`], of many machines on more processors than one.
+pub fn notices(fleet: &Fleet) -> impl Iterator<Item = Notice> {
+    let parts = thread::available_parallelism().map_or(1, |parts| parts.get().min(VIEWERS_MAX)) as u64;
+    let ids = fleet.tables().machines.next_id().0;
+    let part = |part: u64| MachineId(ids * part / parts)..MachineId(ids * (part + 1) / parts);
+    let views = |part| fleet.views(part).collect::<Vec<_>>();
+    let machines = thread::scope(|scope| {
+        let beside = |range: Range<MachineId>| {
+            let again = range.clone();
+            let thread = thread::Builder::new().name("views".into()).spawn_scoped(scope, move || views(range));
+            // Without a thread it only takes longer.
+            thread.map_err(|_| again)
+        };
+        let others: Vec<_> = (1..parts).map(|each| beside(part(each))).collect();
+        let mut machines = views(part(0));
+        for other in others {
+            machines.append(&mut match other {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(range) => views(range),
+            });
+        }
+        machines
+    });
+    fleet.notices_beside().chain(machines.into_iter().map(Notice::Machine))
 }
 
 /// What one turn of the loop is about. It is kept from turn to turn: its room is large under load, and would be taken from

@@ -233,7 +233,7 @@ pub fn find<'a>(board: &'a Board, selector: &Selector) -> Result<&'a Arc<View>, 
 /// As [`find`].
 pub fn explain(board: &Board, selector: &Selector) -> Result<Value, Refusal> {
     let view = find(board, selector)?;
-    let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| reason.0.as_str()).collect();
+    let reasons: Vec<&str> = view.plan.reasons.iter().map(|reason| &*reason.0).collect();
     let profile = view.plan.profile.as_ref();
     let name = profile.map(|profile| &profile.name);
     let boot = match &view.plan.boot {

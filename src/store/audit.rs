@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::StoreError;
-use super::record::Record;
+use super::record;
 use super::records::Records;
 use super::rows::{integer, run};
 use crate::access::Actor;
@@ -54,10 +54,8 @@ impl Records {
                 "SELECT id, at, by, operation, subject, details FROM audit WHERE {FITS} ORDER BY id DESC LIMIT ?4 OFFSET ?5"
             );
             let mut statement = db.prepare(&page)?;
-            let mut rows = statement.query(params![by, operation, text, integer(limit)?, integer(offset)?])?;
-            let mut entries = Vec::new();
-            while let Some(row) = rows.next()? {
-                let row = Record { table: "audit", row };
+            let some = params![by, operation, text, integer(limit)?, integer(offset)?];
+            let entries = record::each("audit", &mut statement, some, |row| {
                 let text = |column| row.text(column).map(str::to_owned);
                 let entry = Entry {
                     at: row.time("at")?,
@@ -66,8 +64,8 @@ impl Records {
                     subject: text("subject")?,
                     details: text("details")?,
                 };
-                entries.push((row.number("id")?, entry));
-            }
+                Ok((row.number("id")?, entry))
+            })?;
             Ok(AuditPage { entries, total: total.unsigned_abs() })
         })
     }

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::record::Record;
-use super::records::{Records, read_deployment, read_line};
+use super::record;
+use super::records::{Records, read_line};
 use super::rows::{self, integer};
 use super::story::read_stage;
 use crate::fleet::Deployment;
@@ -36,9 +36,8 @@ impl Records {
         self.read(|db| {
             let id = integer(id.0)?;
             let mut statement = db.prepare(&format!("SELECT {} FROM deployment WHERE id = ?1", rows::DEPLOYMENT))?;
-            let mut found = statement.query([id])?;
-            let Some(row) = found.next()? else { return Ok(None) };
-            let deployment = read_deployment(row)?;
+            let found = record::each("deployment", &mut statement, [id], rows::read_deployment)?;
+            let Some(deployment) = found.into_iter().next() else { return Ok(None) };
             // The stages before the installer spoke belong to it as well: whatever came after the deployment before.
             let mut statement = db.prepare(
                 "SELECT stage, cause, at FROM (
@@ -49,17 +48,10 @@ impl Records {
             )?;
             let ended = deployment.completed_at.map(Timestamp::millis);
             let machine = integer(deployment.machine.0)?;
-            let mut found = statement.query(params![machine, id, ended, integer(STAGES_MAX)?])?;
-            let mut stages = Vec::new();
-            while let Some(row) = found.next()? {
-                stages.push(read_stage(&Record { table: "stage_entry", row })?);
-            }
+            let of_run = params![machine, id, ended, integer(STAGES_MAX)?];
+            let stages = record::each("stage_entry", &mut statement, of_run, read_stage)?;
             let mut statement = db.prepare("SELECT id, at, level, text FROM log WHERE deployment = ?1 ORDER BY id")?;
-            let mut found = statement.query([id])?;
-            let mut lines = Vec::new();
-            while let Some(row) = found.next()? {
-                lines.push(read_line(&Record { table: "log", row })?);
-            }
+            let lines = record::each("log", &mut statement, [id], read_line)?;
             Ok(Some(Run { deployment, stages, lines }))
         })
     }

@@ -2,9 +2,12 @@
 //!
 //! SQLite checks types and constraints; this is for what it cannot check, such as a MAC edited by hand.
 
-use rusqlite::Row;
-use rusqlite::types::ValueRef;
+use std::cell::Cell;
 
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Params, Row, Statement};
+
+use super::rows::ReadError;
 use crate::time::Timestamp;
 
 /// A row that is not what we write.
@@ -23,15 +26,62 @@ pub struct BadRow {
 
 /// A row of `table`; its first column is the key that errors name.
 pub struct Record<'a> {
-    /// Where the row is from.
-    pub table: &'static str,
-    /// The row.
-    pub row: &'a Row<'a>,
+    table: &'static str,
+    row: &'a Row<'a>,
+    columns: &'a [String],
+    /// Where the last column was found: readers take them in about the order of the SELECT, and a journal has many rows.
+    last: Cell<usize>,
+}
+
+/// What `read` makes of each row that `statement` finds in `table`.
+pub fn each<T>(
+    table: &'static str,
+    statement: &mut Statement<'_>,
+    params: impl Params,
+    read: impl FnMut(&Record<'_>) -> Result<T, BadRow>,
+) -> Result<Vec<T>, ReadError> {
+    collect(table, statement, params, Vec::new(), read)
+}
+
+/// What `read` makes of every row of a `table` that may be long, in `order`.
+pub fn all<T>(
+    table: &'static str,
+    db: &Connection,
+    columns: &str,
+    order: &str,
+    read: impl FnMut(&Record<'_>) -> Result<T, BadRow>,
+) -> Result<Vec<T>, ReadError> {
+    let count: i64 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+    // A list that has to grow is copied, and the memory that it leaves is new, too.
+    let room = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+    let sql = format!("SELECT {columns} FROM {table} ORDER BY {order}");
+    collect(table, &mut db.prepare(&sql)?, [], room, read)
+}
+
+fn collect<T>(
+    table: &'static str,
+    statement: &mut Statement<'_>,
+    params: impl Params,
+    mut found: Vec<T>,
+    mut read: impl FnMut(&Record<'_>) -> Result<T, BadRow>,
+) -> Result<Vec<T>, ReadError> {
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut rows = statement.query(params)?;
+    while let Some(row) = rows.next()? {
+        found.push(read(&Record { table, row, columns: &columns, last: Cell::new(0) })?);
+    }
+    Ok(found)
 }
 
 impl Record<'_> {
     fn value(&self, column: &'static str) -> ValueRef<'_> {
-        self.row.get_ref(column).expect("the SELECT beside the reader names every column it reads")
+        let last = self.last.get();
+        let is = |at: &usize| self.columns.get(*at).is_some_and(|name| name == column);
+        let near = [last, last + 1].into_iter().find(is);
+        let found = near.or_else(|| (0..self.columns.len()).find(is));
+        let found = found.expect("the SELECT beside the reader names every column it reads");
+        self.last.set(found);
+        self.row.get_ref_unwrap(found)
     }
 
     /// The error for a column.
@@ -52,7 +102,10 @@ impl Record<'_> {
 
     /// A text that `parse` understands, or NULL.
     pub fn maybe<T>(&self, column: &'static str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, BadRow> {
-        self.unless_null(column, || self.parsed(column, parse))
+        match self.value(column) {
+            ValueRef::Null => Ok(None),
+            value => value.as_str().ok().and_then(parse).map(Some).ok_or_else(|| self.bad(column)),
+        }
     }
 
     /// Any text, or NULL.

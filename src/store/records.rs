@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, OpenFlags, params};
 
-use super::record::{BadRow, Record};
+use super::record::{self, BadRow, Record};
 use super::rows::{self, ReadError, integer, run};
-use super::{BUSY_TIMEOUT, StoreError, advice, opening};
+use super::{BUSY_TIMEOUT, StoreError, log_of, opening, reading};
+use crate::fleet::Deployment;
 use crate::fleet::report::{Level, LogLine};
-use crate::fleet::{Change, Deployment};
 use crate::ids::{DeploymentId, MachineId, ProductName};
 
 /// How much of one deployment's log is kept, in bytes; what was written last.
@@ -86,10 +86,8 @@ impl Records {
 
     /// What it takes on disk, with what is not yet in one file; bytes.
     pub fn size(&self) -> u64 {
-        let mut beside = self.path.clone().into_os_string();
-        beside.push("-wal");
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
-        size(&self.path) + size(Path::new(&beside))
+        size(&self.path) + size(&log_of(&self.path))
     }
 
     /// Every deployment by id; none if there is no journal yet.
@@ -113,13 +111,10 @@ impl Records {
         }
         self.read(|db| {
             let mut statement = db.prepare("SELECT product, file FROM edition WHERE active_since IS NOT NULL")?;
-            let mut found = statement.query([])?;
-            let mut files = BTreeMap::new();
-            while let Some(row) = found.next()? {
-                let row = Record { table: "edition", row };
-                files.insert(row.parsed("product", ProductName::parse)?, row.text("file")?.to_owned());
-            }
-            Ok(files)
+            let files = record::each("edition", &mut statement, [], |row| {
+                Ok((row.parsed("product", ProductName::parse)?, row.text("file")?.to_owned()))
+            })?;
+            Ok(files.into_iter().collect())
         })
     }
 
@@ -135,14 +130,10 @@ impl Records {
                      AND product IS NOT NULL AND image IS NOT NULL
                  GROUP BY product, image",
             )?;
-            let mut found = statement.query([])?;
-            let mut counts = BTreeMap::new();
-            while let Some(row) = found.next()? {
-                let row = Record { table: "deployment", row };
-                let key = (row.text("product")?.to_owned(), row.text("image")?.to_owned());
-                counts.insert(key, row.number("machines")?);
-            }
-            Ok(counts)
+            let counts = record::each("deployment", &mut statement, [], |row| {
+                Ok(((row.text("product")?.to_owned(), row.text("image")?.to_owned()), row.number("machines")?))
+            })?;
+            Ok(counts.into_iter().collect())
         })
     }
 
@@ -163,14 +154,14 @@ impl Records {
     }
 
     pub(super) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, ReadError>) -> Result<T, StoreError> {
-        let path = || self.path.clone();
+        read(&self.connect()?).map_err(|error| reading(&self.path, error))
+    }
+
+    pub(super) fn connect(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags).map_err(|error| opening(&self.path, error))?;
-        let found = db.busy_timeout(BUSY_TIMEOUT).map_err(ReadError::from).and_then(|()| read(&db));
-        found.map_err(|error| match error {
-            ReadError::Sqlite(source) => StoreError::Load { path: path(), advice: advice(&source), source },
-            ReadError::Row(row) => StoreError::Row { path: path(), row },
-        })
+        db.busy_timeout(BUSY_TIMEOUT).map_err(|error| opening(&self.path, error))?;
+        Ok(db)
     }
 }
 
@@ -178,15 +169,10 @@ fn read_log(db: &Connection, machine: MachineId) -> Result<Option<(Deployment, V
     let machine = integer(machine.0)?;
     let sql = format!("SELECT {} FROM deployment WHERE machine = ?1 ORDER BY id DESC LIMIT 1", rows::DEPLOYMENT);
     let mut statement = db.prepare(&sql)?;
-    let mut found = statement.query([machine])?;
-    let Some(row) = found.next()? else { return Ok(None) };
-    let deployment = read_deployment(row)?;
+    let found = record::each("deployment", &mut statement, [machine], rows::read_deployment)?;
+    let Some(deployment) = found.into_iter().next() else { return Ok(None) };
     let mut statement = db.prepare("SELECT id, at, level, text FROM log WHERE deployment = ?1 ORDER BY id")?;
-    let mut found = statement.query([integer(deployment.id.0)?])?;
-    let mut lines = Vec::new();
-    while let Some(row) = found.next()? {
-        lines.push(read_line(&Record { table: "log", row })?);
-    }
+    let lines = record::each("log", &mut statement, [integer(deployment.id.0)?], read_line)?;
     Ok(Some((deployment, lines)))
 }
 
@@ -210,29 +196,14 @@ fn read_history(db: &Connection, filter: &DeploymentFilter, limit: u64, offset: 
     let sql = format!("SELECT {columns} FROM deployment WHERE {FITS} ORDER BY id DESC LIMIT ?6 OFFSET ?7");
     let mut statement = db.prepare(&sql)?;
     let (limit, offset) = (integer(limit)?, integer(offset)?);
-    let mut found = statement.query(params![product, venue, status, text, digits, limit, offset])?;
-    let mut deployments = Vec::new();
-    while let Some(row) = found.next()? {
-        deployments.push(read_deployment(row)?);
-    }
+    let some = params![product, venue, status, text, digits, limit, offset];
+    let deployments = record::each("deployment", &mut statement, some, rows::read_deployment)?;
     Ok(History { deployments, total, successful })
 }
 
 fn read_deployments(db: &Connection) -> Result<Vec<Deployment>, ReadError> {
     let mut statement = db.prepare(&format!("SELECT {} FROM deployment ORDER BY id", rows::DEPLOYMENT))?;
-    let mut found = statement.query([])?;
-    let mut deployments = Vec::new();
-    while let Some(row) = found.next()? {
-        deployments.push(read_deployment(row)?);
-    }
-    Ok(deployments)
-}
-
-pub(super) fn read_deployment(row: &Row<'_>) -> Result<Deployment, BadRow> {
-    match rows::read_deployment(&Record { table: "deployment", row })? {
-        Change::Deployment(deployment) => Ok(deployment),
-        _ => unreachable!("a row of the deployments is a deployment"),
-    }
+    record::each("deployment", &mut statement, [], rows::read_deployment)
 }
 
 pub(super) fn read_line(row: &Record<'_>) -> Result<LogLine, BadRow> {

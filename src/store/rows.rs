@@ -8,9 +8,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, Params, params};
 
 use super::image::{READ_EDITION, READ_MEASURED, read_edition, read_measured, write_edition, write_measured};
-use super::record::{BadRow, Record};
+use super::record::{self, BadRow, Record};
 use super::{audit, hardware, image, records};
-use crate::fleet::{Change, Deployment};
+use crate::fleet::{Change, Deployment, Rows};
 use crate::ids::{BatchId, ClientId, DeploymentId, Hostname, MachineId, ProductName, Serial, Uuid, VenueCode};
 use crate::lease::{ClientKey, Lease, LeaseState};
 use crate::machine::firmware::Firmware;
@@ -63,31 +63,34 @@ pub fn write(db: &Connection, change: &Change) -> rusqlite::Result<()> {
 }
 
 /// Every row that the tables need: all but the history of stages and of deployments.
-pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
+pub fn read(db: &Connection) -> Result<Rows, ReadError> {
+    Ok(Rows { machines: read_machines(db)?, leases: read_leases(db)?, others: read_others(db)? })
+}
+
+/// Every machine.
+pub fn read_machines(db: &Connection) -> Result<Vec<Machine>, ReadError> {
+    let columns = "id, mac, serial, uuid, firmware, cause, stage, stage_since, next_boot, reinstalls, first_seen,
+                   hardware, notes";
+    record::all("machine", db, columns, "id", read_machine)
+}
+
+/// Every lease. A later one of a client displaces an earlier one, so they come in the order in which they were written.
+pub fn read_leases(db: &Connection) -> Result<Vec<Lease>, ReadError> {
+    record::all("lease", db, "address, client, machine, state, expires", "written", read_lease)
+}
+
+/// What else the tables need.
+pub fn read_others(db: &Connection) -> Result<Vec<Change>, ReadError> {
     let mut changes = Vec::new();
     let mut each = |table, sql: &str, read: fn(&Record<'_>) -> Result<Change, BadRow>| -> Result<(), ReadError> {
-        let mut statement = db.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            changes.push(read(&Record { table, row })?);
-        }
+        changes.append(&mut record::each(table, &mut db.prepare(sql)?, [], read)?);
         Ok(())
     };
     each("venue", "SELECT code, name, location, contact_email, created_at FROM venue", read_venue)?;
-    each(
-        "machine",
-        "SELECT id, mac, serial, uuid, firmware, stage, cause, stage_since, next_boot, reinstalls, first_seen, hardware,
-             notes
-         FROM machine
-         ORDER BY id",
-        read_machine,
-    )?;
     // The last one alone says which ids were given.
     each("forgotten", "SELECT machine FROM forgotten ORDER BY machine DESC LIMIT 1", |row| {
         row.number("machine").map(MachineId).map(Change::MachineForgotten)
     })?;
-    // A later lease of a client displaces an earlier one, so they come in the order in which they were written.
-    each("lease", "SELECT address, client, machine, state, expires FROM lease ORDER BY written", read_lease)?;
     each(
         "name",
         "SELECT hostname, product, venue, number, state, machine, batch, created_at, assigned_at, notes FROM name",
@@ -103,10 +106,10 @@ pub fn read(db: &Connection) -> Result<Vec<Change>, ReadError> {
     // has open.
     let deployments = format!(
         "SELECT {DEPLOYMENT} FROM deployment WHERE completed_at IS NULL OR id = (SELECT max(id) FROM deployment)
-             OR id IN (SELECT (SELECT max(id) FROM deployment WHERE machine = machine.id) FROM machine)
+             OR id IN (SELECT max(id) FROM deployment GROUP BY machine) AND machine IN (SELECT id FROM machine)
          ORDER BY completed_at IS NULL, id"
     );
-    each("deployment", &deployments, read_deployment)?;
+    each("deployment", &deployments, |row| read_deployment(row).map(Change::Deployment))?;
     each("image", READ_MEASURED, read_measured)?;
     each("edition", READ_EDITION, read_edition)?;
     Ok(changes)
@@ -144,15 +147,17 @@ fn write_machine(db: &Connection, machine: &Machine) -> rusqlite::Result<()> {
     )
 }
 
-fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
-    let cause = row.maybe_text("cause")?.unwrap_or_default();
-    Ok(Change::Machine(Machine {
+fn read_machine(row: &Record<'_>) -> Result<Machine, BadRow> {
+    Ok(Machine {
         id: MachineId(row.number("id")?),
         mac: row.maybe("mac", Mac::parse)?,
         serial: row.maybe("serial", Serial::parse)?,
         uuid: row.maybe("uuid", |text| Some(Uuid(bytes(text)?.try_into().ok()?)))?,
         firmware: row.parsed("firmware", Firmware::parse)?,
-        stage: row.parsed("stage", |word| Stage::from_word(word, &cause))?,
+        stage: {
+            let cause = row.maybe_text("cause")?.unwrap_or_default();
+            row.parsed("stage", |word| Stage::from_word(word, &cause))?
+        },
         stage_since: row.time("stage_since")?,
         order: row.parsed("next_boot", Order::from_word)?,
         reinstalls: row.number("reinstalls")?,
@@ -162,7 +167,7 @@ fn read_machine(row: &Record<'_>) -> Result<Change, BadRow> {
             hardware::from_json(&value).ok().map(Arc::new)
         })?,
         notes: row.maybe_text("notes")?.map(Arc::from),
-    }))
+    })
 }
 
 /// Leases that the fleet no longer counts, because another displaced them, may still name the machine.
@@ -209,19 +214,19 @@ fn write_lease(db: &Connection, lease: &Lease) -> rusqlite::Result<()> {
     )
 }
 
-fn read_lease(row: &Record<'_>) -> Result<Change, BadRow> {
+fn read_lease(row: &Record<'_>) -> Result<Lease, BadRow> {
     let client = |text: &str| match text.split_once(':')? {
         ("mac", mac) => Mac::parse(mac).map(ClientKey::Mac),
         ("id", id) => bytes(id).map(|id| ClientKey::Id(ClientId(id))),
         _ => None,
     };
-    Ok(Change::Lease(Lease {
+    Ok(Lease {
         address: row.parsed("address", |text| text.parse().ok())?,
         client: row.parsed("client", client)?,
         machine: row.maybe_number("machine")?.map(MachineId),
         state: row.parsed("state", LeaseState::from_word)?,
         expires: row.time("expires")?,
-    }))
+    })
 }
 
 fn write_name(db: &Connection, name: &Name) -> rusqlite::Result<()> {
@@ -366,8 +371,8 @@ fn write_deployment(db: &Connection, deployment: &Deployment) -> rusqlite::Resul
 pub(super) const DEPLOYMENT: &str = "id, machine, hostname, address, product, venue, image, installer, status,
     started_at, completed_at, error_message";
 
-pub(super) fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
-    Ok(Change::Deployment(Deployment {
+pub(super) fn read_deployment(row: &Record<'_>) -> Result<Deployment, BadRow> {
+    Ok(Deployment {
         id: DeploymentId(row.number("id")?),
         machine: MachineId(row.number("machine")?),
         hostname: row.maybe("hostname", Hostname::parse)?,
@@ -380,7 +385,7 @@ pub(super) fn read_deployment(row: &Record<'_>) -> Result<Change, BadRow> {
         started_at: row.time("started_at")?,
         completed_at: row.maybe_time("completed_at")?,
         error_message: row.maybe_text("error_message")?,
-    }))
+    })
 }
 
 /// SQLite's integers are signed; our ids and counts never get that far.

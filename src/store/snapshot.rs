@@ -29,7 +29,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
 pub fn check_journal(path: &Path) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags).map_err(|error| opening(path, error))?;
-    check(&db, path).map(drop)
+    check(&db, path)
 }
 
 /// Looks into a copy of the users.

@@ -3,8 +3,8 @@
 use rusqlite::params;
 
 use super::StoreError;
-use super::record::{BadRow, Record};
-use super::records::{Records, read_deployment};
+use super::record::{self, BadRow, Record};
+use super::records::Records;
 use super::rows::{self, integer};
 use crate::fleet::Deployment;
 use crate::ids::MachineId;
@@ -33,12 +33,7 @@ impl Records {
         self.read(|db| {
             let sql = "SELECT stage, cause, at FROM stage_entry WHERE at >= ?1 AND stage IN ('done', 'failed')";
             let mut statement = db.prepare(sql)?;
-            let mut found = statement.query([since.millis()])?;
-            let mut ends = Vec::new();
-            while let Some(row) = found.next()? {
-                ends.push(read_stage(&Record { table: "stage_entry", row })?);
-            }
-            Ok(ends)
+            record::each("stage_entry", &mut statement, [since.millis()], read_stage)
         })
     }
 
@@ -53,19 +48,12 @@ impl Records {
                 "SELECT stage, cause, at FROM (SELECT id, stage, cause, at FROM stage_entry WHERE machine = ?1
                      ORDER BY id DESC LIMIT ?2) ORDER BY id",
             )?;
-            let mut found = statement.query(params![id, integer(STAGES_MAX)?])?;
-            let mut stages = Vec::new();
-            while let Some(row) = found.next()? {
-                stages.push(read_stage(&Record { table: "stage_entry", row })?);
-            }
+            let stages = record::each("stage_entry", &mut statement, params![id, integer(STAGES_MAX)?], read_stage)?;
             let columns = rows::DEPLOYMENT;
             let sql = format!("SELECT {columns} FROM deployment WHERE machine = ?1 ORDER BY id DESC LIMIT ?2");
             let mut statement = db.prepare(&sql)?;
-            let mut found = statement.query(params![id, integer(DEPLOYMENTS_MAX)?])?;
-            let mut deployments = Vec::new();
-            while let Some(row) = found.next()? {
-                deployments.push(read_deployment(row)?);
-            }
+            let of_machine = params![id, integer(DEPLOYMENTS_MAX)?];
+            let deployments = record::each("deployment", &mut statement, of_machine, rows::read_deployment)?;
             Ok(Story { stages, deployments })
         })
     }

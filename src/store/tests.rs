@@ -48,7 +48,9 @@ impl Journal {
     }
 
     fn refused(&self) -> StoreError {
-        Store::open(&self.path()).unwrap_err()
+        let refusal = Store::start(&self.path(), &site(), &products()).unwrap_err();
+        assert_eq!(Store::open(&self.path()).unwrap_err().to_string(), refusal.to_string());
+        refusal
     }
 
     /// As an operator would, with sqlite3.
@@ -70,10 +72,17 @@ fn products() -> Vec<Product> {
     vec![Product { name: product(), scheme: Scheme::Pooled { width: 3 }, image: None }]
 }
 
+/// What is in the journal.
+fn rows(store: &mut Store) -> Vec<Change> {
+    store.load().unwrap().into()
+}
+
+/// What these rows make, one by one and at once.
 fn tables(changes: &[Change]) -> Tables {
     let site = site();
     let mut tables = Tables::new(&site, &products());
     changes.iter().for_each(|change| tables.apply(&site, change));
+    assert!(Tables::load(&site, &products(), changes.to_vec().into()) == tables, "made at once they are others");
     tables
 }
 
@@ -250,15 +259,15 @@ fn everything() -> (Vec<Change>, Vec<Change>) {
     let forgotten = |each: Edition| Change::ImageForgotten { product: each.product, file: each.file };
     let gone_image = Image::raw("gone.img".into(), 1, Digest([1; 32]));
     let loaded = vec![
-        Change::Venue(full_venue.clone()),
-        Change::Venue(bare_venue.clone()),
         Change::Machine(Machine { stage: Stage::Writing, stage_since: at(12), ..machine(1) }),
         Change::Machine(full_machine.clone()),
         Change::Machine(bare_machine.clone()),
-        Change::MachineForgotten(MachineId(7)),
         Change::Lease(bound.clone()),
         Change::Lease(by_id.clone()),
         Change::Lease(declined.clone()),
+        Change::Venue(full_venue.clone()),
+        Change::Venue(bare_venue.clone()),
+        Change::MachineForgotten(MachineId(7)),
         Change::Name(name(1, NameState::Available)),
         Change::Name(given.clone()),
         Change::Name(retired.clone()),
@@ -324,15 +333,19 @@ fn every_kind_of_change_comes_back() {
     let journal = Journal::new();
     let (written, loaded) = everything();
     let mut store = journal.open();
-    assert_eq!(store.load().unwrap(), []);
+    assert_eq!(rows(&mut store), []);
     store.commit(&written).unwrap();
-    assert_eq!(store.load().unwrap(), loaded);
+    assert_eq!(rows(&mut store), loaded);
     drop(store);
     let mut store = journal.open();
-    assert_eq!(store.load().unwrap(), loaded, "after closing and opening");
+    assert_eq!(rows(&mut store), loaded, "after closing and opening");
     store.checkpoint().unwrap();
     assert_eq!(std::fs::metadata(journal.path().with_extension("db-wal")).unwrap().len(), 0);
-    assert_eq!(store.load().unwrap(), loaded, "after a checkpoint");
+    assert_eq!(rows(&mut store), loaded, "after a checkpoint");
+    drop(store);
+    let (mut store, started) = Store::start(&journal.path(), &site(), &products()).unwrap();
+    assert!(started == tables(&loaded), "a server starts with other tables");
+    store.commit(&[Change::Machine(machine(8))]).expect("a journal to write to");
 }
 
 #[test]
@@ -355,7 +368,7 @@ fn a_client_that_moved_is_loaded_at_its_last_address() {
     for (from, to) in [(low, high), (high, low)] {
         let moves = [lease(1, from, LeaseState::Released, 1), lease(1, to, LeaseState::Bound, 2)].map(Change::Lease);
         store.commit(&moves).unwrap();
-        let leases = tables(&store.load().unwrap()).leases;
+        let leases = tables(&rows(&mut store)).leases;
         assert_eq!(leases.iter().map(|lease| lease.address).collect::<Vec<_>>(), [to]);
     }
 }
@@ -368,7 +381,7 @@ fn sixty_thousand_leases_come_back() {
     let address = |id: u64| Ipv4Addr::from(0x0a00_0000 + u32::try_from(id).unwrap());
     changes.extend((1..=60_000).map(|id| Change::Lease(lease(id, address(id), LeaseState::Bound, 5))));
     store.commit(&changes).unwrap();
-    assert!(store.load().unwrap() == changes);
+    assert!(rows(&mut store) == changes);
 }
 
 #[test]
@@ -518,7 +531,7 @@ fn what_contradicts_an_invariant_is_not_written() {
         let good = Change::Machine(machine(8));
         let error = store.commit(&[good, wrong.clone()]).expect_err("it contradicts an invariant");
         assert!(matches!(error, StoreError::Commit { .. }), "{wrong:?}: {error}");
-        assert_eq!(store.load().unwrap(), loaded, "{wrong:?} left something behind");
+        assert_eq!(rows(&mut store), loaded, "{wrong:?} left something behind");
     }
     store.commit(&[Change::Machine(machine(8))]).unwrap();
 }
@@ -539,11 +552,11 @@ fn a_full_disk_loses_nothing_and_recovers() {
     for _ in 0..2 {
         let error = store.commit(&many).unwrap_err();
         assert!(error.to_string().contains("disk is full"), "{error}");
-        assert_eq!(store.load().unwrap(), loaded);
+        assert_eq!(rows(&mut store), loaded);
     }
     set(&store, 1 << 30);
     store.commit(&many).unwrap();
-    assert_eq!(store.load().unwrap().len(), loaded.len() + many.len());
+    assert_eq!(rows(&mut store).len(), loaded.len() + many.len());
 }
 
 #[test]
@@ -558,7 +571,7 @@ fn a_foreign_writer_is_named_and_survived() {
     other.execute_batch("ROLLBACK; BEGIN; SELECT count(*) FROM machine").unwrap();
     store.commit(&[Change::Machine(machine(1))]).unwrap();
     store.checkpoint().expect("a reader makes it wait for another time");
-    assert_eq!(store.load().unwrap(), [Change::Machine(machine(1))]);
+    assert_eq!(rows(&mut store), [Change::Machine(machine(1))]);
 }
 
 #[test]
@@ -577,7 +590,7 @@ fn a_forgotten_machine_leaves_its_deployments_and_its_id() {
         ])
         .unwrap();
     store.commit(&[Change::MachineForgotten(MachineId(2))]).unwrap();
-    let left = store.load().unwrap();
+    let left = rows(&mut store);
     let wanted = [Change::Machine(machine(1)), Change::MachineForgotten(MachineId(2)), Change::Deployment(over)];
     assert_eq!(left, wanted);
     assert_eq!(tables(&left).machines.next_id(), MachineId(3));

@@ -89,7 +89,7 @@ impl Reader {
     /// the same one again from what that fleet would write.
     pub fn read(&self, copy: &Path) -> Journal {
         let mut store = Store::open(copy).expect("a sound journal");
-        let rows = store.load().expect("rows that can be read");
+        let mut rows: Vec<Change> = store.load().expect("rows that can be read").into();
         drop(store);
         let db = rusqlite::Connection::open(copy).expect("a database");
         let found: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
@@ -98,7 +98,9 @@ impl Reader {
 
         let catalog = Catalog::new(self.config.profiles.clone()).with_classes(self.config.classes.clone());
         let site = std::sync::Arc::new(self.config.site.clone());
-        let load = |rows| Fleet::load(site.clone(), catalog.clone(), self.config.products.clone(), rows, clock::now());
+        let load = |rows: Vec<Change>| {
+            Fleet::load(site.clone(), catalog.clone(), self.config.products.clone(), rows, clock::now())
+        };
         let fleet = load(rows.clone());
         fleet.check().unwrap_or_else(|broken| panic!("after a kill: {broken}"));
         let replayed = self.scratch.join("replayed.db");
@@ -107,10 +109,9 @@ impl Reader {
         }
         let mut second = Store::open(&replayed).expect("another journal");
         // Names refer to their batches.
-        let mut rows = rows;
         rows.sort_by_key(|row| !matches!(row, Change::Batch(_)));
         second.commit(&rows).expect("what was read can be written");
-        let again = load(second.load().expect("and read"));
+        let again = load(second.load().expect("and read").into());
         assert!(fleet.tables() == again.tables(), "the journal and its replay make different fleets");
 
         let records = Records::new(copy);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hatchery::catalog::Catalog;
 use hatchery::config::Config;
-use hatchery::fleet::{Action, Change, Event, Fleet};
+use hatchery::fleet::{Action, Change, Event, Fleet, Rows};
 use hatchery::lease::{Lease, LeaseState};
 use hatchery::net::{Destination, LinkId};
 use hatchery::time::Now;
@@ -276,7 +276,7 @@ impl Bench {
 fn fleet(toml: &str, rows: impl IntoIterator<Item = Change>, now: Now) -> Fleet {
     let config = Config::parse(toml, "hatchery.toml").unwrap_or_else(|problems| panic!("{problems}"));
     let catalog = Catalog::new(config.profiles).with_classes(config.classes);
-    Fleet::load(Arc::new(config.site), catalog, config.products, rows, now)
+    Fleet::load(Arc::new(config.site), catalog, config.products, rows.into_iter().collect::<Rows>(), now)
 }
 
 /// What came back.

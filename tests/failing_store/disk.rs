@@ -90,6 +90,7 @@ fn look(directory: &Path, output: &Output, how: &str) {
     let path = directory.join("hatchery.db");
     let mut store = Store::open(&path).unwrap_or_else(|error| panic!("{how}: {error}: {text}"));
     let rows = store.load().unwrap_or_else(|error| panic!("{how}: {error}: {text}"));
+    let rows: Vec<Change> = rows.into();
     drop(store);
     let db = rusqlite::Connection::open(&path).expect("a database");
     let found: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
@@ -153,7 +154,7 @@ fn sweep(call: &str, error: &str, step: usize, for_good: bool) {
 
 #[test]
 fn each_sync_may_fail() {
-    sweep("fsync", "EIO", 1, false);
+    sweep("fdatasync", "EIO", 1, false);
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn each_write_may_find_the_disk_full_from_then_on() {
 
 #[test]
 fn each_sync_may_fail_from_then_on() {
-    sweep("fsync", "EIO", 1, true);
+    sweep("fdatasync", "EIO", 1, true);
 }
 
 #[test]

@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Commits a machine and its lease at a time, and says each id once its commit is reported.
 fn commit_until_killed(path: &Path) -> ! {
     let mut store = Store::open(path).unwrap();
-    let first = tables(&store.load().unwrap()).machines.next_id().0;
+    let first = tables(&rows(&mut store)).machines.next_id().0;
     for id in first.. {
         let address = Ipv4Addr::from(0x0b00_0000 + u32::try_from(id).unwrap());
         let lease = lease(id, address, LeaseState::Bound, 5);
@@ -60,7 +60,7 @@ fn every_reported_commit_survives_kill_9() {
         last = std::iter::from_fn(|| reported.recv_timeout(DEADLINE).ok()).last().unwrap_or(last);
 
         let mut store = journal.open();
-        let changes = store.load().unwrap();
+        let changes = rows(&mut store);
         let machines = changes.iter().filter(|change| matches!(change, Change::Machine(_))).count() as u64;
         let leases = changes.iter().filter(|change| matches!(change, Change::Lease(_))).count() as u64;
         assert_eq!(machines, leases, "half a transaction is there");

@@ -175,7 +175,7 @@ fn rows_make_the_tables_that_the_changes_made() {
                 drop(store);
                 store = journal.open();
             }
-            let loaded = tables(&store.load().unwrap());
+            let loaded = tables(&rows(&mut store));
             assert!(loaded == history.tables, "seed {seed}, round {round}:\n{loaded:#?}\n{:#?}", history.tables);
         }
     }
