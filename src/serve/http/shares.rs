@@ -139,10 +139,11 @@ impl Link {
                 member.flow.note(now.since(before, time), self.level.share());
             }
         }
-        let flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
+        let mut flows: Vec<Flow> = self.members.values().map(|member| member.flow).collect();
         let some_left = std::mem::take(&mut self.some_left);
-        self.level.next(&flows, some_left);
-        for member in self.members.values_mut() {
+        self.level.next(&mut flows, some_left);
+        for (member, flow) in self.members.values_mut().zip(flows) {
+            member.flow = flow;
             let limit = self.level.limit(&member.flow);
             member.limit_to(limit.map_or(UNLIMITED, |limit| limit as u64));
         }

@@ -95,8 +95,6 @@ pub(super) struct Level {
     now: Option<Now>,
     /// An equal share at the last look, whether or not a level held.
     share: Option<f64>,
-    /// How far all were behind on average then.
-    behind: f64,
 }
 
 /// A level that holds.
@@ -115,25 +113,18 @@ struct Now {
 impl Level {
     /// The level after another look at all of them, bytes a second; `None` where nobody needs one. What they took says
     /// nothing of the link if `some_left` meanwhile.
-    pub(super) fn next(&mut self, flows: &[Flow], some_left: bool) -> Option<f64> {
+    pub(super) fn next(&mut self, flows: &mut [Flow], some_left: bool) -> Option<f64> {
+        // That all are behind says only that the share was thought too large.
+        let behind = flows.iter().map(|flow| flow.behind).sum::<f64>() / flows.len().max(1) as f64;
+        flows.iter_mut().for_each(|flow| flow.behind -= behind);
         let taken: f64 = flows.iter().filter_map(|flow| flow.rates).map(|(latest, _)| latest).sum();
-        let needed = flows.len() > 1 && taken > 0.0 && taken < FASTEST;
         self.now = match self.now.take() {
-            _ if !needed => None,
-            // Or find a queue without room.
-            None => (all_queue(flows) || flows.iter().any(|flow| flow.lost > 0)).then(|| Now {
-                total: taken,
-                each: 0.0,
-                reached: 1.0 / ABOVE,
-                rise: 0.0,
-            }),
-            Some(now) if some_left => Some(now),
-            Some(now) => {
-                let limits: Vec<f64> = flows.iter().map(|flow| now.each * self.part(flow)).collect();
-                Some(now.next(flows, &limits, taken))
-            }
+            _ if flows.len() < 2 || taken >= FASTEST => None,
+            None => (taken > 0.0 && holds_back(flows)).then(|| Now::new(taken)),
+            // A moment in which nothing came through is no news either.
+            Some(now) if some_left || taken <= 0.0 => Some(now),
+            Some(now) => Some(now.next(flows, taken)),
         };
-        self.behind = flows.iter().map(|flow| flow.behind).sum::<f64>() / flows.len().max(1) as f64;
         let total = self.now.as_ref().map_or(taken, |now| now.total);
         let share = equal_share(total, flows);
         self.share = Some(share).filter(|share| *share > 0.0);
@@ -144,12 +135,7 @@ impl Level {
 
     /// What this one of them may take, bytes a second; `None` while there is no level.
     pub(super) fn limit(&self, flow: &Flow) -> Option<f64> {
-        Some(self.now.as_ref()?.each * self.part(flow))
-    }
-
-    /// How much of the level is for this one.
-    fn part(&self, flow: &Flow) -> f64 {
-        (1.0 + (flow.behind - self.behind) / CATCH_UP).clamp(LEAST, MOST)
+        Some(self.now.as_ref()?.limit(flow))
     }
 
     /// An equal share since the last look, bytes a second; `None` if nobody took anything.
@@ -159,16 +145,25 @@ impl Level {
 }
 
 impl Now {
-    /// After what they took of these limits.
-    fn next(self, flows: &[Flow], limits: &[f64], taken: f64) -> Now {
-        let Now { total, each, reached, rise } = self;
+    /// When all together take so much of a link that is full.
+    fn new(taken: f64) -> Now {
+        Now { total: taken, each: 0.0, reached: 1.0 / ABOVE, rise: 0.0 }
+    }
+
+    fn limit(&self, flow: &Flow) -> f64 {
+        self.each * (1.0 + flow.behind / CATCH_UP).clamp(LEAST, MOST)
+    }
+
+    /// After they took so much of it.
+    fn next(self, flows: &[Flow], taken: f64) -> Now {
         let all_queue = all_queue(flows);
         let (mut got, mut could) = (0.0, 0.0);
-        for (flow, limit) in flows.iter().zip(limits).filter(|(flow, limit)| !flow.is_slow(**limit, all_queue)) {
+        for flow in flows.iter().filter(|flow| !flow.is_slow(self.limit(flow), all_queue)) {
             let Some((latest, _)) = flow.rates else { continue };
             got += latest;
-            could += limit;
+            could += self.limit(flow);
         }
+        let Now { total, each, reached, rise } = self;
         // Where all are held back by themselves, the level limits nobody, and must not be in their way when they go on.
         let latest = if could > 0.0 { got / could } else { 1.0 };
         let reached = reached + LATEST * (latest - reached);
@@ -180,6 +175,11 @@ impl Now {
         let total = (total * (1.0 + rise)).min(FASTEST);
         Now { total, each, reached, rise }
     }
+}
+
+/// Whether the network holds them back: they stand in a queue, or one found it without room.
+fn holds_back(flows: &[Flow]) -> bool {
+    all_queue(flows) || flows.iter().any(|flow| flow.lost > 0)
 }
 
 /// Whether packets of all of them stand in a queue, one that they share then.
