@@ -293,6 +293,7 @@ pub async fn run_reloadable(
     endless.spawn(preflight.run());
     endless.spawn(advertiser.run());
     endless.spawn(service::watchdog(beat.clone()));
+    endless.spawn(library.clone().close_unused());
     let api = api::Api { inbox: inbox.clone(), board, library: library.clone() };
     let reloader =
         reread.map(|reread| Arc::new(Reloader::new(reread, fixed, inbox.clone(), library.clone(), place, tls.clone())));

@@ -7,6 +7,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 pub use self::tree::Tree;
 use super::content::{Content, FileSource, OpenFile};
@@ -20,6 +21,9 @@ use crate::fleet::Event;
 use crate::ids::TransferId;
 use crate::refusal::Refusal;
 use crate::transfer::{Outcome, Via};
+
+/// A small file stays open for at least so long after it was asked for, and at most twice.
+const KEPT_FOR: Duration = Duration::from_secs(5);
 
 /// The compiled templates in force; a reload replaces all of them at once.
 #[derive(Debug)]
@@ -71,6 +75,15 @@ pub struct Library {
 }
 
 impl Library {
+    /// Closes again and again the files that nobody asked for in a while.
+    pub async fn close_unused(self: Arc<Library>) {
+        loop {
+            tokio::time::sleep(KEPT_FOR).await;
+            self.boot.close_unused();
+            self.images.close_unused();
+        }
+    }
+
     /// The machine to which the address is bound: answers go to nobody else.
     pub fn at(&self, asker: Ipv4Addr) -> Option<Arc<View>> {
         read(&self.board).at(asker).cloned()

@@ -33,6 +33,8 @@ pub struct Tree {
 struct Kept {
     version: Version,
     file: OpenFile,
+    /// Since those were closed that nobody asked for.
+    asked_for: bool,
 }
 
 /// Which file, and which state of it: of two that are the same, what was opened of the one is what would be of the other.
@@ -84,14 +86,22 @@ impl Tree {
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            kept.insert(name.to_owned(), Kept { version, file: file.clone() });
+            kept.insert(name.to_owned(), Kept { version, file: file.clone(), asked_for: true });
         }
         Ok(file)
     }
 
+    /// Closes the files that nobody asked for since the last time.
+    pub fn close_unused(&self) {
+        self.all_kept().retain(|_, kept| std::mem::take(&mut kept.asked_for));
+    }
+
     /// The file that is kept open under this name, if it is the one that would be opened.
     fn kept(&self, name: &str) -> Option<OpenFile> {
-        let (version, file) = self.all_kept().get(name).map(|kept| (kept.version, kept.file.clone()))?;
+        let (version, file) = self.all_kept().get_mut(name).map(|kept| {
+            kept.asked_for = true;
+            (kept.version, kept.file.clone())
+        })?;
         let now = fstatat(&self.directory, name, AtFlags::empty());
         if now.is_ok_and(|now| Version::of(&now) == version) {
             return Some(file);

@@ -30,6 +30,21 @@ fn what_is_opened_twice_is_opened_once() {
 }
 
 #[test]
+fn what_nobody_asks_for_is_closed() {
+    let (directory, tree) = tree();
+    for name in ["a", "b"] {
+        fs::write(directory.path().join(name), name).expect("a file");
+        tree.open_cached(&path(name)).expect("the file");
+    }
+    tree.close_unused();
+    tree.open_cached(&path("b")).expect("the file");
+    tree.close_unused();
+    assert_eq!(tree.all_kept().keys().collect::<Vec<_>>(), ["b"]);
+    tree.close_unused();
+    assert!(tree.all_kept().is_empty());
+}
+
+#[test]
 fn a_file_that_was_replaced_is_the_new_one_at_once() {
     let (directory, tree) = tree();
     let [old, new] = ["a", "b"].map(|name| directory.path().join(name));
