@@ -1,6 +1,6 @@
 //! hatchery's HTTP/1.1 front: one port, two paths. `/images/…` and `/boot/…` go out by sendfile (a small file in
-//! one piece with its head), everything else is
-//! handed to hyper and the API, request by request, on the same kept-alive connection.
+//! one piece with its head), everything else is handed to hyper and the API, request by request, on the same kept-alive
+//! connection.
 //!
 //! Owns the listeners, the connections and their limits. Decides nothing about content: names are the
 //! [`FileSource`]'s, routes are the [`Router`]'s. A file is never answered by way of hyper.

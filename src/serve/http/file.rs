@@ -143,13 +143,7 @@ async fn send(
     if let Content::File(file) = content
         && let Some(bytes) = joined(reply, file, &range)
     {
-        return match deliver(stream, &bytes, stall).await {
-            Ok(()) => {
-                transfer.moved(range.end - range.start);
-                Outcome::Complete
-            }
-            Err(error) => ending(&error, stall),
-        };
+        return send_rest(stream, &bytes, range, stall, transfer).await;
     }
     // The transfer of an empty file is its head.
     let head =
@@ -161,14 +155,26 @@ async fn send(
         Content::File(file) => send_file(stream, file, range, stall, |sent| transfer.moved(sent)).await,
         Content::Text(text) => {
             let within = |at: u64| usize::try_from(at).expect("a range lies within the text");
-            match deliver(stream, &text[within(range.start)..within(range.end)], stall).await {
-                Ok(()) => {
-                    transfer.moved(range.end - range.start);
-                    Outcome::Complete
-                }
-                Err(error) => ending(&error, stall),
-            }
+            let text = &text[within(range.start)..within(range.end)];
+            send_rest(stream, text, range, stall, transfer).await
         }
+    }
+}
+
+/// Sends the `bytes` with which all of `range` has left.
+async fn send_rest(
+    stream: &TcpStream,
+    bytes: &[u8],
+    range: Range<u64>,
+    stall: Duration,
+    transfer: &mut Transfer,
+) -> Outcome {
+    match deliver(stream, bytes, stall).await {
+        Ok(()) => {
+            transfer.moved(range.end - range.start);
+            Outcome::Complete
+        }
+        Err(error) => ending(&error, stall),
     }
 }
 
@@ -177,9 +183,10 @@ fn joined(head: &[u8], file: &OpenFile, range: &Range<u64>) -> Option<Vec<u8>> {
     if file.size > COPIED {
         return None;
     }
-    let mut bytes = Vec::with_capacity(head.len() + (range.end - range.start) as usize);
+    let length = head.len() + (range.end - range.start) as usize;
+    let mut bytes = Vec::with_capacity(length);
     bytes.extend_from_slice(head);
-    bytes.resize(head.len() + (range.end - range.start) as usize, 0);
+    bytes.resize(length, 0);
     file.file.read_exact_at(&mut bytes[head.len()..], range.start).ok()?;
     Some(bytes)
 }
