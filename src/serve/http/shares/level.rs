@@ -81,6 +81,11 @@ impl Flow {
         *self = Flow { rates: Some((bytes_per_sec, smoothed)), waits, rtt, lost, behind };
     }
 
+    /// What it may take where this is an equal share of a full link.
+    fn limit(&self, share: f64) -> f64 {
+        ABOVE * share * (1.0 + self.behind / CATCH_UP).clamp(LEAST, MOST)
+    }
+
     /// Whether it takes less than `level` because of itself: of a slow card, or of a narrow place that only it passes,
     /// and in whose queue it stands where others find none.
     fn is_slow(&self, level: f64, others_queue: bool) -> bool {
@@ -102,9 +107,7 @@ pub(super) struct Level {
 struct Now {
     /// What all together may take, bytes a second.
     total: f64,
-    /// What each may take.
-    each: f64,
-    /// What they took of that on average, those aside who are held back by themselves; smoothed.
+    /// What they took of their limits on average, those aside who are held back by themselves; smoothed.
     reached: f64,
     /// How much the total rose at the last look.
     rise: f64,
@@ -123,19 +126,17 @@ impl Level {
             None => (taken > 0.0 && holds_back(flows)).then(|| Now::new(taken)),
             // A moment in which nothing came through is no news either.
             Some(now) if some_left || taken <= 0.0 => Some(now),
-            Some(now) => Some(now.next(flows, taken)),
+            Some(now) => Some(now.next(flows, self.share.unwrap_or_default(), taken)),
         };
         let total = self.now.as_ref().map_or(taken, |now| now.total);
         let share = equal_share(total, flows);
         self.share = Some(share).filter(|share| *share > 0.0);
-        let now = self.now.as_mut()?;
-        now.each = ABOVE * share;
-        Some(now.each)
+        self.now.as_ref().map(|_| ABOVE * share)
     }
 
     /// What this one of them may take, bytes a second; `None` while there is no level.
     pub(super) fn limit(&self, flow: &Flow) -> Option<f64> {
-        Some(self.now.as_ref()?.limit(flow))
+        self.now.as_ref().and(self.share).map(|share| flow.limit(share))
     }
 
     /// An equal share since the last look, bytes a second; `None` if nobody took anything.
@@ -147,33 +148,29 @@ impl Level {
 impl Now {
     /// When all together take so much of a link that is full.
     fn new(taken: f64) -> Now {
-        Now { total: taken, each: 0.0, reached: 1.0 / ABOVE, rise: 0.0 }
+        Now { total: taken, reached: 1.0 / ABOVE, rise: 0.0 }
     }
 
-    fn limit(&self, flow: &Flow) -> f64 {
-        self.each * (1.0 + flow.behind / CATCH_UP).clamp(LEAST, MOST)
-    }
-
-    /// After they took so much of it.
-    fn next(self, flows: &[Flow], taken: f64) -> Now {
+    /// After they took so much of it, of which this was an equal `share`.
+    fn next(self, flows: &[Flow], share: f64, taken: f64) -> Now {
         let all_queue = all_queue(flows);
         let (mut got, mut could) = (0.0, 0.0);
-        for flow in flows.iter().filter(|flow| !flow.is_slow(self.limit(flow), all_queue)) {
+        for flow in flows.iter().filter(|flow| !flow.is_slow(flow.limit(share), all_queue)) {
             let Some((latest, _)) = flow.rates else { continue };
             got += latest;
-            could += self.limit(flow);
+            could += flow.limit(share);
         }
-        let Now { total, each, reached, rise } = self;
+        let Now { total, reached, rise } = self;
         // Where all are held back by themselves, the level limits nobody, and must not be in their way when they go on.
         let latest = if could > 0.0 { got / could } else { 1.0 };
         let reached = reached + LATEST * (latest - reached);
         if reached < SHORT {
             let total = (total + LATEST * (taken - total)).max(total * (1.0 - FALL));
-            return Now { total, each, reached, rise: 0.0 };
+            return Now { total, reached, rise: 0.0 };
         }
         let rise = (rise + RISE).min(RISE_MAX);
         let total = (total * (1.0 + rise)).min(FASTEST);
-        Now { total, each, reached, rise }
+        Now { total, reached, rise }
     }
 }
 
