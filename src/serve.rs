@@ -244,6 +244,7 @@ pub async fn run_reloadable(
     let advertiser = if settings.dhcp { Advertiser::open(&site) } else { Advertiser::none() };
     // Nothing below opens a port, and every thread that is started below has what this one has.
     confined.map(Entered::close).transpose()?;
+    store.fold_beside()?;
 
     let (inbox, outlet) = Inbox::new();
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });

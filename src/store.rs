@@ -6,6 +6,7 @@
 pub mod access;
 mod audit;
 mod deployment;
+mod fold;
 pub mod hardware;
 mod image;
 pub mod original;
@@ -31,6 +32,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::fleet::{Change, Rows};
 pub use audit::{AuditFilter, AuditPage};
 pub use deployment::Run;
+use fold::Folding;
 pub use record::BadRow;
 pub use records::{DeploymentFilter, History, Records};
 use rows::ReadError;
@@ -87,6 +89,7 @@ pub enum StoreError {
 pub struct Store {
     path: PathBuf,
     connection: Connection,
+    folding: Option<Folding>,
     // Held, not used: the kernel gives the lock back when the file is closed, however the process ends.
     _lock: File,
 }
@@ -122,7 +125,7 @@ impl Store {
         }
         configure(&connection).map_err(|error| opening(&path, error))?;
         migrate(&mut connection, &path, schema::MIGRATIONS, version)?;
-        Ok((Store { path, connection, _lock: lock }, old))
+        Ok((Store { path, connection, folding: None, _lock: lock }, old))
     }
 
     /// Writes all changes, or none, and returns when they are on disk. After an error the store can be used as before.
@@ -163,6 +166,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Checkpoint`].
     pub fn checkpoint(&mut self) -> Result<(), StoreError> {
+        // Whoever folds at this moment would be in the way.
+        self.folding = None;
         let checkpoint = || -> rusqlite::Result<()> {
             // With the usual patience, a reader would keep us from serving.
             self.connection.busy_timeout(Duration::ZERO)?;
