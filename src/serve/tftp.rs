@@ -23,7 +23,7 @@ use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::socket::{Heard, ListenSocket, TransferSocket};
-use self::transfer::{Asked, Phase, Shared};
+use self::transfer::{Asked, Crowd, Phase, Shared};
 use super::content::FileSource;
 use crate::refusal::Refusal;
 use crate::tftp::Limits;
@@ -124,7 +124,13 @@ impl Server {
     /// # Errors
     /// The listening socket failed, which no packet can bring about.
     pub async fn run(self, files: Arc<dyn FileSource>, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let mut transfers = Transfers { config: self.config, files, tasks: JoinSet::new(), running: BTreeMap::new() };
+        let mut transfers = Transfers {
+            config: self.config,
+            files,
+            tasks: JoinSet::new(),
+            running: BTreeMap::new(),
+            crowd: Crowd::default(),
+        };
         let mut buffer = vec![0; REQUEST_PACKET];
         tokio::pin!(shutdown);
         let result = loop {
@@ -159,6 +165,7 @@ struct Transfers {
     files: Arc<dyn FileSource>,
     tasks: JoinSet<()>,
     running: BTreeMap<SocketAddrV4, Running>,
+    crowd: Crowd,
 }
 
 impl Transfers {
@@ -277,6 +284,7 @@ impl Transfers {
             options: request.options,
             max_blksize: self.config.max_blksize,
             max_windowsize: self.config.max_windowsize,
+            crowd: self.crowd.clone(),
         };
         let shared = Arc::new(Shared::default());
         let task = self.tasks.spawn(transfer::run(asked, opened, Arc::clone(&self.files), Arc::clone(&shared)));

@@ -10,14 +10,16 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockaddrIn};
-use nix::sys::socket::{getsockopt, recvmsg, sendmsg, setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, recv, recvmsg, sendmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
+use tokio::task::yield_now;
 
 use crate::tftp::{Block, Run};
 use crate::wire::tftp::{DATA_HEADER, data_header};
@@ -142,6 +144,23 @@ impl TransferSocket {
         let length = datagram.len().min(buffer.len());
         buffer[..length].copy_from_slice(&datagram[..length]);
         Ok(length)
+    }
+
+    /// [`TransferSocket::receive`] without sleeping: looks again and again, and lets others run in between. `None` if
+    /// nothing came within `time`.
+    pub async fn receive_within(&mut self, time: Duration, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+        if self.shared.is_some() {
+            // Who hears for all does not look so often.
+            return None;
+        }
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            match recv(self.socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+                Err(Errno::EAGAIN) => yield_now().await,
+                received => return Some(received.map_err(io::Error::from)),
+            }
+        }
+        None
     }
 
     pub async fn send(&self, datagram: &[u8]) -> io::Result<()> {

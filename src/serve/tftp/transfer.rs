@@ -29,6 +29,9 @@ const REPORT_EVERY: Duration = Duration::from_millis(250);
 /// Bytes read from a file at once, so that a window of one block does not cost one read each.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// A client that answers one block within this time is waited for awake: falling asleep and being woken takes as long.
+const PROMPT: Duration = Duration::from_micros(50);
+
 /// The longest packet a client has to say: an ERROR with a long message.
 const CLIENT_PACKET: usize = 1024;
 
@@ -39,6 +42,18 @@ pub(super) struct Asked {
     pub options: Options,
     pub max_blksize: u16,
     pub max_windowsize: u16,
+    pub crowd: Crowd,
+}
+
+/// Held by the listener and by each transfer.
+#[derive(Clone, Default)]
+pub(super) struct Crowd(Arc<()>);
+
+impl Crowd {
+    /// Whether there is one transfer, and no other.
+    fn is_one(&self) -> bool {
+        Arc::strong_count(&self.0) <= 2
+    }
 }
 
 /// How far a transfer is, as the listener must know it to treat a repeated request.
@@ -129,7 +144,8 @@ async fn serve(
         shared,
     };
     let source = Source { content, start: 0, buffer: Vec::new() };
-    Ok(Driver { socket, source, transfer, shared, report, epoch }.drive(first).await)
+    let crowd = asked.crowd;
+    Ok(Driver { socket, source, transfer, shared, report, epoch, crowd, is_prompt: true }.drive(first).await)
 }
 
 /// Opens a name; off the async threads where it may wait for a disk.
@@ -149,6 +165,9 @@ struct Driver<'a> {
     shared: &'a Shared,
     report: Report<'a>,
     epoch: TokioInstant,
+    crowd: Crowd,
+    /// Whether the client's last answer came within [`PROMPT`].
+    is_prompt: bool,
 }
 
 impl Driver<'_> {
@@ -166,6 +185,7 @@ impl Driver<'_> {
         let alarm = sleep_until(self.epoch + self.transfer.next_deadline().since_start());
         tokio::pin!(alarm);
         loop {
+            let lone_block = matches!(&step, Step::Send(run) if run.blocks().len() == 1);
             let sent = match step {
                 Step::Wait => Ok(()),
                 Step::Offer(options) => self.socket.send(&Packet::Oack(options).encode()).await,
@@ -179,7 +199,20 @@ impl Driver<'_> {
                 return port_closed();
             }
             log_lost(sent);
-            self.report.progress(self.transfer.sent_bytes(), self.now());
+            let sent_at = self.now();
+            self.report.progress(self.transfer.sent_bytes(), sent_at);
+            // Where there are others, somebody has always something to do, and looking would only keep it waiting.
+            if lone_block
+                && self.is_prompt
+                && self.crowd.is_one()
+                && let Some(received) = self.socket.receive_within(PROMPT, &mut packet).await
+            {
+                if is_port_closed(&received) {
+                    return port_closed();
+                }
+                step = self.received(&packet, received);
+                continue;
+            }
             // Most deadlines are moved before they come. So the timer is left alone while it would fire too early,
             // which is harmless, and moved only when it would fire too late.
             let deadline = self.epoch + self.transfer.next_deadline().since_start();
@@ -191,6 +224,7 @@ impl Driver<'_> {
                     if is_port_closed(&received) {
                         return port_closed();
                     }
+                    self.is_prompt = self.now().since(sent_at) < PROMPT;
                     self.received(&packet, received)
                 }
                 () = self.shared.asked_again.notified() => self.transfer.asked_again(self.now()),
