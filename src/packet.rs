@@ -47,12 +47,13 @@ impl PacketSocket {
     pub fn open(interface: &str, carries: EtherType, receives: bool) -> io::Result<PacketSocket> {
         let index = i32::try_from(nix::net::if_::if_nametoindex(interface)?)
             .map_err(|_| io::Error::other("the kernel gave an interface index out of range"))?;
-        // EtherType 0 receives nothing, so an outlet's queue does not fill with packets nobody reads.
-        let heard = if receives { carries.wire() } else { 0 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // EtherType 0 receives nothing, so an outlet's queue does not fill with packets nobody reads. One that receives is
+        // told its EtherType with its interface: to move a socket that receives already, the kernel waits for every
+        // processor to let go of it, some 10 ms each.
         // SAFETY: socket(2) takes no pointers; the descriptor it returns is ours alone.
         let fd = unsafe {
-            let fd = libc::socket(libc::AF_PACKET, kind, i32::from(heard));
+            let fd = libc::socket(libc::AF_PACKET, kind, 0);
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }

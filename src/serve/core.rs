@@ -27,6 +27,7 @@ use crate::fleet::{Action, Change, Event, Fleet, Notice, Told};
 use crate::ids::{MachineId, ReplyTo};
 use crate::refusal::Refusal;
 use crate::store::Store;
+use crate::time::Timestamp;
 
 /// The most events one transaction carries.
 const BATCH_MAX: usize = 512;
@@ -121,10 +122,11 @@ impl Core {
         self.meter.handled(batch.events.len());
         batch.changes.clear();
         batch.rest.clear();
-        for event in batch.events.drain(..) {
-            sort(self.fleet.handle(event, clock::now()), &mut batch.changes, &mut batch.rest);
-        }
+        // One time for all of them: that it was looked at so often showed.
         let now = clock::now();
+        for event in batch.events.drain(..) {
+            sort(self.fleet.handle(event, now), &mut batch.changes, &mut batch.rest);
+        }
         if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
             sort(self.fleet.handle(Event::Deadline, now), &mut batch.changes, &mut batch.rest);
         }
@@ -145,12 +147,12 @@ impl Core {
         self.meter.apply(published, now.instant);
         self.tap.committed(&batch.changes);
         for action in batch.rest.drain(..) {
-            self.carry_out(action, asked);
+            self.carry_out(action, now.timestamp, asked);
         }
         true
     }
 
-    fn carry_out(&mut self, action: Action, asked: &mut Asked) {
+    fn carry_out(&mut self, action: Action, now: Timestamp, asked: &mut Asked) {
         match action {
             Action::Commit(_) => unreachable!("commits were split off"),
             Action::Send { link, bytes, destination } => self.outlets.send(link, &bytes, destination),
@@ -165,7 +167,7 @@ impl Core {
                 // The line is written without the lock.
                 let who = log::Who::reading(&notice, &read(&self.board));
                 log::notice(&notice, &who);
-                write(&self.board).witness(&notice, clock::now().timestamp);
+                write(&self.board).witness(&notice, now);
                 self.tap.notice(&notice);
             }
         }

@@ -77,7 +77,7 @@ impl Record<'_> {
     fn value(&self, column: &'static str) -> ValueRef<'_> {
         let last = self.last.get();
         let is = |at: &usize| self.columns.get(*at).is_some_and(|name| name == column);
-        let near = [last, last + 1].into_iter().find(is);
+        let near = [last + 1, last].into_iter().find(is);
         let found = near.or_else(|| (0..self.columns.len()).find(is));
         let found = found.expect("the SELECT beside the reader names every column it reads");
         self.last.set(found);
