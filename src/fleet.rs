@@ -193,11 +193,9 @@ impl Fleet {
         &self.catalog
     }
 
-    /// Everything a reader must know to begin with: the configuration, and a notice for every machine, bound or declined
-    /// address, known image and transfer under way.
-    pub fn notices(&self) -> impl Iterator<Item = Notice> {
-        let every = self.views(MachineId::default()..self.tables.machines.next_id());
-        self.notices_beside().chain(every.map(Notice::Machine))
+    /// The ids of all machines.
+    pub fn ids(&self) -> Range<MachineId> {
+        MachineId::default()..self.tables.machines.next_id()
     }
 
     /// What readers see of the machines whose ids are in the range.
@@ -205,8 +203,9 @@ impl Fleet {
         self.tables.machines.range(ids).map(|machine| self.view(machine))
     }
 
-    /// [`Fleet::notices`] but for the machines.
-    pub fn notices_beside(&self) -> impl Iterator<Item = Notice> {
+    /// What else a reader must know to begin with: the configuration, and a notice for every bound or declined address,
+    /// known image and transfer under way.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> {
         let held = |lease: &&Lease| matches!(lease.state, LeaseState::Bound | LeaseState::Declined);
         let held = self.tables.leases.iter().filter(held);
         let images = self.catalog.images();

@@ -193,12 +193,9 @@ pub async fn run_reloadable(
     let (mut store, tables) = Store::start(&settings.journal, &site, &settings.products)?;
     let mut fleet = Fleet::new(site.clone(), catalog.clone(), settings.products.clone(), tables, clock::now());
     let records = Records::new(&settings.journal);
-    if let Err(error) = store.make_room() {
-        tracing::debug!(%error, "the journal's log has to grow when it is written to");
-    }
     declare(&mut fleet, &mut store, settings.venues)?;
     let mut board = Board::new(site.clone(), catalog);
-    board.reset(core::notices(&fleet));
+    board.reset(core::views(&fleet), fleet.notices());
     let month_ago = Timestamp::from_millis(clock::now().timestamp.millis() - 31 * 24 * 3_600_000);
     for (stage, at) in records.ends(month_ago)? {
         board.remember(&stage, at);

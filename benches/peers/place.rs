@@ -146,7 +146,8 @@ impl Place {
             unsafe { command.pre_exec(move || nix::unistd::write(&door, b"0").map(drop).map_err(io::Error::from)) };
         }
         let child = self.network.spawn_server(command)?;
-        Ok(Server { name: name.to_owned(), child, group, log })
+        // Only now does the program run: to take a process into a control group may take longer than its start.
+        Ok(Server { name: name.to_owned(), child, group, log, began: Instant::now() })
     }
 
     /// Starts ours, as it would run in production, with this configuration beside the paths; waits until it is ready.
@@ -222,9 +223,15 @@ pub struct Server {
     child: Child,
     group: Option<Group>,
     log: PathBuf,
+    began: Instant,
 }
 
 impl Server {
+    /// How long it has been running.
+    pub fn age(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Waits until `ready` says so.
     ///
     /// # Errors

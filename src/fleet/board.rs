@@ -77,24 +77,24 @@ impl Board {
         }
     }
 
-    /// Starts over, with what the fleet knows after a reload.
-    pub fn reset(&mut self, notices: impl IntoIterator<Item = Notice>) {
+    /// Starts over, with what the fleet knows after a reload: [`Fleet::views`](super::Fleet::views) of every machine, and
+    /// [`Fleet::notices`](super::Fleet::notices).
+    pub fn reset(&mut self, machines: impl IntoIterator<Item = Arc<View>>, notices: impl IntoIterator<Item = Notice>) {
         self.machines.clear();
         self.leases.clear();
         self.transfers.clear();
         self.progress.clear();
         self.conflicts.clear();
-        let (mut machines, mut leases): (Vec<Arc<View>>, Vec<(Ipv4Addr, Lease)>) = (Vec::new(), Vec::new());
+        let mut leases: Vec<(Ipv4Addr, Lease)> = Vec::new();
         for notice in notices {
             match notice {
-                Notice::Machine(view) => machines.push(view),
                 Notice::Lease(lease) => leases.push((lease.address, lease)),
                 other => self.apply(&other),
             }
         }
-        self.trails.know_all(machines.iter().filter_map(|view| Some((view.machine.id, view.machine.mac?))));
         // All at once: one by one, tens of thousands take several times as long.
         self.machines = machines.into_iter().map(|view| (view.machine.id, view)).collect();
+        self.trails.know_all(self.machines.values().filter_map(|view| Some((view.machine.id, view.machine.mac?))));
         self.leases = leases.into_iter().collect();
         self.revision += 1;
     }

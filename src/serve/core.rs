@@ -21,6 +21,7 @@ use super::log;
 use super::meter::Meter;
 use super::service::Beat;
 use super::tap::Tap;
+use crate::boot::View;
 use crate::clock;
 use crate::fleet::board::Board;
 use crate::fleet::{Action, Change, Event, Fleet, Notice, Told};
@@ -178,8 +179,9 @@ impl Core {
         match self.store.load() {
             Ok(rows) => {
                 self.fleet.reload(rows, clock::now());
-                let notices: Vec<Notice> = notices(&self.fleet).collect();
-                write(&self.board).reset(notices);
+                let machines = views(&self.fleet);
+                let notices: Vec<Notice> = self.fleet.notices().collect();
+                write(&self.board).reset(machines, notices);
                 self.tap.lose();
                 true
             }
@@ -191,13 +193,13 @@ impl Core {
     }
 }
 
-/// [`Fleet::notices`], of many machines on more processors than one.
-pub fn notices(fleet: &Fleet) -> impl Iterator<Item = Notice> {
+/// [`Fleet::views`] of every machine, of many on more processors than one.
+pub fn views(fleet: &Fleet) -> Vec<Arc<View>> {
     let parts = thread::available_parallelism().map_or(1, |parts| parts.get().min(VIEWERS_MAX)) as u64;
-    let ids = fleet.tables().machines.next_id().0;
+    let ids = fleet.ids().end.0;
     let part = |part: u64| MachineId(ids * part / parts)..MachineId(ids * (part + 1) / parts);
     let views = |part| fleet.views(part).collect::<Vec<_>>();
-    let machines = thread::scope(|scope| {
+    thread::scope(|scope| {
         let beside = |range: Range<MachineId>| {
             let again = range.clone();
             let thread = thread::Builder::new().name("views".into()).spawn_scoped(scope, move || views(range));
@@ -213,8 +215,7 @@ pub fn notices(fleet: &Fleet) -> impl Iterator<Item = Notice> {
             });
         }
         machines
-    });
-    fleet.notices_beside().chain(machines.into_iter().map(Notice::Machine))
+    })
 }
 
 /// What one turn of the loop is about. It is kept from turn to turn: its room is large under load, and would be taken from

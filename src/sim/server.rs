@@ -110,14 +110,14 @@ impl Server {
             next_reply: 1,
             refused: Vec::new(),
         };
-        server.board.reset(server.fleet.notices());
+        server.board.reset(server.fleet.views(server.fleet.ids()), server.fleet.notices());
         server
     }
 
     /// Starts over from the journal, after a commit failed.
     pub fn reload(&mut self, rows: Vec<Change>, now: Now) {
         self.fleet.reload(rows, now);
-        self.board.reset(self.fleet.notices());
+        self.board.reset(self.fleet.views(self.fleet.ids()), self.fleet.notices());
     }
 
     pub fn receive(&mut self, event: Event) {
@@ -145,7 +145,7 @@ impl Server {
     /// What they see instead.
     pub fn compare_board(&self) -> Result<(), String> {
         let mut fresh = Board::new(self.place.site.clone(), self.place.catalog.clone());
-        fresh.reset(self.fleet.notices());
+        fresh.reset(self.fleet.views(self.fleet.ids()), self.fleet.notices());
         if let Some((seen, known)) = self.board.machines().zip(fresh.machines()).find(|(seen, known)| seen != known) {
             return Err(format!("readers see {seen:?}, the fleet knows {known:?}"));
         }

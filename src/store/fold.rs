@@ -1,5 +1,6 @@
-//! Folds the write-ahead log into the file beside everything else, on a thread and a connection of its own: a commit that
-//! does it takes many times as long as others, and whoever waits for its answer would notice.
+//! Looks after the write-ahead log beside everything else, on a thread and a connection of its own: makes room for it, and
+//! folds it into the file. A commit that folds it takes many times as long as others, and whoever waits for its answer
+//! would notice.
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -8,7 +9,8 @@ use std::thread::{self, JoinHandle};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{LOG_PAGES, Store, StoreError, advice, opening};
+use super::room::make_room;
+use super::{BUSY_TIMEOUT, LOG_PAGES, Store, StoreError, advice, opening};
 
 /// Pages in the log from which on it is folded beside. What it has room for above them, commits may take meanwhile.
 const FOLD_PAGES: u32 = LOG_PAGES / 2;
@@ -26,18 +28,24 @@ pub(super) struct Folding {
 }
 
 impl Store {
-    /// From now on the log is folded beside; a commit does it only where that falls behind.
+    /// From now on the log has room and is folded beside; a commit does it only where that falls behind.
     ///
     /// # Errors
     /// No second connection, or no thread: commits go on folding the log.
     pub fn fold_beside(&mut self) -> Result<(), StoreError> {
         let failed = |error| opening(&self.path, error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        let mut connection = Connection::open_with_flags(&self.path, flags).map_err(failed)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
         let (orders, ordered) = sync_channel(1);
         let path = self.path.clone();
-        let carry_out = move || carry_out(&path, &connection, &ordered);
-        let thread = thread::Builder::new().name("journal-fold".into()).spawn(carry_out);
+        let look_after = move || {
+            if let Err(error) = make_room(&mut connection, &path) {
+                tracing::debug!(?path, %error, "the write-ahead log has to grow when it is written to");
+            }
+            carry_out(&path, &connection, &ordered);
+        };
+        let thread = thread::Builder::new().name("journal-log".into()).spawn(look_after);
         let thread = thread.map_err(|source| StoreError::Thread { path: self.path.clone(), source })?;
         self.folding = Some(Folding { orders: orders.clone(), thread: Some(thread) });
         self.connection.wal_hook(Some(move |log: &mut Wal, pages| committed(log, pages, &orders))).map_err(failed)

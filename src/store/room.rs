@@ -8,9 +8,9 @@ use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::{LOG_PAGES, Store, log_of};
+use super::{LOG_PAGES, log_of};
 
 /// SQLite's file format: a header, and one before each page.
 const HEADER: u64 = 32;
@@ -19,26 +19,22 @@ const PAGE_HEADER: u64 = 24;
 /// Of the room that is left on the disk, the log is given no more than one part in so many.
 const PART: u64 = 16;
 
-impl Store {
-    /// Makes the log as long as it gets before it is folded into the file, if the disk has much more room than that. The
-    /// new part is zeros, which are no entry of the log to anybody who reads it.
-    ///
-    /// # Errors
-    /// What the system says; the log is as long as before.
-    pub fn make_room(&mut self) -> io::Result<()> {
-        // While it lasts, no other program writes into the log.
-        let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate);
-        let writing = writing.map_err(io::Error::other)?;
-        let page: u32 = writing.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(io::Error::other)?;
-        let wanted = HEADER + u64::from(LOG_PAGES) * (PAGE_HEADER + u64::from(page));
-        let grown = grow(&log_of(&self.path), wanted)?;
-        drop(writing);
-        // The zeros go to the disk beside whatever the server does next; a commit that comes earlier waits for them.
-        if let Some(file) = grown {
-            std::thread::Builder::new().name("journal-room".into()).spawn(move || file.sync_data()).map(drop)?;
-        }
-        Ok(())
-    }
+/// Makes the log of the journal that `connection` has open as long as it gets before it is folded into the file, if the
+/// disk has much more room than that, and returns when that is on disk. The new part is zeros, which are no entry of the
+/// log to anybody who reads it.
+///
+/// # Errors
+/// What the system says; the log is as long as before.
+pub(super) fn make_room(connection: &mut Connection, journal: &Path) -> io::Result<()> {
+    // While it lasts, nobody else writes into the log.
+    let writing = connection.transaction_with_behavior(TransactionBehavior::Immediate);
+    let writing = writing.map_err(io::Error::other)?;
+    let page: u32 = writing.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(io::Error::other)?;
+    let wanted = HEADER + u64::from(LOG_PAGES) * (PAGE_HEADER + u64::from(page));
+    let grown = grow(&log_of(journal), wanted)?;
+    drop(writing);
+    // A commit that comes earlier waits for the zeros, too.
+    grown.map_or(Ok(()), |log| log.sync_data())
 }
 
 fn grow(path: &Path, wanted: u64) -> io::Result<Option<File>> {

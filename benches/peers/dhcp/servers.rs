@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -76,13 +76,12 @@ impl Kind {
     /// # Errors
     /// As [`Kind::start`].
     pub fn resume(self, way: Way, place: &mut Place, client: &mut Client) -> anyhow::Result<(Server, Duration)> {
-        let began = Instant::now();
         let mut server = match self {
             Kind::Hatchery => place.start_ours(self.directory(), TABLES)?,
             Kind::Kea => start_kea(way, place)?,
             Kind::Dnsmasq => start_dnsmasq(place)?,
         };
-        let ready = began.elapsed();
+        let ready = server.age();
         let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
         let mut failed = None;
         // A server that listens to relay agents alone hears no broadcast.
@@ -100,7 +99,10 @@ impl Kind {
         match failed {
             // Ours says itself when it is ready.
             None if self == Kind::Hatchery => Ok((server, ready)),
-            None => Ok((server, began.elapsed())),
+            None => {
+                let ready = server.age();
+                Ok((server, ready))
+            }
             Some(error) => Err(error).context("cannot knock"),
         }
     }

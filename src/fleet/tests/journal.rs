@@ -232,7 +232,7 @@ fn readers_see_what_the_fleet_knows() {
         let mut board = board::Board::new(world.fleet.site.clone(), world.fleet.catalog.clone());
         std::mem::take(&mut world.notices).iter().for_each(|notice| board.apply(notice));
         let mut fresh = board.clone();
-        fresh.reset(world.fleet.notices());
+        fresh.reset(world.fleet.views(world.fleet.ids()), world.fleet.notices());
         for machine in world.fleet.tables().machines.iter() {
             let seen = |board: &board::Board| {
                 let view = board.machines().find(|view| view.machine.id == machine.id).cloned();

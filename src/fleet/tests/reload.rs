@@ -68,7 +68,7 @@ fn what_machines_boot_changes_at_once_also_for_readers() {
     let mut world = World::factory(3);
     world.netboot(1);
     let mut board = Board::new(world.fleet.site().clone(), world.fleet.catalog().clone());
-    board.reset(world.fleet.notices());
+    board.reset(world.fleet.views(world.fleet.ids()), world.fleet.notices());
     world.notices.clear();
     let mut link = link(200);
     link.lease_time = Duration::from_secs(77);

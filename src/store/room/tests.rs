@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::super::Store;
 use super::*;
 use crate::fleet::Change;
 use crate::ids::MachineId;
@@ -38,7 +39,7 @@ fn nothing_of_the_log_is_lost_and_nothing_is_added() {
             store.checkpoint().expect("an empty log");
         }
         let short = length();
-        store.make_room().expect("room");
+        make_room(&mut store.connection, &path).expect("room");
         let long = length();
         assert!(long == short.max(32 + 4000 * (24 + 4096)), "{short} became {long}");
         assert_eq!(after_a_kill(&path), machines(1..1 + before));
@@ -47,12 +48,12 @@ fn nothing_of_the_log_is_lost_and_nothing_is_added() {
         }
         assert_eq!(length(), long, "room for all of them");
         assert_eq!(after_a_kill(&path), machines(1..21 + before));
-        store.make_room().expect("room that is there");
+        make_room(&mut store.connection, &path).expect("room that is there");
         assert_eq!(length(), long);
         drop(store);
         let mut store = Store::open(&path).expect("a journal that was closed");
         assert_eq!(rows(&mut store), machines(1..21 + before));
-        store.make_room().expect("room anew");
+        make_room(&mut store.connection, &path).expect("room anew");
         store.checkpoint().expect("a log that is given back");
         assert_eq!(length(), 0);
     }
@@ -67,6 +68,6 @@ fn while_somebody_writes_the_log_is_left_alone() {
     store.connection.busy_timeout(std::time::Duration::ZERO).expect("no patience");
     let other = rusqlite::Connection::open(&path).expect("another program");
     other.execute_batch("BEGIN IMMEDIATE").expect("it writes");
-    store.make_room().expect_err("not now");
+    make_room(&mut store.connection, &path).expect_err("not now");
     assert_eq!(fs::metadata(log_of(&path)).expect("a log").len(), before);
 }
