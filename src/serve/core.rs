@@ -28,10 +28,14 @@ use crate::fleet::{Action, Change, Event, Fleet, Notice, Told};
 use crate::ids::{MachineId, ReplyTo};
 use crate::refusal::Refusal;
 use crate::store::Store;
-use crate::time::Timestamp;
+use crate::time::{Instant, Timestamp};
 
 /// The most events one transaction carries.
 const BATCH_MAX: usize = 512;
+
+/// How long after one commit began the next one does, at the earliest: what comes in between shares it. A commit costs
+/// as much as answering ten machines, and a machine that is alone never comes so soon after another.
+const COMMITS_APART: Duration = Duration::from_millis(1);
 
 /// How long the loop sleeps at most: the wall clock may jump while it does.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
@@ -87,7 +91,7 @@ impl Core {
         let mut lost = false;
         loop {
             self.beat.turn();
-            let running = take_batch(&mut outlet, self.wait(), &mut batch.events, &mut asked);
+            let running = take_batch(&mut outlet, self.wait(), batch.next_commit, &mut batch.events, &mut asked);
             if lost {
                 lost = !self.recover();
             }
@@ -140,6 +144,7 @@ impl Core {
                 return self.recover();
             }
             self.meter.committed(&batch.changes, clock::now().instant.since(began));
+            batch.next_commit = began + COMMITS_APART;
         }
         let published = batch.rest.iter().filter_map(|action| match action {
             Action::Publish(notice) => Some(notice),
@@ -225,13 +230,19 @@ struct Batch {
     events: Vec<Event>,
     changes: Vec<Change>,
     rest: Vec<Action>,
+    /// Not before this; see [`COMMITS_APART`].
+    next_commit: Instant,
 }
 
 type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
 
-/// Fills `events` with the first message to come within `wait` and what else is there; `false` once told to stop.
-fn take_batch(outlet: &mut Outlet, wait: Duration, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
+/// Fills `events` with the first message to come within `wait` and what else is there, or comes before `due`; `false` once
+/// told to stop.
+fn take_batch(outlet: &mut Outlet, wait: Duration, due: Instant, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
     let mut next = outlet.wait(wait);
+    if next.is_some() {
+        thread::sleep(due.since(clock::now().instant));
+    }
     loop {
         outlet.take_reports(events);
         match next {
