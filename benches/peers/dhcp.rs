@@ -8,6 +8,7 @@
 //! Ours syncs each ACK to disk before it sends it, dnsmasq too; Kea never does.
 
 mod client;
+pub mod floor;
 mod perfdhcp;
 pub mod servers;
 
@@ -180,7 +181,7 @@ pub fn holders(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
 /// New clients at the rate of every day: how long they wait.
 pub fn everyday(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
     let mut ground = Ground::new(place)?;
-    let all = servers(place, &[Kind::Hatchery, Kind::Kea, Kind::Dnsmasq]);
+    let all = servers(place, &[Kind::Hatchery, Kind::Floor, Kind::Kea, Kind::Dnsmasq]);
     let words = format!("DHCP, direct broadcast clients, all new, {EVERYDAY} exchanges/s");
     let contest = contest(words, "p99 ms", Better::Lower).run(&names(&all), plan.rounds, |index| {
         let server = all[index].start(Way::Direct, place, &mut ground.client)?;
@@ -212,9 +213,10 @@ pub fn contest(words: impl Into<String>, unit: &'static str, better: Better) -> 
     Contest::new(words, unit, "µs/exchange", better)
 }
 
-/// As contests want them.
+/// As contests want them: what is compared with the peers, and the peers.
 pub fn names(kinds: &[Kind]) -> Vec<(String, bool)> {
-    kinds.iter().map(|kind| (kind.name().to_owned(), *kind == Kind::Hatchery)).collect()
+    let no_peer = |kind: &Kind| matches!(kind, Kind::Hatchery | Kind::Floor);
+    kinds.iter().map(|kind| (kind.name().to_owned(), no_peer(kind))).collect()
 }
 
 fn micros(time: Duration) -> f64 {

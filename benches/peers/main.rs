@@ -115,8 +115,8 @@ impl Plan {
 }
 
 fn main() -> ExitCode {
-    // A server of async-tftp runs as this program started anew.
-    if let Some(ended) = async_tftp_peer::run_if_asked() {
+    // Some servers are this program started anew.
+    if let Some(ended) = async_tftp_peer::run_if_asked().or_else(dhcp::floor::run_if_asked) {
         return ended;
     }
     let args = Args::parse();

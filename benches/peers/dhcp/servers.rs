@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::client::{self, Client, Order};
-use super::perfdhcp;
+use super::{floor, perfdhcp};
 use crate::place::{INTERFACE, Place, Server};
 
 /// Machines that only knock to hear whether a server is up.
@@ -28,6 +28,8 @@ pub enum Kind {
     Kea,
     /// `no-ping`: with its ping check it gives an address in three seconds.
     Dnsmasq,
+    /// None, but what every ACK costs that is synced to disk before it is sent.
+    Floor,
 }
 
 impl Kind {
@@ -37,6 +39,7 @@ impl Kind {
             Kind::Hatchery => "hatchery",
             Kind::Kea => "Kea, memfile",
             Kind::Dnsmasq => "dnsmasq, no-ping",
+            Kind::Floor => "one write, synced, and no rules",
         }
     }
 
@@ -46,13 +49,14 @@ impl Kind {
             Kind::Hatchery => "dhcp-hatchery",
             Kind::Kea => "dhcp-kea",
             Kind::Dnsmasq => "dhcp-dnsmasq",
+            Kind::Floor => "dhcp-floor",
         }
     }
 
     /// Whether it can be run here.
     pub fn is_there(self, place: &Place) -> bool {
         match self {
-            Kind::Hatchery => true,
+            Kind::Hatchery | Kind::Floor => true,
             Kind::Kea => place.peer("kea-dhcp4").is_some(),
             Kind::Dnsmasq => place.peer("dnsmasq").is_some(),
         }
@@ -80,6 +84,7 @@ impl Kind {
             Kind::Hatchery => place.start_ours(self.directory(), TABLES)?,
             Kind::Kea => start_kea(way, place)?,
             Kind::Dnsmasq => start_dnsmasq(place)?,
+            Kind::Floor => place.start("floor", floor::command(&place.path(self.directory()))?)?,
         };
         let ready = server.age();
         let order = Order { rate: 100.0, time: Duration::from_millis(20), first: KNOCKERS, machines: 1 };
