@@ -187,6 +187,10 @@ fn dhclient_renews_rebinds_reboots_and_releases_through_a_relay() {
     assert_eq!(first.wait_for_nth(&table, "RENEW", rebound + 1).get("ip"), address);
     acked(address.parse().expect("an address"));
     assert!(first.all("EXPIRE").is_empty(), "{}", first.said());
+    // It writes a renewed lease down after its script has run, and not within 15 s of the last time.
+    let leases = || fs::read_to_string(table.path("leases")).expect("the leases");
+    let renewed = || (leases().matches("\n}").count() > 1).then_some(());
+    first.wait_until(&table, "second lease in the file", renewed);
     drop(first);
 
     let second = start("second");
