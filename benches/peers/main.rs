@@ -74,7 +74,8 @@ enum Part {
     Dhcp,
     /// The same where 60,000 machines have theirs and ask again, against Kea.
     DhcpHolders,
-    /// 200 new machines a second, against Kea and dnsmasq: how long they wait for an address.
+    /// 200 new machines a second, against Kea and dnsmasq, and beside them what a synced ACK costs at least: how long they
+    /// wait for an address.
     DhcpEveryday,
     /// 20 machines at once from their first DISCOVER to the last byte of their image, against dnsmasq with nginx.
     Pipeline,
@@ -83,6 +84,11 @@ enum Part {
 }
 
 impl Part {
+    /// Whether other builds of ours take turns in it.
+    fn takes_builds(self) -> bool {
+        matches!(self, Part::Http | Part::Fairness | Part::Tftp)
+    }
+
     fn run(self, place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
         match self {
             Part::Http => http::run(place, plan),
@@ -136,6 +142,9 @@ fn main() -> ExitCode {
 
 fn compare(args: &Args) -> anyhow::Result<()> {
     let parts = if args.parts.is_empty() { Part::value_variants() } else { &args.parts };
+    if !args.before.is_empty() && !parts.iter().all(|part| part.takes_builds()) {
+        bail!("--before is for the parts http, fairness and tftp: name those, and no others");
+    }
     let plan = Plan { rounds: args.rounds as usize, quick: args.quick, before: args.before.clone() };
     let mut place = Place::enter().context("cannot set up the place")?;
     if !args.json {
