@@ -41,7 +41,7 @@ pub use story::Story;
 /// How long we wait for someone who writes to the journal with another program.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Pages in the write-ahead log at which it is folded into the file: 16 MiB.
+/// Pages in the write-ahead log at which a commit folds it into the file, and for which it has room: 16 MiB.
 const LOG_PAGES: u32 = 4000;
 
 /// How long we wait for the lock of another hatchery.
@@ -250,8 +250,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     // More than the kinds of changes have statements.
     connection.set_prepared_statement_cache_capacity(64);
-    // FULL: a commit in the write-ahead log is synced before it is reported. The log is folded into the file every 16 MiB:
-    // the commit that does it takes many times as long as others, and so one in some hundred would be noticed.
+    // FULL: a commit in the write-ahead log is synced before it is reported. The commit that folds the log takes many times
+    // as long as others, so that it is to be seldom where nobody folds it beside.
     connection.execute_batch(&format!(
         "PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = {LOG_PAGES};"

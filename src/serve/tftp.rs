@@ -23,7 +23,7 @@ use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use self::socket::{Heard, ListenSocket, TransferSocket};
-use self::transfer::{Asked, Crowd, Phase, Shared};
+use self::transfer::{Asked, Phase, Shared};
 use super::content::FileSource;
 use crate::refusal::Refusal;
 use crate::tftp::Limits;
@@ -129,7 +129,7 @@ impl Server {
             files,
             tasks: JoinSet::new(),
             running: BTreeMap::new(),
-            crowd: Crowd::default(),
+            crowd: Arc::default(),
         };
         let mut buffer = vec![0; REQUEST_PACKET];
         tokio::pin!(shutdown);
@@ -165,7 +165,8 @@ struct Transfers {
     files: Arc<dyn FileSource>,
     tasks: JoinSet<()>,
     running: BTreeMap<SocketAddrV4, Running>,
-    crowd: Crowd,
+    /// Tells each how many there are.
+    crowd: Arc<()>,
 }
 
 impl Transfers {
@@ -284,9 +285,8 @@ impl Transfers {
             options: request.options,
             max_blksize: self.config.max_blksize,
             max_windowsize: self.config.max_windowsize,
-            crowd: self.crowd.clone(),
         };
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(&self.crowd));
         let task = self.tasks.spawn(transfer::run(asked, opened, Arc::clone(&self.files), Arc::clone(&shared)));
         let running = Running { request: datagram.into(), began: Instant::now(), shared, task, datagrams };
         self.running.insert(client, running);

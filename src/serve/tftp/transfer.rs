@@ -42,18 +42,6 @@ pub(super) struct Asked {
     pub options: Options,
     pub max_blksize: u16,
     pub max_windowsize: u16,
-    pub crowd: Crowd,
-}
-
-/// Held by the listener and by each transfer.
-#[derive(Clone, Default)]
-pub(super) struct Crowd(Arc<()>);
-
-impl Crowd {
-    /// Whether there is one transfer, and no other.
-    fn is_one(&self) -> bool {
-        Arc::strong_count(&self.0) <= 2
-    }
 }
 
 /// How far a transfer is, as the listener must know it to treat a repeated request.
@@ -79,9 +67,20 @@ pub(super) enum Phase {
 pub(super) struct Shared {
     phase: AtomicU8,
     asked_again: Notify,
+    /// The listener holds it, and what it shares with each transfer.
+    crowd: Arc<()>,
 }
 
 impl Shared {
+    pub fn new(crowd: &Arc<()>) -> Shared {
+        Shared { crowd: Arc::clone(crowd), ..Shared::default() }
+    }
+
+    /// Whether there is no other transfer.
+    fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.crowd) <= 2
+    }
+
     pub fn phase(&self) -> Phase {
         match self.phase.load(Ordering::Acquire) {
             0 => Phase::Opening,
@@ -144,8 +143,7 @@ async fn serve(
         shared,
     };
     let source = Source { content, start: 0, buffer: Vec::new() };
-    let crowd = asked.crowd;
-    Ok(Driver { socket, source, transfer, shared, report, epoch, crowd, is_prompt: true }.drive(first).await)
+    Ok(Driver { socket, source, transfer, shared, report, epoch, is_prompt: true }.drive(first).await)
 }
 
 /// Opens a name; off the async threads where it may wait for a disk.
@@ -165,7 +163,6 @@ struct Driver<'a> {
     shared: &'a Shared,
     report: Report<'a>,
     epoch: TokioInstant,
-    crowd: Crowd,
     /// Whether the client's last answer came within [`PROMPT`].
     is_prompt: bool,
 }
@@ -204,12 +201,9 @@ impl Driver<'_> {
             // Where there are others, somebody has always something to do, and looking would only keep it waiting.
             if lone_block
                 && self.is_prompt
-                && self.crowd.is_one()
+                && self.shared.is_alone()
                 && let Some(received) = self.socket.receive_within(PROMPT, &mut packet).await
             {
-                if is_port_closed(&received) {
-                    return port_closed();
-                }
                 step = self.received(&packet, received);
                 continue;
             }
@@ -221,9 +215,6 @@ impl Driver<'_> {
             }
             step = tokio::select! {
                 received = self.socket.receive(&mut packet) => {
-                    if is_port_closed(&received) {
-                        return port_closed();
-                    }
                     self.is_prompt = self.now().since(sent_at) < PROMPT;
                     self.received(&packet, received)
                 }
@@ -234,6 +225,9 @@ impl Driver<'_> {
     }
 
     fn received(&mut self, buffer: &[u8], received: io::Result<usize>) -> Step {
+        if is_port_closed(&received) {
+            return Step::End(port_closed());
+        }
         // Other errors are ICMP messages of a moment's trouble on the way, which the timer outlasts.
         let Ok(length) = received else { return Step::Wait };
         let Ok(packet) = Packet::parse(&buffer[..length]) else { return Step::Wait };

@@ -1,7 +1,10 @@
 //! A log that is folded beside is folded, stays short, and keeps every commit.
 
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use super::super::log_of;
 use super::*;
@@ -17,16 +20,23 @@ fn machine(id: u64) -> Change {
     Change::Machine(Machine::new(MachineId(id), &Evidence::default(), Timestamp::from_millis(1)))
 }
 
+/// A journal with an empty log that is folded beside.
+fn looked_after() -> (TempDir, PathBuf, Store) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("hatchery.db");
+    let mut store = Store::open(&path).expect("a journal");
+    store.checkpoint().expect("an empty log");
+    store.fold_beside().expect("a thread");
+    (directory, path, store)
+}
+
 fn pages_of(path: &Path) -> u64 {
     fs::metadata(path).expect("a file").len() / 4096
 }
 
 #[test]
 fn the_log_is_folded_beside_and_begins_anew() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("hatchery.db");
-    let mut store = Store::open(&path).expect("a journal");
-    store.fold_beside().expect("a thread");
+    let (_directory, path, mut store) = looked_after();
     // Each writes a page or two: many more than the log is to hold.
     let commits = u64::from(4 * LOG_PAGES);
     for id in 1..=commits {
@@ -42,11 +52,7 @@ fn the_log_is_folded_beside_and_begins_anew() {
 
 #[test]
 fn a_commit_below_the_limit_leaves_it_to_the_thread() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("hatchery.db");
-    let mut store = Store::open(&path).expect("a journal");
-    store.checkpoint().expect("an empty log");
-    store.fold_beside().expect("a thread");
+    let (_directory, path, mut store) = looked_after();
     let short = pages_of(&path);
     // Each writes up to four pages.
     let early = u64::from(FOLD_PAGES / 4) - 1;
@@ -66,11 +72,7 @@ fn a_commit_below_the_limit_leaves_it_to_the_thread() {
 
 #[test]
 fn without_its_thread_a_commit_folds_the_log() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("hatchery.db");
-    let mut store = Store::open(&path).expect("a journal");
-    store.checkpoint().expect("an empty log");
-    store.fold_beside().expect("a thread");
+    let (_directory, path, mut store) = looked_after();
     store.folding = None;
     let short = pages_of(&path);
     for id in 1..=u64::from(FOLD_PAGES) {
@@ -81,10 +83,7 @@ fn without_its_thread_a_commit_folds_the_log() {
 
 #[test]
 fn somebody_who_reads_for_long_keeps_nobody_from_committing() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path().join("hatchery.db");
-    let mut store = Store::open(&path).expect("a journal");
-    store.fold_beside().expect("a thread");
+    let (_directory, path, mut store) = looked_after();
     let reader = Connection::open(&path).expect("a reader");
     reader.execute_batch("BEGIN; SELECT * FROM machine;").expect("it reads");
     let commits = u64::from(LOG_PAGES);
