@@ -6,21 +6,20 @@ use std::process::{Command, ExitCode};
 
 use async_tftp::server::TftpServerBuilder;
 
+use crate::anew;
+
 const WORD: &str = "serve-async-tftp";
 
 /// The command that serves `directory` on port 69 of `address`.
 pub fn command(directory: &Path, address: SocketAddr) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(WORD).arg(directory).arg(address.to_string());
+    let mut command = anew::command(WORD)?;
+    command.arg(directory).arg(address.to_string());
     Ok(command)
 }
 
 /// Serves until it is ended, if this process was started for that.
 pub fn run_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != WORD {
-        return None;
-    }
+    let mut arguments = anew::arguments(WORD)?;
     let directory = PathBuf::from(arguments.next()?);
     let address: SocketAddr = arguments.next()?.to_str()?.parse().ok()?;
     let served = tokio::runtime::Builder::new_current_thread().enable_all().build().map(|runtime| {

@@ -10,6 +10,7 @@
 
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
+mod anew;
 mod async_tftp_peer;
 mod dhcp;
 mod http;

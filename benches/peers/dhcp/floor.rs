@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::anew;
 use crate::place::INTERFACE;
 
 const WORD: &str = "serve-dhcp-floor";
@@ -24,17 +25,14 @@ const COOKIE: [u8; 4] = [99, 130, 83, 99];
 
 /// The command that serves, with its file in `directory`.
 pub fn command(directory: &Path) -> io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(WORD).arg(directory.join("journal"));
+    let mut command = anew::command(WORD)?;
+    command.arg(directory.join("journal"));
     Ok(command)
 }
 
 /// Serves until it is ended, if this process was started for that.
 pub fn run_if_asked() -> Option<ExitCode> {
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments.next()? != WORD {
-        return None;
-    }
+    let mut arguments = anew::arguments(WORD)?;
     let served = serve(&PathBuf::from(arguments.next()?));
     eprintln!("the floor ended: {served:?}");
     Some(ExitCode::FAILURE)

@@ -102,10 +102,9 @@ impl Kind {
             }
         })?;
         match failed {
-            // Ours says itself when it is ready.
-            None if self == Kind::Hatchery => Ok((server, ready)),
             None => {
-                let ready = server.age();
+                // Ours says itself when it is ready.
+                let ready = if self == Kind::Hatchery { ready } else { server.age() };
                 Ok((server, ready))
             }
             Some(error) => Err(error).context("cannot knock"),
