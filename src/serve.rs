@@ -161,6 +161,9 @@ pub enum ServeError {
     /// SIGHUP.
     #[error("cannot listen for SIGHUP")]
     Signal(#[source] io::Error),
+    /// What wakes the core.
+    #[error("cannot open what wakes the core")]
+    Inbox(#[source] io::Error),
     /// A thread.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -243,7 +246,7 @@ pub async fn run_reloadable(
     confined.map(Entered::close).transpose()?;
     store.fold_beside()?;
 
-    let (inbox, outlet) = Inbox::new();
+    let (inbox, outlet) = Inbox::new().map_err(ServeError::Inbox)?;
     let tree = |path: PathBuf| Tree::new(&path).map_err(|source| ServeError::Directory { path, source });
     let library = Arc::new(Library {
         board: board.clone(),
@@ -261,7 +264,8 @@ pub async fn run_reloadable(
         fleet,
         store,
         board: board.clone(),
-        outlets: outlets.clone(),
+        ears: dhcp::Ears::open(&outlets, &inbox, &rivals),
+        outlets,
         arp: arp.clone(),
         beat: beat.clone(),
         meter: meter.clone(),
@@ -284,7 +288,6 @@ pub async fn run_reloadable(
 
     let (stopping, stopped) = watch::channel(false);
     let mut endless = tokio::task::JoinSet::new();
-    let ears = dhcp::listen(&outlets, &inbox, &rivals).map_err(ServeError::Thread)?;
     let (preflight, doctor) = Preflight::new(looked_at, board.clone(), arp.clone(), rivals.clone());
     endless.spawn(arp.run(inbox.clone(), preflight.news()));
     endless.spawn(rivals.run(preflight.news()));
@@ -339,7 +342,7 @@ pub async fn run_reloadable(
     service::stopping();
     // Nobody listens any more once everything has ended; then there is no one to tell.
     let _ = stopping.send(true);
-    drop(ears);
+    inbox.deafen();
     endless.shutdown().await;
     while ending.join_next().await.is_some() {}
     stop_watching.store(true, Ordering::Relaxed);

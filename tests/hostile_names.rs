@@ -113,7 +113,7 @@ impl World {
     fn new(ignore_case: bool) -> World {
         let root = tempfile::tempdir().expect("a scratch directory");
         make_files(root.path());
-        let (inbox, outlet) = Inbox::new();
+        let (inbox, outlet) = Inbox::new().expect("an eventfd");
         let tree = |name: &str| Tree::new(&root.path().join(name)).expect("a scratch directory");
         let library = Library {
             board: Arc::new(RwLock::new(board())),

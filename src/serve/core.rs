@@ -1,6 +1,6 @@
 //! The inbox loop: one thread owns the fleet, SQLite is its journal.
 //!
-//! Waits for the first event or the deadline, takes what else is there, soon after a commit for a moment longer, handles
+//! Waits for the first event or the deadline, soon after a commit for a moment longer, takes what else is there, handles
 //! each, commits all changes of the batch in one transaction, and only then lets the replies out. Under load batches grow;
 //! nothing contends. If the commit fails, the replies of that batch are dropped and the fleet is loaded anew: clients
 //! retry, and nothing false was promised.
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::arp::Arp;
 use super::broom::Broom;
-use super::dhcp::Outlets;
+use super::dhcp::{Ears, Outlets};
 use super::inbox::{Message, Outlet};
 use super::log;
 use super::meter::Meter;
@@ -32,6 +32,10 @@ use crate::time::{Instant, Timestamp};
 
 /// The most events one transaction carries.
 const BATCH_MAX: usize = 512;
+
+/// Events that are handled between one look at the sockets and the next: what the kernel has no room for is lost
+/// whoever sent it, and what the inbox has no room for is what can wait best.
+const DEAF_MAX: usize = 64;
 
 /// How long after one commit began the next one does, at the earliest: what comes in between shares it. A commit costs
 /// as much as answering ten machines, and a machine that is alone never comes so soon after another.
@@ -68,6 +72,8 @@ pub struct Core {
     pub store: Store,
     /// What readers see.
     pub board: SharedBoard,
+    /// Where DHCP messages come in.
+    pub ears: Ears,
     /// Where DHCP replies leave.
     pub outlets: Outlets,
     /// Who asks whether an address is in use.
@@ -91,7 +97,7 @@ impl Core {
         let mut lost = false;
         loop {
             self.beat.turn();
-            let running = take_batch(&mut outlet, self.wait(), batch.next_commit, &mut batch.events, &mut asked);
+            let running = self.take_batch(&mut outlet, &mut batch, &mut asked);
             if lost {
                 lost = !self.recover();
             }
@@ -100,7 +106,7 @@ impl Core {
                 refuse_all(&mut asked);
             } else {
                 let idle = batch.events.is_empty();
-                lost = !self.step(&mut batch, &mut asked);
+                lost = !self.step(&outlet, &mut batch, &mut asked);
                 if idle {
                     self.broom.sweep(&mut self.store);
                 }
@@ -122,14 +128,42 @@ impl Core {
             .min(self.broom.wait(LONGEST_WAIT))
     }
 
+    /// Takes the first message to come and what else is there, once the next commit is due; `false` once told to stop.
+    fn take_batch(&mut self, outlet: &mut Outlet, batch: &mut Batch, asked: &mut Asked) -> bool {
+        if self.ears.wait(outlet, self.wait()) {
+            thread::sleep(batch.next_commit.since(clock::now().instant));
+        }
+        self.ears.hear();
+        while batch.events.len() < BATCH_MAX {
+            let next = outlet.next();
+            outlet.take_reports(&mut batch.events);
+            match next {
+                None => break,
+                Some(Message::Reports) => {}
+                Some(Message::Event(event)) => batch.events.push(event),
+                Some(Message::Ask(event, reply_to, sender)) => {
+                    asked.insert(reply_to, sender);
+                    batch.events.push(event);
+                }
+                Some(Message::Deafen) => self.ears.close(),
+                Some(Message::Stop) => return false,
+            }
+        }
+        true
+    }
+
     /// Handles a batch; `false` if the journal failed and could not be read again.
-    fn step(&mut self, batch: &mut Batch, asked: &mut Asked) -> bool {
+    fn step(&mut self, outlet: &Outlet, batch: &mut Batch, asked: &mut Asked) -> bool {
         self.meter.handled(batch.events.len());
         batch.changes.clear();
         batch.rest.clear();
         // One time for all of them: to look for each costs a fiftieth of what answering it does.
         let now = clock::now();
-        for event in batch.events.drain(..) {
+        for (index, event) in batch.events.drain(..).enumerate() {
+            if index % DEAF_MAX == DEAF_MAX - 1 {
+                self.ears.wait(outlet, Duration::ZERO);
+                self.ears.hear();
+            }
             sort(self.fleet.handle(event, now), &mut batch.changes, &mut batch.rest);
         }
         if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
@@ -235,32 +269,6 @@ struct Batch {
 }
 
 type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
-
-/// Fills `events` with the first message to come within `wait` and what else is there, or comes before `due`; `false` once
-/// told to stop.
-fn take_batch(outlet: &mut Outlet, wait: Duration, due: Instant, events: &mut Vec<Event>, asked: &mut Asked) -> bool {
-    let mut next = outlet.wait(wait);
-    if next.is_some() {
-        thread::sleep(due.since(clock::now().instant));
-    }
-    loop {
-        outlet.take_reports(events);
-        match next {
-            None => return true,
-            Some(Message::Reports) => {}
-            Some(Message::Event(event)) => events.push(event),
-            Some(Message::Ask(event, reply_to, sender)) => {
-                asked.insert(reply_to, sender);
-                events.push(event);
-            }
-            Some(Message::Stop) => return false,
-        }
-        if events.len() >= BATCH_MAX {
-            return true;
-        }
-        next = outlet.wait(Duration::ZERO);
-    }
-}
 
 /// What goes into the journal, and what happens once it is there.
 pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {

@@ -10,13 +10,12 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
+use nix::sys::socket::sockopt::RcvBufForce;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::ears::Ears;
-use super::inbox::Inbox;
 use super::packet::{EtherType, PacketSocket};
-use super::preflight::rival::Rivals;
 use crate::net::{Destination, LinkId, Mac};
 use crate::site::{Role, Site};
 use crate::wire::ipv4;
@@ -121,7 +120,10 @@ fn udp(interface: &str, port: u16) -> io::Result<UdpSocket> {
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    // What the kernel allows at most (net.core.rmem_max) binds who may not administer the network.
+    if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    }
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
     Ok(socket.into())
 }
@@ -147,14 +149,6 @@ impl Outlets {
     pub fn none() -> Outlets {
         Outlets { ports: Arc::new(Vec::new()), links: Arc::new(Vec::new()) }
     }
-}
-
-/// Reads every interface's port 67 until what is returned is dropped; what `rivals` asked itself is no client's message.
-///
-/// # Errors
-/// No thread for it.
-pub fn listen(outlets: &Outlets, inbox: &Inbox, rivals: &Rivals) -> io::Result<Ears> {
-    Ears::open(outlets, inbox, rivals)
 }
 
 impl Outlets {

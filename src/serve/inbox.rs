@@ -4,16 +4,19 @@
 //! waits for, lies beside the queue: waking the core for each would cost more than the transfer of a small file.
 
 mod gate;
+mod queue;
 mod reports;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use nix::poll::PollFd;
 use tokio::sync::oneshot;
 
 use self::gate::Gate;
+use self::queue::Queue;
 use self::reports::Reports;
 use crate::fleet::{Event, Told};
 use crate::ids::ReplyTo;
@@ -31,7 +34,7 @@ const REPORTS_LIE: Duration = Duration::from_millis(5);
 /// The way in, for every shell.
 #[derive(Clone, Debug)]
 pub struct Inbox {
-    sender: Sender<Message>,
+    queue: Arc<Queue>,
     waiting: Arc<AtomicUsize>,
     gate: Arc<Gate>,
     reports: Arc<Reports>,
@@ -48,26 +51,31 @@ pub enum Message {
     Ask(Event, ReplyTo, oneshot::Sender<Result<Told, Refusal>>),
     /// There are reports, after a time without.
     Reports,
+    /// Hear no more DHCP messages.
+    Deafen,
     /// Read no further.
     Stop,
 }
 
 impl Inbox {
     /// The inbox and its reading end.
-    pub fn new() -> (Inbox, Outlet) {
-        let (sender, receiver) = channel();
+    ///
+    /// # Errors
+    /// Of eventfd(2).
+    pub fn new() -> io::Result<(Inbox, Outlet)> {
+        let queue = Arc::new(Queue::new()?);
         let waiting = Arc::new(AtomicUsize::new(0));
         let gate = Arc::new(Gate::new());
         let reports = Arc::new(Reports::default());
         let inbox = Inbox {
-            sender,
+            queue: queue.clone(),
             waiting: waiting.clone(),
             gate: gate.clone(),
             reports: reports.clone(),
             shed: Arc::default(),
             next_reply: Arc::new(AtomicU64::new(1)),
         };
-        (inbox, Outlet { receiver, waiting, gate, reports, more_reports: false })
+        Ok((inbox, Outlet { queue, waiting, gate, reports, more_reports: false }))
     }
 
     /// Hands in an event that must arrive.
@@ -128,6 +136,11 @@ impl Inbox {
         [("full", self.shed.load(Ordering::Relaxed)), ("repeated", repeated), ("strangers", strangers)]
     }
 
+    /// Has the core hear no more DHCP messages: transfers under way may finish, and none is to begin.
+    pub fn deafen(&self) {
+        self.send(Message::Deafen);
+    }
+
     /// Ends the loop, after everything handed in before.
     pub fn stop(&self) {
         self.send(Message::Stop);
@@ -135,15 +148,14 @@ impl Inbox {
 
     fn send(&self, message: Message) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        // The loop ends only at shutdown; what comes later has nobody to serve it.
-        let _ = self.sender.send(message);
+        self.queue.push(message);
     }
 }
 
 /// The reading end of the inbox.
 #[derive(Debug)]
 pub struct Outlet {
-    receiver: Receiver<Message>,
+    queue: Arc<Queue>,
     waiting: Arc<AtomicUsize>,
     gate: Arc<Gate>,
     reports: Arc<Reports>,
@@ -152,15 +164,15 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// The next message, if one comes in time; nothing, too, when it is time for [`Outlet::take_reports`]. When every
-    /// sender is gone, that is a stop.
-    pub fn wait(&self, time: Duration) -> Option<Message> {
-        let time = if self.more_reports { time.min(REPORTS_LIE) } else { time };
-        let message = match self.receiver.recv_timeout(time) {
-            Ok(message) => message,
-            Err(RecvTimeoutError::Timeout) => return None,
-            Err(RecvTimeoutError::Disconnected) => return Some(Message::Stop),
-        };
+    /// Waits until there is a message, one of `sockets` is ready, it is time for [`Outlet::take_reports`], or `time` is
+    /// over; whether a message or a socket was the reason.
+    pub fn wait<'s>(&'s self, sockets: &mut Vec<PollFd<'s>>, time: Duration) -> bool {
+        self.queue.wait(sockets, if self.more_reports { time.min(REPORTS_LIE) } else { time })
+    }
+
+    /// The next message, if one lies here.
+    pub fn next(&self) -> Option<Message> {
+        let message = self.queue.pop()?;
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         if let Message::Event(event) = &message {
             self.gate.left(event);
