@@ -27,6 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
 
+use dhcp::servers::Way;
 use measure::Contest;
 use place::Place;
 
@@ -73,7 +74,9 @@ enum Part {
     Tftp,
     /// Addresses for new machines, against Kea and dnsmasq: how many in a second, and at what cost.
     Dhcp,
-    /// The same where 60,000 machines have theirs and ask again, against Kea.
+    /// The same by way of a relay agent, which Kea's own load tool is.
+    DhcpRelayed,
+    /// As `dhcp`, where 60,000 machines have theirs and ask again, against Kea.
     DhcpHolders,
     /// 200 new machines a second, against Kea and dnsmasq, and beside them what a synced ACK costs at least: how long they
     /// wait for an address.
@@ -95,7 +98,8 @@ impl Part {
             Part::Http => http::run(place, plan),
             Part::Fairness => http::fairness(place, plan),
             Part::Tftp => tftp::run(place, plan),
-            Part::Dhcp => dhcp::rush(place, plan),
+            Part::Dhcp => dhcp::rush(Way::Direct, place, plan),
+            Part::DhcpRelayed => dhcp::rush(Way::Relayed, place, plan),
             Part::DhcpHolders => dhcp::holders(place, plan),
             Part::DhcpEveryday => dhcp::everyday(place, plan),
             Part::Pipeline => pipeline::run(place, plan),
