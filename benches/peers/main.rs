@@ -70,7 +70,8 @@ enum Part {
     Http,
     /// 20 clients on a link of 1 Gbit/s, against nginx: who is done first, and who last.
     Fairness,
-    /// Boot files to one client and to 20, against dnsmasq, tftpd-hpa, atftpd and async-tftp.
+    /// Boot files to one client and to 20, against dnsmasq, tftpd-hpa, atftpd and async-tftp, and beside them what a
+    /// server without rules does.
     Tftp,
     /// Addresses for new machines, against Kea and dnsmasq: how many in a second, and at what cost.
     Dhcp,
@@ -127,7 +128,9 @@ impl Plan {
 
 fn main() -> ExitCode {
     // Some servers are this program started anew.
-    if let Some(ended) = async_tftp_peer::run_if_asked().or_else(dhcp::floor::run_if_asked) {
+    if let Some(ended) =
+        async_tftp_peer::run_if_asked().or_else(dhcp::floor::run_if_asked).or_else(tftp::floor::run_if_asked)
+    {
         return ended;
     }
     let args = Args::parse();

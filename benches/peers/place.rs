@@ -26,7 +26,7 @@ pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 1);
 /// The prefix length of the link.
 pub const PREFIX: u8 = 24;
 /// Addresses of servers on the link, ours with them.
-const SERVERS: u8 = 9;
+const SERVERS: u8 = 11;
 /// Clients that have an address of their own.
 const CLIENTS: u8 = 20;
 /// The servers' end of the link.

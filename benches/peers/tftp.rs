@@ -1,5 +1,7 @@
 //! Boot files by TFTP, against dnsmasq, tftpd-hpa, atftpd and async-tftp; those that know no window option take part in
-//! loads without windows only.
+//! loads without windows only. Beside them what a server without rules does, in two ways.
+
+pub mod floor;
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -21,6 +23,8 @@ const GIB: f64 = (1 << 30) as f64;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Datagrams that a client takes from the kernel in one call.
 const AT_ONCE: usize = 64;
+
+const PEERS: [&str; 4] = ["dnsmasq", "in.tftpd", "atftpd", "async-tftp"];
 
 /// One way to load a server.
 struct Load {
@@ -95,8 +99,14 @@ fn start(place: &mut Place, before: &[PathBuf]) -> anyhow::Result<Vec<Contender>
         .map(|(name, address, server)| Contender { name, address, server, ours: true, windows: true })
         .collect();
     let directory = place.path("boot");
+    for (index, waits) in floor::Waits::ALL.into_iter().enumerate() {
+        let address = peer_address(PEERS.len() + index);
+        let mut server = place.start(&format!("tftp-floor-{index}"), floor::command(waits, &directory, address)?)?;
+        server.wait_until(|| answers(address))?;
+        all.push(Contender { name: waits.name().to_owned(), address, server, ours: true, windows: false });
+    }
     let directory_text = directory.to_string_lossy().into_owned();
-    for (index, program) in ["dnsmasq", "in.tftpd", "atftpd", "async-tftp"].into_iter().enumerate() {
+    for (index, program) in PEERS.into_iter().enumerate() {
         let address = peer_address(index);
         let command = match program {
             "async-tftp" => Some(async_tftp_peer::command(&directory, SocketAddr::from((address, 69)))?),
