@@ -33,9 +33,9 @@ impl Fleet {
             Err(refusal) => return out.refused("DHCP message", "", refusal),
         };
         let kind = request.kind.map_or("BOOTREQUEST", MessageType::name);
-        let who = request.mac().map_or_else(String::new, |mac| mac.to_string());
+        let who = request.mac();
         if let Err(refusal) = self.answer_dhcp(link_id, port, request, now, out) {
-            out.refused(kind, who, refusal);
+            out.refused(kind, who.map_or_else(String::new, |mac| mac.to_string()), refusal);
         }
     }
 

@@ -195,8 +195,8 @@ fn size_of_option(value: &[u8]) -> usize {
 fn padded(header: &Header<'_>, options: &[(u8, &[u8])]) -> Bytes {
     let mut bytes = Vec::with_capacity(BOOTP_LEN);
     bytes.extend_from_slice(&header.bytes());
-    // An encoder begins at the front of its buffer.
-    let mut behind = Vec::new();
+    // An encoder begins at the front of its buffer, and fills it byte by byte.
+    let mut behind = Vec::with_capacity(BOOTP_LEN);
     write(options, &mut Encoder::new(&mut behind)).expect("a Vec takes as many bytes as it is given");
     bytes.append(&mut behind);
     bytes.resize(bytes.len().max(BOOTP_LEN), 0);
