@@ -20,8 +20,8 @@
 //!
 //! A Raspberry Pi 5 is switched on.
 //!
-//! 1. Its EEPROM broadcasts a DISCOVER. [`serve::dhcp`] reads it from port 67 of the link and puts it into the inbox;
-//!    the core thread ([`serve::core`]) hands it to [`fleet::Fleet::handle`].
+//! 1. Its EEPROM broadcasts a DISCOVER. The core thread ([`serve::core`]) reads it from port 67 of the link
+//!    ([`serve::dhcp`]), as it reads its inbox, and hands it to [`fleet::Fleet::handle`].
 //! 2. [`wire::dhcp::codec`] checks the frame and decodes it. [`machine::firmware`] recognises a Pi 5 by option 97 (its
 //!    option 93 claims to be a BIOS). [`lease::Leases::choose`] picks an address, [`boot::plan`] decides that it is to
 //!    be installed and says why, [`dhcp::offer`] writes the OFFER with the boot menu a Pi looks for ([`dhcp::pxe`]), and

@@ -120,12 +120,26 @@ fn udp(interface: &str, port: u16) -> io::Result<UdpSocket> {
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
     socket.set_nonblocking(true)?;
-    // What the kernel allows at most (net.core.rmem_max) binds who may not administer the network.
-    if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-    }
+    enlarge(&socket)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
     Ok(socket.into())
+}
+
+/// Has a socket hold [`RECEIVE_BUFFER`], or what the kernel allows whoever may not administer the network
+/// (net.core.rmem_max).
+fn enlarge(socket: &Socket) -> io::Result<()> {
+    setsockopt(socket, RcvBufForce, &RECEIVE_BUFFER).or_else(|_| socket.set_recv_buffer_size(RECEIVE_BUFFER))
+}
+
+/// Bytes that port 67 holds if it is opened now.
+///
+/// # Errors
+/// No socket can be opened.
+pub fn receive_buffer() -> io::Result<usize> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    enlarge(&socket)?;
+    // The kernel counts its own part in, and allows as much again for it (socket(7)).
+    Ok(socket.recv_buffer_size()? / 2)
 }
 
 fn hint(interface: &str, port: u16, error: &io::Error) -> String {

@@ -42,6 +42,8 @@ pub struct Place {
     templates: Finding,
     /// The kernel's number of each link's interface when its sockets were opened.
     indexes: Vec<Option<u32>>,
+    /// Bytes that port 67 holds, if that can be known.
+    receive_buffer: Option<usize>,
 }
 
 impl Place {
@@ -57,12 +59,13 @@ impl Place {
             journal: settings.journal.clone(),
             templates: templates(&settings.profiles, &settings.answers),
             indexes: settings.site.wired().map(|(_, _, interface)| index(interface)).collect(),
+            receive_buffer: dhcp::receive_buffer().ok(),
         }
     }
 
     /// What other settings need, for the same sockets.
     pub fn renewed(&self, settings: &Settings) -> Place {
-        Place { indexes: self.indexes.clone(), ..Place::new(settings) }
+        Place { indexes: self.indexes.clone(), receive_buffer: self.receive_buffer, ..Place::new(settings) }
     }
 
     /// What we are beside other DHCP servers.
@@ -82,7 +85,7 @@ impl Place {
         findings.extend(neighbours());
         findings.extend(self.journal());
         findings.extend(clock_finding(clock::now().timestamp));
-        findings.extend(buffers());
+        findings.extend(self.receive_buffer.map(buffers_finding));
         findings.extend(self.image_files.iter().map(|(product, file)| {
             let path = self.images.join(active.get(product).unwrap_or(file));
             image(product, &path)
@@ -288,18 +291,10 @@ fn on_port_67(text: &str) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Whether the kernel lets port 67 hold what a rack of machines says at once.
-fn buffers() -> Option<Finding> {
-    // Only the first network namespace has this variable.
-    let text = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok()?;
-    Some(buffers_finding(text.trim().parse().ok()?))
-}
-
-/// The same where the kernel allows `max` bytes.
-fn buffers_finding(max: usize) -> Finding {
-    if max < dhcp::RECEIVE_BUFFER {
-        let what =
-            format!("the kernel allows receive buffers of {max} bytes; port 67 would like {}", dhcp::RECEIVE_BUFFER);
+/// Whether port 67, which holds so many bytes, holds what a rack of machines says at once.
+fn buffers_finding(bytes: usize) -> Finding {
+    if bytes < dhcp::RECEIVE_BUFFER {
+        let what = format!("port 67 holds {bytes} bytes, and would like to hold {}", dhcp::RECEIVE_BUFFER);
         Finding::amber("buffers", what, format!("sysctl -w net.core.rmem_max={}", dhcp::RECEIVE_BUFFER))
     } else {
         Finding::green("buffers", "the kernel's receive buffers are large enough")

@@ -29,6 +29,7 @@ fn place(directory: &Path) -> Place {
         journal: directory.join("hatchery.db"),
         templates: Finding::green("templates", ""),
         indexes: Vec::new(),
+        receive_buffer: None,
     }
 }
 
