@@ -187,3 +187,9 @@ impl Outlet {
         self.waiting.fetch_sub(taken, Ordering::Relaxed);
     }
 }
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
+}

@@ -25,6 +25,8 @@ struct Lying {
     messages: VecDeque<Message>,
     /// The core listens for the bell.
     asleep: bool,
+    /// Nobody reads any more.
+    closed: bool,
 }
 
 impl Queue {
@@ -35,9 +37,13 @@ impl Queue {
         Ok(Queue { lying: Mutex::default(), bell })
     }
 
+    /// Adds a message. Once the queue is closed it is dropped, and who waits for its result learns that none will come.
     pub fn push(&self, message: Message) {
         let rings = {
             let mut lying = self.lying();
+            if lying.closed {
+                return;
+            }
             lying.messages.push_back(message);
             std::mem::take(&mut lying.asleep)
         };
@@ -49,6 +55,13 @@ impl Queue {
 
     pub fn pop(&self) -> Option<Message> {
         self.lying().messages.pop_front()
+    }
+
+    /// Drops what lies here, and what is added from now on.
+    pub fn close(&self) {
+        let mut lying = self.lying();
+        lying.closed = true;
+        lying.messages.clear();
     }
 
     /// Waits until a message lies here, one of `sockets` is ready, or `time` is over; whether anything came.

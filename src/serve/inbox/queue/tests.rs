@@ -2,7 +2,11 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread;
 
+use tokio::sync::oneshot::error::TryRecvError;
+
 use super::*;
+use crate::fleet::Event;
+use crate::ids::ReplyTo;
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -51,4 +55,21 @@ fn a_datagram_wakes_as_a_message_does() {
     socket.send_to(b"there", socket.local_addr().expect("its address")).expect("loopback");
     assert!(queue.wait(&mut sockets, LONG));
     assert_eq!((sockets.len(), sockets[0].any()), (1, Some(true)));
+}
+
+#[test]
+fn who_waits_for_a_result_learns_that_nobody_reads_any_more() {
+    let queue = queue();
+    let ask = || {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        queue.push(Message::Ask(Event::Deadline, ReplyTo::default(), sender));
+        receiver
+    };
+    let mut before = ask();
+    assert!(before.try_recv().is_err_and(|error| error == TryRecvError::Empty));
+    queue.close();
+    let mut after = ask();
+    for receiver in [&mut before, &mut after] {
+        assert!(receiver.try_recv().is_err_and(|error| error == TryRecvError::Closed));
+    }
 }
