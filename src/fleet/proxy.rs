@@ -75,15 +75,13 @@ impl Fleet {
         now: Now,
         out: &mut Outbox,
     ) {
-        let (who, answered) = match codec::decode(bytes) {
-            Ok(request) => {
-                let who = request.mac().map_or_else(String::new, |mac| mac.to_string());
-                (who, self.answer_boot_server(came_by, from, request, now, out))
-            }
-            Err(refusal) => (String::new(), Err(refusal)),
+        let request = match codec::decode(bytes) {
+            Ok(request) => request,
+            Err(refusal) => return out.refused("boot server question", "", refusal),
         };
-        if let Err(refusal) = answered {
-            out.refused("boot server question", who, refusal);
+        let who = request.mac();
+        if let Err(refusal) = self.answer_boot_server(came_by, from, request, now, out) {
+            out.refused("boot server question", who.map_or_else(String::new, |mac| mac.to_string()), refusal);
         }
     }
 

@@ -163,9 +163,7 @@ impl Outlets {
     pub fn none() -> Outlets {
         Outlets { ports: Arc::new(Vec::new()), links: Arc::new(Vec::new()) }
     }
-}
 
-impl Outlets {
     /// Sends a reply. A failure is logged: the client asks again.
     pub fn send(&self, link: LinkId, message: &[u8], destination: Destination) {
         let Some((port, from)) = self.links.get(usize::from(link.0)).copied().flatten() else { return };

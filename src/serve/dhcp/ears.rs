@@ -82,12 +82,10 @@ impl Ears {
     /// Waits until a message lies in the inbox or can be heard, or `time` is over; `false` if nothing of that came. See
     /// [`Outlet::wait`].
     pub fn wait(&mut self, outlet: &Outlet, mut time: Duration) -> bool {
-        let now = self.ears.iter().any(|ear| ear.down_until.is_some()).then(|| clock::now().instant);
+        let now = clock::now().instant;
         for ear in &mut self.ears {
-            if let (Some(until), Some(now)) = (ear.down_until, now) {
-                ear.down_until = (until > now).then_some(until);
-                time = time.min(until.since(now).max(Duration::from_millis(1)));
-            }
+            ear.down_until = ear.down_until.filter(|until| *until > now);
+            time = ear.down_until.map_or(time, |until| time.min(until.since(now)));
         }
         let up = |ear: &&mut Ear| ear.down_until.is_none();
         let wanted = |ear: &mut Ear| PollFd::new(ear.hears.socket(&self.outlets.ports[ear.port]), PollFlags::POLLIN);
