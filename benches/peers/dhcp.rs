@@ -22,10 +22,14 @@ use crate::measure::{Better, Contest, Turn};
 use crate::place::{CLIENT_INTERFACE, INTERFACE, Place, Server, complete};
 use client::Outcome;
 pub use client::{Client, Order};
+use perfdhcp::Threads;
 use servers::{Kind, Way};
 
 /// The part that may be lost.
 const LOSS: f64 = 0.01;
+
+/// A client that does less than this part of what it is told, and loses none, cannot do more.
+const SPENT: f64 = 0.9;
 
 /// By how much a coarse step is faster than the one before, and a fine one.
 const COARSE: f64 = 1.5;
@@ -78,8 +82,8 @@ impl Ground {
                 let outcome = self.client.run(Order { rate, time, first: 0, machines: MANY })?;
                 (outcome.rate(), outcome.loss(), outcome.acks)
             }
-            Way::Relayed => {
-                let counted = perfdhcp::run(rate, time, MANY)?;
+            Way::Relayed(threads) => {
+                let counted = perfdhcp::run(threads, rate, time, MANY)?;
                 (counted.rate, counted.loss, counted.acks)
             }
         };
@@ -102,13 +106,23 @@ impl Ground {
         let (mut rate, mut pace) = (from, COARSE);
         loop {
             let mut tried = step(self, rate)?;
-            if tried.loss >= LOSS {
+            let spent = |tried: &Step| tried.rate < rate * SPENT;
+            if tried.loss >= LOSS || spent(&tried) {
                 // Whatever else this machine did just then is not the server's fault.
                 tried = step(self, rate)?;
             }
-            eprintln!("  {rate:.0}/s: {:.2} % lost, {:.1} µs CPU", tried.loss * 100.0, tried.cpu);
+            let Step { rate: done, loss, cpu, .. } = &tried;
+            eprintln!("  {rate:.0}/s: {done:.0}/s done, {:.2} % lost, {cpu:.1} µs CPU", loss * 100.0);
             match (&best, tried.loss < LOSS) {
-                (_, true) => best = Some(tried),
+                (_, true) => {
+                    let spent = spent(&tried);
+                    if best.as_ref().is_none_or(|good| tried.rate > good.rate) {
+                        best = Some(tried);
+                    }
+                    if spent {
+                        break;
+                    }
+                }
                 (None, false) if rate < 20.0 => anyhow::bail!("every rate is too fast"),
                 (None, false) => {
                     rate /= 2.0;
@@ -141,6 +155,13 @@ impl Ground {
     }
 }
 
+/// New clients of relays, as many as a server can bear.
+pub fn relayed(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
+    let mut contests = rush(Way::Relayed(Threads::Two), place, plan)?;
+    contests.extend(rush(Way::Relayed(Threads::One), place, plan)?);
+    Ok(contests)
+}
+
 /// New clients, as many as a server can bear.
 pub fn rush(way: Way, place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
     let mut ground = Ground::new(place)?;
@@ -148,7 +169,8 @@ pub fn rush(way: Way, place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Cont
     let time = step_time(plan);
     let words = match way {
         Way::Direct => "DHCP, direct broadcast clients, all new, under 1 % loss",
-        Way::Relayed => "DHCP, perfdhcp as a relay, new clients, under 1 % loss",
+        Way::Relayed(Threads::Two) => "DHCP, perfdhcp as a relay, new clients, under 1 % loss",
+        Way::Relayed(Threads::One) => "DHCP, perfdhcp in one thread as a relay, new clients, under 1 % loss",
     };
     let contest = contest(words, "exchanges/s", Better::Higher).run(&names(&all), plan.rounds, |index| {
         let kind = all[index];

@@ -100,7 +100,7 @@ impl Part {
             Part::Fairness => http::fairness(place, plan),
             Part::Tftp => tftp::run(place, plan),
             Part::Dhcp => dhcp::rush(Way::Direct, place, plan),
-            Part::DhcpRelayed => dhcp::rush(Way::Relayed, place, plan),
+            Part::DhcpRelayed => dhcp::relayed(place, plan),
             Part::DhcpHolders => dhcp::holders(place, plan),
             Part::DhcpEveryday => dhcp::everyday(place, plan),
             Part::Pipeline => pipeline::run(place, plan),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::client::{self, Client, Order};
+use super::perfdhcp::Threads;
 use super::{floor, perfdhcp};
 use crate::place::{INTERFACE, Place, Server};
 
@@ -92,7 +93,7 @@ impl Kind {
         // A server that listens to relay agents alone hears no broadcast.
         let knock = |client: &mut Client| match way {
             Way::Direct => client.knock(order).map(|acks| acks > 0),
-            Way::Relayed => relay_knock(),
+            Way::Relayed(_) => relay_knock(),
         };
         server.wait_until(|| match knock(client) {
             Ok(answered) => answered,
@@ -118,7 +119,7 @@ pub enum Way {
     /// By broadcast.
     Direct,
     /// By a relay agent.
-    Relayed,
+    Relayed(Threads),
 }
 
 /// Whether the server answers a relay agent.
