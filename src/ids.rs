@@ -187,6 +187,13 @@ impl fmt::Display for Digest {
     }
 }
 
-fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+/// Bytes as lower-case hex digits, two for each.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    write_hex(&mut text, bytes).expect("a string takes everything");
+    text
+}
+
+fn write_hex(f: &mut impl fmt::Write, bytes: &[u8]) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }

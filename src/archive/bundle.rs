@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::sealed::{self, Opened, SealError, Sealed};
+use crate::ids::hex;
 
 const MANIFEST: &str = "manifest.json";
 const FORMAT: &str = "hatchery backup 1";
@@ -94,7 +95,7 @@ impl<W: Write> Bundle<W> {
         if source.read != size {
             return Err(io::Error::other(format!("{name} became shorter while it was read: try again")));
         }
-        self.files.push(json!({ "name": name, "sha256": hex(source.digest), "size": size }));
+        self.files.push(json!({ "name": name, "sha256": hex(&source.digest.finalize()), "size": size }));
         Ok(())
     }
 
@@ -202,7 +203,7 @@ pub fn read(
         }
         taken.map_err(BundleError::Take)?;
         io::copy(&mut hashing, &mut io::sink()).map_err(unreadable)?;
-        found.push((name, hashing.read, hex(hashing.digest)));
+        found.push((name, hashing.read, hex(&hashing.digest.finalize())));
     }
     let manifest = manifest.ok_or(BundleError::Cut)?;
     // To the end of the stream: its own checks stand there.
@@ -260,10 +261,6 @@ fn unreadable(error: io::Error) -> BundleError {
         io::ErrorKind::InvalidData | io::ErrorKind::Other | io::ErrorKind::InvalidInput => damaged(&error.to_string()),
         _ => BundleError::Read(error),
     }
-}
-
-fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

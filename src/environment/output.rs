@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::BuildError;
+use crate::ids::hex;
 
 /// The file in a finished directory that says what it holds.
 pub const RECORD: &str = "built.json";
@@ -156,7 +157,7 @@ pub fn changed(directory: &Path, record: &Value) -> Vec<String> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 fn list(directory: &Path, prefix: String, found: &mut Vec<String>) -> io::Result<()> {

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::device::{BLOCK, Block, Device, all_zero};
 use super::job::{Failure, Job, Observer, ReadBack, Stage};
 use super::withheld::{End, Withheld};
-use super::write::hex;
+use crate::ids::hex;
 
 /// Blocks that are read ahead of the hash.
 const BLOCKS: usize = 3;

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::device::{ALIGN, BLOCK, Block, Device, all_zero};
 use super::job::{Failure, Job, Observer, Stage};
 use super::withheld::Withheld;
+use crate::ids::hex;
 
 /// Blocks that are on their way at once.
 const BLOCKS: usize = 6;
@@ -199,9 +200,4 @@ fn hash(pieces: &Receiver<Piece>, written: &SyncSender<Piece>) {
             return;
         }
     }
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use sha2::{Digest as _, Sha256};
 
 use crate::fleet::{Action, Notice};
+use crate::ids::hex;
 use crate::time::Instant;
 
 /// A running hash over everything the fleet ever did.
@@ -38,7 +39,7 @@ impl Tape {
     }
 
     pub fn into_hex(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0.finalize())
     }
 }
 
