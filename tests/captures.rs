@@ -13,6 +13,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hatchery::ids::hex;
 use hatchery::machine::Evidence;
 use hatchery::machine::firmware::Firmware;
 use hatchery::net::Mac;
@@ -88,10 +89,6 @@ fn line(packet: &UdpPacket, request: &Request) -> String {
     field("asks", request.option(code::PARAMETER_REQUEST_LIST).map(numbers));
     field("options", Some(numbers(&request.options.keys().copied().collect::<Vec<_>>())));
     line
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn numbers(bytes: &[u8]) -> String {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use hatchery::catalog::Profile;
-use hatchery::ids::ProductName;
+use hatchery::ids::{ProductName, hex};
 use hatchery::machine::firmware::Firmware;
 use hatchery::naming::{Product, Scheme};
 use hatchery::net::Subnet;
@@ -110,8 +110,7 @@ fn pi_image(path: &Path) {
 }
 
 fn sha256(path: &Path) -> String {
-    let digest = Sha256::digest(fs::read(path).expect("readable"));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(fs::read(path).expect("readable")))
 }
 
 #[test]

@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use hatchery::ids::hex;
 use manage::{Answer, HATCHERY, PASSWORD, PATIENCE, Server};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -153,7 +154,7 @@ fn noise(length: usize, seed: u64) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {

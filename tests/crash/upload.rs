@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use fastrand::Rng;
+use hatchery::ids::hex;
 use hatchery::load::bench::PRODUCT;
 use hatchery::serve::control::{self, Reply, Request};
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ impl Uploader {
         self.count += 1;
         let mut bytes = vec![0; self.rng.usize(1..SIZE_MAX)];
         self.rng.fill(&mut bytes);
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = hex(&Sha256::digest(&bytes));
         Upload { file: format!("sent-{}.img", self.count), bytes, sha256, step: Step::Begin, in_doubt: false }
     }
 

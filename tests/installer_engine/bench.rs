@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use hatchery::disk::compression::Compression;
+use hatchery::ids::hex;
 use hatchery::installer::imaging;
 use hatchery::installer::job::{
     After, Choose, Drive, Failure, FirstBoot, Installed, Job, Observer, Patience, Stage, TargetRule, Transport,
@@ -16,7 +17,7 @@ pub const PATIENCE: Patience =
     Patience { read: Duration::from_secs(1), pause: Duration::from_millis(300), silence: Duration::from_secs(5) };
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 /// Writes `raw` as it is served at `url` in `served` bytes.

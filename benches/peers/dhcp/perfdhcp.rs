@@ -61,13 +61,16 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Gives its socket that room as soon as it has one.
 fn enlarge(perfdhcp: &Child) -> anyhow::Result<()> {
+    // SAFETY: it takes numbers alone.
+    let process =
+        own(unsafe { libc::syscall(libc::SYS_pidfd_open, perfdhcp.id(), 0) }).context("perfdhcp has ended")?;
     let descriptors = format!("/proc/{}/fd", perfdhcp.id());
     let begin = Instant::now();
     loop {
         for entry in fs::read_dir(&descriptors).context("perfdhcp has ended")?.flatten() {
             let number = entry.file_name().to_string_lossy().parse::<RawFd>();
             // Others come and go while it starts.
-            let Some(socket) = number.ok().and_then(|number| borrow(perfdhcp, number).ok()) else { continue };
+            let Some(socket) = number.ok().and_then(|number| borrow(&process, number).ok()) else { continue };
             if getsockname::<SockaddrIn>(socket.as_raw_fd()).is_ok_and(|own| own.ip() == ADDRESS) {
                 return setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).context("no larger buffer");
             }
@@ -77,12 +80,16 @@ fn enlarge(perfdhcp: &Child) -> anyhow::Result<()> {
     }
 }
 
-/// A descriptor of our own for one of its (pidfd_getfd(2)).
-fn borrow(perfdhcp: &Child, number: RawFd) -> nix::Result<OwnedFd> {
-    // SAFETY: both calls take numbers alone, and what they return is a new descriptor that nobody else has.
-    let own = |result: libc::c_long| Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) });
-    let process = own(unsafe { libc::syscall(libc::SYS_pidfd_open, perfdhcp.id(), 0) })?;
+/// A descriptor of our own for one of a process's (pidfd_getfd(2)).
+fn borrow(process: &OwnedFd, number: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: it takes numbers alone.
     own(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), number, 0) })
+}
+
+/// What a system call that makes a descriptor returned.
+fn own(result: libc::c_long) -> nix::Result<OwnedFd> {
+    // SAFETY: the descriptor is new, and nobody else has it.
+    Errno::result(result).map(|fd| unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
 fn read(text: &str, time: Duration) -> Option<Counted> {

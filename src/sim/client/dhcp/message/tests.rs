@@ -1,15 +1,12 @@
 //! Against the bytes of real clients: `captures/c-uefi-pxe-ipxe` (QEMU), and the hex dumps of a Pi 4B in the field.
 
 use super::*;
+use crate::ids::hex;
 use crate::net::Mac;
 
 const PC: Mac = Mac([0x52, 0x54, 0x00, 0xfb, 0x00, 0x0c]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 1);
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 195);
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The options as the speaker writes them, in hex, and the whole length.
 fn written(speaker: Speaker, mac: Mac, serial: &str, kind: MessageType, board: Kind) -> (String, usize) {
