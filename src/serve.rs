@@ -5,6 +5,7 @@
 
 pub mod content;
 pub mod packet;
+pub mod udp;
 pub mod image;
 pub mod log;
 pub mod inbox;
@@ -65,7 +66,7 @@ use crate::clock;
 use crate::confine::{ConfineError, Entered, Wish};
 use crate::fleet::board::Board;
 use crate::fleet::command::{Command, Declaration};
-use crate::fleet::{Event, Fleet};
+use crate::fleet::{Action, Event, Fleet};
 use crate::ids::ReplyTo;
 use crate::naming::Product;
 use crate::site::{Link, Site};
@@ -384,7 +385,12 @@ fn declare(fleet: &mut Fleet, store: &mut Store, venues: Vec<Declaration>) -> Re
         by: Actor::configuration(),
         reply_to: ReplyTo::default(),
     };
-    let (changes, _) = core::split(fleet.handle(event, clock::now()));
+    let actions = fleet.handle(event, clock::now());
+    let changes = actions.into_iter().filter_map(|action| match action {
+        Action::Commit(change) => Some(change),
+        _ => None,
+    });
+    let changes: Vec<_> = changes.collect();
     if changes.is_empty() { Ok(()) } else { store.commit(&changes) }
 }
 

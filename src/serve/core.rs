@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::arp::Arp;
 use super::broom::Broom;
-use super::dhcp::{Ears, Outlets};
+use super::dhcp::{Ears, Outlets, Reply};
 use super::inbox::{Message, Outlet};
 use super::log;
 use super::meter::Meter;
@@ -155,38 +155,39 @@ impl Core {
     /// Handles a batch; `false` if the journal failed and could not be read again.
     fn step(&mut self, outlet: &Outlet, batch: &mut Batch, asked: &mut Asked) -> bool {
         self.meter.handled(batch.events.len());
-        batch.changes.clear();
-        batch.rest.clear();
+        let Batch { events, decided, next_commit } = batch;
+        decided.clear();
         // One time for all of them: to look for each costs a fiftieth of what answering it does.
         let now = clock::now();
-        for (index, event) in batch.events.drain(..).enumerate() {
+        for (index, event) in events.drain(..).enumerate() {
             if index % DEAF_MAX == DEAF_MAX - 1 {
                 self.ears.wait(outlet, Duration::ZERO);
                 self.ears.hear();
             }
-            sort(self.fleet.handle(event, now), &mut batch.changes, &mut batch.rest);
+            decided.add(self.fleet.handle(event, now));
         }
         if self.fleet.next_deadline().is_some_and(|deadline| deadline <= now.timestamp) {
-            sort(self.fleet.handle(Event::Deadline, now), &mut batch.changes, &mut batch.rest);
+            decided.add(self.fleet.handle(Event::Deadline, now));
         }
-        if !batch.changes.is_empty() {
+        if !decided.changes.is_empty() {
             let began = clock::now().instant;
-            if let Err(error) = self.store.commit(&batch.changes) {
+            if let Err(error) = self.store.commit(&decided.changes) {
                 self.meter.not_stored();
-                log::not_stored(&error, batch.changes.len());
+                log::not_stored(&error, decided.changes.len());
                 refuse_all(asked);
                 return self.recover();
             }
-            self.meter.committed(&batch.changes, clock::now().instant.since(began));
-            batch.next_commit = began + COMMITS_APART;
+            self.meter.committed(&decided.changes, clock::now().instant.since(began));
+            *next_commit = began + COMMITS_APART;
         }
-        let published = batch.rest.iter().filter_map(|action| match action {
+        self.outlets.send(&mut decided.replies);
+        let published = decided.rest.iter().filter_map(|action| match action {
             Action::Publish(notice) => Some(notice),
             _ => None,
         });
         self.meter.apply(published, now.instant);
-        self.tap.committed(&batch.changes);
-        for action in batch.rest.drain(..) {
+        self.tap.committed(&decided.changes);
+        for action in decided.rest.drain(..) {
             self.carry_out(action, now.timestamp, asked);
         }
         true
@@ -194,8 +195,7 @@ impl Core {
 
     fn carry_out(&mut self, action: Action, now: Timestamp, asked: &mut Asked) {
         match action {
-            Action::Commit(_) => unreachable!("commits were split off"),
-            Action::Send { link, bytes, destination } => self.outlets.send(link, &bytes, destination),
+            Action::Commit(_) | Action::Send { .. } => unreachable!("changes and replies were split off"),
             Action::Probe { link, address, client } => self.arp.probe(link, address, client),
             Action::Tell { reply_to, result } => {
                 if let Some(sender) = asked.remove(&reply_to) {
@@ -262,26 +262,35 @@ pub fn views(fleet: &Fleet) -> Vec<Arc<View>> {
 #[derive(Default)]
 struct Batch {
     events: Vec<Event>,
-    changes: Vec<Change>,
-    rest: Vec<Action>,
+    decided: Decided,
     /// Not before this; see [`COMMITS_APART`].
     next_commit: Instant,
 }
 
 type Asked = BTreeMap<ReplyTo, oneshot::Sender<Result<Told, Refusal>>>;
 
-/// What goes into the journal, and what happens once it is there.
-pub fn split(actions: Vec<Action>) -> (Vec<Change>, Vec<Action>) {
-    let (mut changes, mut rest) = (Vec::new(), Vec::new());
-    sort(actions, &mut changes, &mut rest);
-    (changes, rest)
+/// What goes into the journal, what leaves once it is there, and what else happens then.
+#[derive(Default)]
+struct Decided {
+    changes: Vec<Change>,
+    replies: Vec<Reply>,
+    rest: Vec<Action>,
 }
 
-fn sort(actions: Vec<Action>, changes: &mut Vec<Change>, rest: &mut Vec<Action>) {
-    for action in actions {
-        match action {
-            Action::Commit(change) => changes.push(change),
-            other => rest.push(other),
+impl Decided {
+    fn clear(&mut self) {
+        self.changes.clear();
+        self.replies.clear();
+        self.rest.clear();
+    }
+
+    fn add(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Commit(change) => self.changes.push(change),
+                Action::Send { link, bytes, destination } => self.replies.push(Reply { link, bytes, destination }),
+                other => self.rest.push(other),
+            }
         }
     }
 }

@@ -3,22 +3,22 @@
 //! Reads datagrams into events and carries destinations out; decides nothing.
 
 mod ears;
+mod replies;
 mod unaddressed;
 
-use std::io::{self, IoSlice};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
+use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::RcvBufForce;
-use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg, setsockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 pub use self::ears::Ears;
+pub use self::replies::Reply;
 use super::packet::{EtherType, PacketSocket};
-use crate::net::{Destination, LinkId, Mac};
+use crate::net::LinkId;
 use crate::site::{Role, Site};
-use crate::wire::ipv4;
 
 const SERVER_PORT: u16 = 67;
 const CLIENT_PORT: u16 = 68;
@@ -162,47 +162,5 @@ impl Outlets {
     /// No socket at all, for a server that leaves DHCP to others.
     pub fn none() -> Outlets {
         Outlets { ports: Arc::new(Vec::new()), links: Arc::new(Vec::new()) }
-    }
-
-    /// Sends a reply. A failure is logged: the client asks again.
-    pub fn send(&self, link: LinkId, message: &[u8], destination: Destination) {
-        let Some((port, from)) = self.links.get(usize::from(link.0)).copied().flatten() else { return };
-        let port = &self.ports[port];
-        if let Err(error) = port.send(message, from, destination) {
-            tracing::warn!(interface = port.interface, %destination, %error, "DHCP reply not sent");
-        }
-    }
-}
-
-impl Port {
-    fn send(&self, message: &[u8], from: Ipv4Addr, destination: Destination) -> io::Result<()> {
-        match destination {
-            Destination::Relay(relay) => self.send_udp(&self.udp, message, from, SocketAddrV4::new(relay, SERVER_PORT)),
-            Destination::Unicast(client) => self.send_udp(&self.udp, message, from, client),
-            Destination::BootServerClient(client) => {
-                let socket = self.boot_server.as_ref().ok_or(io::ErrorKind::NotConnected)?;
-                self.send_udp(socket, message, from, client)
-            }
-            Destination::Broadcast => self.send_frame(message, from, Ipv4Addr::BROADCAST, Mac([0xff; 6])),
-            Destination::Layer2 { mac, address } => self.send_frame(message, from, address, mac),
-        }
-    }
-
-    fn send_frame(&self, message: &[u8], from: Ipv4Addr, to: Ipv4Addr, mac: Mac) -> io::Result<()> {
-        let from = SocketAddrV4::new(from, SERVER_PORT);
-        self.packet.send(&ipv4::udp_packet(from, SocketAddrV4::new(to, CLIENT_PORT), message), mac)
-    }
-
-    /// Sends from our own address even where the interface has several.
-    fn send_udp(&self, socket: &UdpSocket, message: &[u8], from: Ipv4Addr, to: SocketAddrV4) -> io::Result<()> {
-        let source = libc::in_pktinfo {
-            ipi_ifindex: 0,
-            ipi_spec_dst: libc::in_addr { s_addr: u32::from(from).to_be() },
-            ipi_addr: libc::in_addr { s_addr: 0 },
-        };
-        let control = [ControlMessage::Ipv4PacketInfo(&source)];
-        let to = SockaddrIn::from(to);
-        sendmsg(socket.as_raw_fd(), &[IoSlice::new(message)], &control, MsgFlags::empty(), Some(&to))?;
-        Ok(())
     }
 }

@@ -9,7 +9,6 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -21,18 +20,12 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Receiver;
 use tokio::task::yield_now;
 
+use crate::serve::udp;
 use crate::tftp::{Block, Run};
 use crate::wire::tftp::{DATA_HEADER, data_header};
 
 /// Assumed where the kernel does not tell the MTU of a path.
 const ETHERNET_MTU: u32 = 1500;
-
-/// What one segmented send may carry: segments (`UDP_MAX_SEGMENTS`), and bytes of the unsegmented UDP payload.
-const GSO_SEGMENTS: usize = 64;
-const GSO_BYTES: usize = 65_000;
-
-/// Cleared once the kernel or a driver has refused segmentation offload.
-static GSO_WORKS: AtomicBool = AtomicBool::new(true);
 
 /// A datagram heard on the port of the service.
 pub(super) struct Heard {
@@ -85,7 +78,7 @@ impl ListenSocket {
         let sent = sendmsg(
             self.0.as_raw_fd(),
             &[IoSlice::new(datagram)],
-            &[ControlMessage::Ipv4PacketInfo(&source(local))],
+            &[ControlMessage::Ipv4PacketInfo(&udp::source(local))],
             MsgFlags::MSG_DONTWAIT,
             Some(&SockaddrIn::from(client)),
         );
@@ -128,7 +121,7 @@ impl TransferSocket {
     ) -> io::Result<Self> {
         // Only a connected socket knows its path. This one sends nothing.
         let mtu = mtu(&connected(local, client, interface)?);
-        let shared = ServicePort { source: source(local), client: client.into(), heard };
+        let shared = ServicePort { source: udp::source(local), client: client.into(), heard };
         Ok(TransferSocket { socket: Arc::clone(&listen.0), mtu, shared: Some(shared) })
     }
 
@@ -185,16 +178,10 @@ impl TransferSocket {
     }
 
     async fn send_batch(&self, batch: &Batch<'_>) -> io::Result<()> {
-        if batch.count > 1 && GSO_WORKS.load(Ordering::Relaxed) {
+        if batch.count > 1 && udp::segments() {
             match self.send_segmented(batch).await {
-                Ok(()) => return Ok(()),
-                Err(error) if is_gso_missing(&error) => {
-                    tracing::debug!(%error, "no UDP segmentation offload; sending block by block");
-                    GSO_WORKS.store(false, Ordering::Relaxed);
-                }
-                // The path became narrower than its blocks: only single packets may be fragmented.
-                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {}
-                Err(error) => return Err(error),
+                Err(error) if udp::may_go_singly(&error) => {}
+                sent => return sent,
             }
         }
         for index in 0..batch.count {
@@ -205,7 +192,7 @@ impl TransferSocket {
     }
 
     async fn send_segmented(&self, batch: &Batch<'_>) -> io::Result<()> {
-        let mut parts = [IoSlice::new(&[]); 2 * GSO_SEGMENTS];
+        let mut parts = [IoSlice::new(&[]); 2 * udp::SEGMENTS_MAX];
         for index in 0..batch.count {
             parts[2 * index] = IoSlice::new(&batch.headers[index]);
             parts[2 * index + 1] = IoSlice::new(batch.contents[index]);
@@ -226,8 +213,8 @@ impl TransferSocket {
 
 /// Consecutive DATA packets that go to the kernel in one call.
 struct Batch<'a> {
-    headers: [[u8; DATA_HEADER]; GSO_SEGMENTS],
-    contents: [&'a [u8]; GSO_SEGMENTS],
+    headers: [[u8; DATA_HEADER]; udp::SEGMENTS_MAX],
+    contents: [&'a [u8]; udp::SEGMENTS_MAX],
     count: usize,
     /// Bytes of the first packet; only the last one may be shorter.
     segment: usize,
@@ -235,7 +222,12 @@ struct Batch<'a> {
 
 impl Default for Batch<'_> {
     fn default() -> Self {
-        Batch { headers: [[0; DATA_HEADER]; GSO_SEGMENTS], contents: [&[]; GSO_SEGMENTS], count: 0, segment: 0 }
+        Batch {
+            headers: [[0; DATA_HEADER]; udp::SEGMENTS_MAX],
+            contents: [&[]; udp::SEGMENTS_MAX],
+            count: 0,
+            segment: 0,
+        }
     }
 }
 
@@ -248,7 +240,7 @@ impl<'a> Batch<'a> {
     }
 
     fn has_room(&self) -> bool {
-        self.count < GSO_SEGMENTS && (self.count + 1) * self.segment <= GSO_BYTES
+        self.count < udp::SEGMENTS_MAX && (self.count + 1) * self.segment <= udp::BYTES_MAX
     }
 }
 
@@ -259,7 +251,7 @@ fn open(interface: Option<&str>) -> io::Result<Socket> {
     if let Some(interface) = interface {
         socket.bind_device(Some(interface.as_bytes()))?;
     }
-    set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
+    udp::set_int(&socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
     Ok(socket)
 }
 
@@ -272,29 +264,6 @@ fn connected(local: Ipv4Addr, client: SocketAddrV4, interface: Option<&str>) -> 
 
 fn mtu(connected: &Socket) -> u32 {
     getsockopt(connected, sockopt::IpMtu).ok().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU)
-}
-
-/// Makes a datagram leave from our address `local`.
-fn source(local: Ipv4Addr) -> libc::in_pktinfo {
-    libc::in_pktinfo {
-        ipi_ifindex: 0,
-        ipi_spec_dst: libc::in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
-        ipi_addr: libc::in_addr { s_addr: 0 },
-    }
-}
-
-/// Sets a socket option that neither socket2 nor nix wraps.
-fn set_int(socket: &impl AsRawFd, level: libc::c_int, option: libc::c_int, value: libc::c_int) -> io::Result<()> {
-    let length = size_of_val(&value) as libc::socklen_t;
-    let pointer = std::ptr::from_ref(&value).cast();
-    // SAFETY: the descriptor is open, and pointer and length describe `value`, which outlives the call.
-    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, pointer, length) };
-    Errno::result(result)?;
-    Ok(())
-}
-
-fn is_gso_missing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP))
 }
 
 fn as_v4(address: std::net::SocketAddr) -> io::Result<SocketAddrV4> {
