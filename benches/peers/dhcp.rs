@@ -75,7 +75,7 @@ impl Ground {
     }
 
     /// Begins exchanges at a rate, with machines in turn.
-    fn step(&mut self, server: &Server, way: Way, rate: f64, time: Duration) -> anyhow::Result<Step> {
+    fn step(&mut self, place: &Place, server: &Server, way: Way, rate: f64, time: Duration) -> anyhow::Result<Step> {
         let before = server.usage()?;
         let (rate, loss, acks) = match way {
             Way::Direct => {
@@ -83,7 +83,8 @@ impl Ground {
                 (outcome.rate(), outcome.loss(), outcome.acks)
             }
             Way::Relayed(threads) => {
-                let counted = perfdhcp::run(threads, rate, time, MANY)?;
+                let command = place.program("perfdhcp").context("there is no perfdhcp")?;
+                let counted = perfdhcp::run(command, threads, rate, time, MANY)?;
                 (counted.rate, counted.loss, counted.acks)
             }
         };
@@ -113,23 +114,19 @@ impl Ground {
             }
             let Step { rate: done, loss, cpu, .. } = &tried;
             eprintln!("  {rate:.0}/s: {done:.0}/s done, {:.2} % lost, {cpu:.1} µs CPU", loss * 100.0);
-            match (&best, tried.loss < LOSS) {
-                (_, true) => {
-                    let spent = spent(&tried);
-                    if best.as_ref().is_none_or(|good| tried.rate > good.rate) {
-                        best = Some(tried);
-                    }
-                    if spent {
-                        break;
-                    }
-                }
-                (None, false) if rate < 20.0 => anyhow::bail!("every rate is too fast"),
-                (None, false) => {
+            let (kept, spent) = (tried.loss < LOSS, spent(&tried));
+            if kept && best.as_ref().is_none_or(|good| tried.rate > good.rate) {
+                best = Some(tried);
+            }
+            match &best {
+                _ if kept && !spent => {}
+                None if rate < 20.0 => anyhow::bail!("every rate is too fast"),
+                None => {
                     rate /= 2.0;
                     continue;
                 }
-                (Some(_), false) if pace == FINE => break,
-                (Some(good), false) => {
+                Some(_) if pace == FINE => break,
+                Some(good) => {
                     pace = FINE;
                     rate = good.rate;
                 }
@@ -177,7 +174,7 @@ pub fn rush(way: Way, place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Cont
         let from = if kind == Kind::Dnsmasq { 200.0 } else { 6000.0 };
         let best = ground.climb(from, |ground, rate| {
             let server = kind.start(way, place, &mut ground.client)?;
-            ground.step(&server, way, rate, time)
+            ground.step(place, &server, way, rate, time)
         })?;
         Ok(best.turn())
     })?;
@@ -193,7 +190,7 @@ pub fn holders(place: &mut Place, plan: &Plan) -> anyhow::Result<Vec<Contest>> {
     let words = format!("DHCP, direct broadcast clients, {MANY} leases, their holders ask again, under 1 % loss");
     let contest = contest(words, "exchanges/s", Better::Higher).run(&names(&all), plan.rounds, |index| {
         let server = ground.filled(all[index], place)?;
-        Ok(ground.climb(8000.0, |ground, rate| ground.step(&server, Way::Direct, rate, time))?.turn())
+        Ok(ground.climb(8000.0, |ground, rate| ground.step(place, &server, Way::Direct, rate, time))?.turn())
     })?;
     Ok(vec![contest])
 }

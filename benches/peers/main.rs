@@ -19,6 +19,7 @@ mod memory;
 mod pattern;
 mod pipeline;
 mod place;
+mod programs;
 mod tftp;
 
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ use place::Place;
     after_help = "Examples:\n  cargo bench --bench peers                          everything\n  \
                   cargo bench --bench peers -- http tftp --rounds 5\n  cargo bench --bench peers -- fairness --json > fairness.json\n\n\
                   Needs root or user namespaces, `ip` and `tc`. Peers: nginx, dnsmasq, tftpd-hpa, atftpd, Kea; those that are not\n\
-                  installed are fetched with `apt-get download` into target/peers. Let nothing else run meanwhile."
+                  installed are fetched from Debian into target/peers and not installed. Let nothing else run meanwhile."
 )]
 struct Args {
     /// What to compare; everything if left out.

@@ -20,6 +20,7 @@ use hatchery::lab::{self, Network};
 use hatchery::serve::control::{self, Request};
 
 use crate::measure::{self, Group, Usage};
+use crate::programs::Programs;
 
 /// Our address; the peers have those behind it.
 pub const OURS: Ipv4Addr = Ipv4Addr::new(192, 168, 151, 1);
@@ -40,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Place {
     network: Network,
     scratch: PathBuf,
-    packages: PathBuf,
+    programs: Programs,
     method: &'static str,
     /// How many servers have been started: their control groups are numbered.
     started: u32,
@@ -61,15 +62,11 @@ impl Place {
         for directory in [&packages, &scratch] {
             fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         }
-        for (program, package) in PROGRAMS {
-            if let Err(error) = find_or_fetch(program, package, &packages) {
-                eprintln!("without {program}: {error:#}");
-            }
-        }
+        let programs = Programs::gather(&packages);
         let method = measure::method();
         lab::enter().context("no lab")?;
         let network = Network::new(&[(OURS, PREFIX)]).context("no lab network")?;
-        let place = Place { network, scratch, packages, method, started: 0 };
+        let place = Place { network, scratch, programs, method, started: 0 };
         for last in 2..=SERVERS {
             place.on_server_side(Command::new("ip").args(["address", "add", &with_prefix(last), "dev", INTERFACE]))?;
         }
@@ -111,21 +108,19 @@ impl Place {
         Ok(path)
     }
 
-    /// A command that runs the peer's `program`, installed or fetched; `None` if there is none, which was said at the beginning.
+    /// A command that runs the peer's `program`; `None` if there is none, which was said at the beginning.
     pub fn peer(&self, program: &str) -> Option<Command> {
-        let found = installed(program);
-        let own = found.is_none();
-        let path = found.or_else(|| fetched(program, &self.packages))?;
+        let peer = self.program(program)?;
         // Some peers fork: in a namespace of their own they all end with the first one.
         let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--kill-child", "--"]).arg(path);
-        // Libraries that came with the package.
-        if own {
-            let root = self.packages.join("root/usr/lib");
-            let libraries = ["x86_64-linux-gnu", "aarch64-linux-gnu"].map(|name| root.join(name));
-            command.env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap_or_default());
-        }
+        command.args(["--pid", "--fork", "--kill-child", "--"]).arg(peer.get_program());
+        command.envs(peer.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Some(command)
+    }
+
+    /// The same for a client, which is a process of its own.
+    pub fn program(&self, program: &str) -> Option<Command> {
+        self.programs.command(program)
     }
 
     /// Starts a server on the servers' side, in a control group of its own; its output goes to a log in the scratch
@@ -292,47 +287,6 @@ pub fn peer_address(peer: usize) -> Ipv4Addr {
 
 fn with_prefix(last: u8) -> String {
     format!("192.168.151.{last}/{PREFIX}")
-}
-
-/// The peers' programs and their Debian packages.
-const PROGRAMS: [(&str, &str); 6] = [
-    ("nginx", "nginx-light"),
-    ("dnsmasq", "dnsmasq-base"),
-    ("in.tftpd", "tftpd-hpa"),
-    ("atftpd", "atftpd"),
-    ("kea-dhcp4", "kea-dhcp4-server"),
-    ("perfdhcp", "kea-admin"),
-];
-
-fn installed(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps servers where an ordinary user does not look.
-    let more = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(more).map(|directory| directory.join(program)).find(|path| path.is_file())
-}
-
-fn fetched(program: &str, packages: &Path) -> Option<PathBuf> {
-    ["usr/sbin", "usr/bin"]
-        .map(|name| packages.join("root").join(name).join(program))
-        .into_iter()
-        .find(|path| path.is_file())
-}
-
-/// Looks for a program, and fetches its package, which is unpacked and never installed: packages that do the same job
-/// conflict with each other.
-fn find_or_fetch(program: &str, package: &str, packages: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(path) = installed(program).or_else(|| fetched(program, packages)) {
-        return Ok(path);
-    }
-    complete(Command::new("apt-get").args(["download", package]).current_dir(packages))?;
-    for entry in fs::read_dir(packages).context("no packages")? {
-        let path = entry.context("no packages")?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            complete(Command::new("dpkg").arg("-x").arg(&path).arg(packages.join("root")))?;
-            fs::remove_file(&path).ok();
-        }
-    }
-    fetched(program, packages).with_context(|| format!("the package {package} has no {program}"))
 }
 
 /// Runs a command here until it ends.

@@ -34,18 +34,23 @@ pub enum Threads {
     Two,
 }
 
-/// Begins exchanges at that rate for that long, of up to `machines` machines.
-pub fn run(threads: Threads, rate: f64, time: Duration, machines: u32) -> anyhow::Result<Counted> {
+/// Has `command`, which runs perfdhcp, begin exchanges at that rate for that long, of up to `machines` machines.
+pub fn run(
+    mut command: Command,
+    threads: Threads,
+    rate: f64,
+    time: Duration,
+    machines: u32,
+) -> anyhow::Result<Counted> {
     let mode = match threads {
         Threads::One => "single",
         Threads::Two => "multi",
     };
-    let mut command = Command::new("perfdhcp");
     command.args(["-4", "-g", mode, "-W", "1000000", "-d", "1", "-l"]).arg(ADDRESS.to_string());
     command.arg("-r").arg(format!("{rate:.0}")).arg("-p").arg(time.as_secs().to_string());
     command.arg("-R").arg(machines.to_string()).arg("10.0.0.1");
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.context("perfdhcp is of the package kea-admin")?;
+    let child = child.context("perfdhcp does not start")?;
     let enlarged = enlarge(&child);
     let output = child.wait_with_output().context("perfdhcp does not end")?;
     let text = String::from_utf8_lossy(&output.stdout);

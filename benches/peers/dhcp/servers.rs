@@ -152,6 +152,9 @@ fn start_kea(way: Way, place: &mut Place) -> anyhow::Result<Server> {
     fs::remove_file(directory.join("kea.kea-dhcp4.pid")).ok();
     let mut command = place.peer("kea-dhcp4").context("there is no Kea")?;
     command.arg("-c").arg(path).env("KEA_PIDFILE_DIR", &directory).env("KEA_LOCKFILE_DIR", &directory);
+    // What tidies its leases now and then must be there; it looks for it where it would be installed.
+    let tidier = place.program("kea-lfc").context("the package of Kea has no kea-lfc")?;
+    command.env("KEA_LFC_EXECUTABLE", tidier.get_program());
     place.start("kea", command)
 }
 
