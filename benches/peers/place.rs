@@ -54,15 +54,12 @@ impl Place {
     /// What is missing, and what to do about it.
     pub fn enter() -> anyhow::Result<Place> {
         let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers");
-        let packages = own.join("packages");
         let scratch = own.join("run");
         // Left by a run that was killed.
         fs::remove_dir_all(&scratch).ok();
         measure::sweep();
-        for directory in [&packages, &scratch] {
-            fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        }
-        let programs = Programs::gather(&packages);
+        fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
+        let programs = Programs::gather(&own.join("packages"));
         let method = measure::method();
         lab::enter().context("no lab")?;
         let network = Network::new(&[(OURS, PREFIX)]).context("no lab network")?;

@@ -61,8 +61,8 @@ impl Programs {
         let more = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(PathBuf::from);
         let installed = std::env::split_paths(&path).chain(more).map(|directory| (directory, false));
         let fetched = ["usr/sbin", "usr/bin"].map(|name| (self.root.join(name), true));
-        let all = installed.chain(fetched).map(|(directory, fetched)| (directory.join(program), fetched));
-        all.into_iter().find(|(path, _)| path.is_file())
+        let mut all = installed.chain(fetched).map(|(directory, fetched)| (directory.join(program), fetched));
+        all.find(|(path, _)| path.is_file())
     }
 }
 
